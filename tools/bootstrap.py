@@ -1,0 +1,143 @@
+"""Make `.venv` what the lock says, then become the program asked for. Standard library only.
+
+The stamp in a virtual environment is the hash of its lock and of the Python that made it, written last: an unchanged
+tree starts at once, a changed lock repairs itself, and a set-up that was cut short is done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+UV = "0.13.8"
+CORE, DEV, CLIENTS = "core", "dev", "clients"
+
+
+def main(argv: list[str]) -> None:
+    if argv[:1] == ["test"]:
+        environment(".venv", DEV)
+        environment(".venv-clients", CLIENTS)
+        os.chdir(ROOT)
+        become(".venv", ["-m", "tests", *argv[1:]])
+    if argv[:1] == ["setup"]:  # for image builds and CI caches: install, start nothing
+        environment(".venv", DEV if argv[1:] == [DEV] else CORE)
+        return
+    environment(".venv", CORE)
+    become(".venv", ["-m", "perpmaker", *(argv or ["up"])])
+
+
+def environment(name: str, lock: str) -> None:
+    """Bring virtual environment `name` to what `requirements/LOCK.txt` says; `dev` includes `core`, never downgraded."""
+    venv = ROOT / name
+    stamps = {kind: stamp(kind) for kind in ({lock, DEV} if lock == CORE else {lock})}
+    with locked(ROOT / f"{name}.lock"):
+        have = read(venv / "perpmaker.stamp")
+        if have in stamps.values() and python_in(venv).exists():
+            return
+        if have and have.startswith(f"{DEV}:") and lock == CORE:
+            lock = DEV  # the lock changed under a developer's environment: bring that one up to date
+        print(f"Setting up {name} ({lock}); this is needed once, and again when the lock changes.", file=sys.stderr)
+        (venv / "perpmaker.stamp").unlink(missing_ok=True)
+        if have is None or not has_pip(venv):
+            create(venv)
+        install(venv, ROOT / "requirements" / f"{lock}.txt")
+        if lock != CLIENTS:
+            link_sources(venv)
+        (venv / "perpmaker.stamp").write_text(stamp(lock))
+
+
+def stamp(lock: str) -> str:
+    content = (ROOT / "requirements" / f"{lock}.txt").read_bytes() + Path(__file__).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()[:32]
+    return f"{lock}:{digest}:{sys.version_info.major}.{sys.version_info.minor}:{sys.base_prefix}:{ROOT}"
+
+
+def create(venv: Path) -> None:
+    if venv.exists():
+        shutil.rmtree(venv)
+    made = subprocess.run(
+        [sys.executable, "-m", "venv", str(venv)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if made.returncode != 0:
+        shutil.rmtree(venv, ignore_errors=True)
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        sys.exit(
+            f"{made.stdout}\nPython {version} could not create a virtual environment. "
+            f"On Debian and Ubuntu: apt install python3-venv (or python{version}-venv), then run this again."
+        )
+
+
+def has_pip(venv: Path) -> bool:
+    command = [str(python_in(venv)), "-m", "pip", "--version"]
+    try:
+        return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def install(venv: Path, lock: Path) -> None:
+    """Install exactly the locked files, by uv where it has a wheel for this machine, else by pip."""
+    python = str(python_in(venv))
+    uv = subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", f"uv=={UV}"],
+        stderr=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    if uv.returncode == 0:
+        tool = str(python_in(venv).with_name("uv.exe" if os.name == "nt" else "uv"))
+        command = [tool, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--python", python, str(lock)]
+        if subprocess.run(command, check=False).returncode == 0:
+            return
+        print("uv could not install the locked packages; trying pip.", file=sys.stderr)
+        create(venv)
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(lock)]
+    if subprocess.run(command, check=False).returncode != 0:
+        sys.exit(f"The packages of {lock.name} could not be installed (see above). Nothing is half done: run this again.")
+
+
+def link_sources(venv: Path) -> None:
+    """Make `perpmaker` importable and runnable from the checkout, as an editable installation would."""
+    query = [str(python_in(venv)), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    purelib = Path(subprocess.run(query, stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
+    (purelib / "perpmaker.pth").write_text(f"{ROOT / 'src'}\n")
+    script = python_in(venv).with_name("perpmaker")
+    script.write_text(f"#!{python_in(venv)}\nfrom perpmaker.__main__ import main\n\nmain()\n")
+    script.chmod(0o755)
+
+
+def python_in(venv: Path) -> Path:
+    return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def locked(path: Path):  # type: ignore[no-untyped-def]
+    """Two set-ups at once wait for each other."""
+    with path.open("w") as handle:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def become(venv: str, arguments: list[str]) -> None:
+    python = str(python_in(ROOT / venv))
+    if os.name == "nt":
+        sys.exit(subprocess.run([python, *arguments], check=False).returncode)
+    os.execv(python, [python, *arguments])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
