@@ -33,7 +33,7 @@ def main(argv: list[str]) -> None:
 
 
 def environment(name: str, lock: str) -> None:
-    """Bring virtual environment `name` to what `requirements/LOCK.txt` says; `dev` includes `core`, never downgraded."""
+    """Bring virtual environment `name` to what its lock says; `dev` includes `core` and is never downgraded."""
     venv = ROOT / name
     stamps = {kind: stamp(kind) for kind in ({lock, DEV} if lock == CORE else {lock})}
     with locked(ROOT / f"{name}.lock"):
@@ -61,9 +61,8 @@ def stamp(lock: str) -> str:
 def create(venv: Path) -> None:
     if venv.exists():
         shutil.rmtree(venv)
-    made = subprocess.run(
-        [sys.executable, "-m", "venv", str(venv)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
+    command = [sys.executable, "-m", "venv", str(venv)]
+    made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if made.returncode != 0:
         shutil.rmtree(venv, ignore_errors=True)
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -76,28 +75,26 @@ def create(venv: Path) -> None:
 def has_pip(venv: Path) -> bool:
     command = [str(python_in(venv)), "-m", "pip", "--version"]
     try:
-        return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+        pip = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     except OSError:
         return False
+    return pip.returncode == 0
 
 
 def install(venv: Path, lock: Path) -> None:
     """Install exactly the locked files, by uv where it has a wheel for this machine, else by pip."""
     python = str(python_in(venv))
-    uv = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", f"uv=={UV}"],
-        stderr=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    uv = subprocess.run([*pip, "--only-binary", ":all:", f"uv=={UV}"], stderr=subprocess.DEVNULL, check=False)
     if uv.returncode == 0:
         tool = str(python_in(venv).with_name("uv.exe" if os.name == "nt" else "uv"))
-        command = [tool, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--python", python, str(lock)]
-        if subprocess.run(command, check=False).returncode == 0:
+        sync = [tool, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--python", python, str(lock)]
+        if subprocess.run(sync, check=False).returncode == 0:
             return
         print("uv could not install the locked packages; trying pip.", file=sys.stderr)
         create(venv)
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(lock)]
-    if subprocess.run(command, check=False).returncode != 0:
-        sys.exit(f"The packages of {lock.name} could not be installed (see above). Nothing is half done: run this again.")
+    if subprocess.run([*pip, "--require-hashes", "-r", str(lock)], check=False).returncode != 0:
+        sys.exit(f"The packages of {lock.name} could not be installed (see above). Run this again to go on.")
 
 
 def link_sources(venv: Path) -> None:
@@ -136,7 +133,7 @@ def become(venv: str, arguments: list[str]) -> None:
     python = str(python_in(ROOT / venv))
     if os.name == "nt":
         sys.exit(subprocess.run([python, *arguments], check=False).returncode)
-    os.execv(python, [python, *arguments])
+    os.execv(python, [python, *arguments])  # noqa: S606
 
 
 if __name__ == "__main__":
