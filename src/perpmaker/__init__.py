@@ -1,0 +1,3 @@
+"""perpmaker trades perpetual futures on GRVT."""
+
+__version__ = "0.1.0"

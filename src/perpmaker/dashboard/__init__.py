@@ -1,0 +1,1 @@
+"""Browser pages and their server; speaks only to the control API."""

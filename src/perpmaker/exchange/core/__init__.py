@@ -1,0 +1,1 @@
+"""Matching, accounts and market flow; synchronous, with time as an input."""

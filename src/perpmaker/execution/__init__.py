@@ -1,0 +1,1 @@
+"""Order state table, working orders and quote diff, reconciliation."""

@@ -1,0 +1,1 @@
+"""Books judged whole, uncrossed and fresh; own orders subtracted."""

@@ -1,0 +1,117 @@
+"""Orders in FIX words, and the outcome of asking risk for permission."""
+
+from __future__ import annotations
+
+import enum
+from decimal import Decimal
+
+import msgspec
+
+from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId, VenueOrderId
+
+
+class Side(enum.Enum):
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell: a fill moves the position by `side.sign * qty`."""
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> Side:
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class TimeInForce(enum.Enum):
+    GTT = "gtt"
+    """Good till time: rests until its signature expires."""
+    IOC = "ioc"
+    FOK = "fok"
+    AON = "aon"
+    RPI = "rpi"
+    """Retail price improvement: post-only, taken by retail flow alone."""
+
+
+class OrderState(enum.Enum):
+    """DESIGN §5. Partial fills are data (`cum_qty > 0`), not a state."""
+
+    PREPARED = "prepared"
+    SENT = "sent"
+    OPEN = "open"
+    CANCEL_SENT = "cancel_sent"
+    UNKNOWN = "unknown"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    DENIED = "denied"
+    NOT_SENT = "not_sent"
+    RETIRED = "retired"
+
+    @property
+    def is_terminal(self) -> bool:
+        """A terminal order never becomes live again; late fills are still booked."""
+        return self in _TERMINAL
+
+
+_TERMINAL = frozenset(
+    {
+        OrderState.FILLED,
+        OrderState.CANCELED,
+        OrderState.REJECTED,
+        OrderState.EXPIRED,
+        OrderState.DENIED,
+        OrderState.NOT_SENT,
+        OrderState.RETIRED,
+    }
+)
+
+
+class NewOrder(msgspec.Struct, frozen=True):
+    """An order as wanted, before risk has seen it. `px` None means a market order; `qty` > 0 in base units."""
+
+    client_order_id: ClientOrderId
+    account: AccountId
+    strategy: StrategyId
+    instrument: InstrumentId
+    side: Side
+    px: Decimal | None
+    qty: Decimal
+    tif: TimeInForce = TimeInForce.GTT
+    post_only: bool = False
+    reduce_only: bool = False
+    expire_ns: int = 0
+    """UTC ns after which the order cannot rest or arrive any more (GRVT: signature expiration); 0 = gateway default."""
+    tag: str = ""
+    """Why it exists, for people: "quote bid 2", "close", "sweep 3"."""
+
+
+class CancelOrder(msgspec.Struct, frozen=True):
+    """A wish to cancel. By client order id where the venue allows it, so that it also meets orders in flight."""
+
+    account: AccountId
+    instrument: InstrumentId
+    client_order_id: ClientOrderId
+    venue_order_id: VenueOrderId | None = None
+    ttl_ms: int = 0
+    """How long the venue keeps an unmatched cancel armed (GRVT 100..5000); 0 = the venue's default."""
+
+
+class Approved(msgspec.Struct, frozen=True):
+    """An order that passed the risk gate. Only `perpmaker.risk` makes these (a test proves it).
+
+    `kill_epoch` is the gate's at the time; the gateway compares it with the current one in the step that writes.
+    """
+
+    order: NewOrder
+    kill_epoch: int
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """An order that risk refused: a documented code, and a sentence with the figures for people."""
+
+    order: NewOrder
+    code: str
+    text: str

@@ -1,0 +1,1 @@
+"""Positions, PnL and its attribution: pure functions of fills, marks and funding."""

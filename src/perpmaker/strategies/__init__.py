@@ -1,0 +1,1 @@
+"""What to quote and hold. Imports the model and nothing that can act."""

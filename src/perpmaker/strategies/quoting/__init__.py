@@ -1,0 +1,1 @@
+"""Quoting models: pure functions, each with its source and units."""

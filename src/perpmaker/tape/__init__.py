@@ -1,0 +1,1 @@
+"""Recorded data: readers and importers."""

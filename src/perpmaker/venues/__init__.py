@@ -1,0 +1,1 @@
+"""Adapters: the venues' protocols turned into model events and back."""

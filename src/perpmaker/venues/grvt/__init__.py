@@ -1,0 +1,1 @@
+"""GRVT, natively: session, signing, wire schema, parsing, feed and gateway."""
