@@ -21,7 +21,7 @@ import structlog
 
 REDACTED: Final = "[redacted]"
 _SECRET_KEYS = re.compile(
-    r"(api_?key|private_?key|secret|password|passphrase|token|cookie|signature|authorization)", re.I
+    r"(api_?key|private_?key|secret|password|passphrase|token|cookie|signature|authorization)", re.IGNORECASE
 )
 _SECRET_VALUES = re.compile(r"(gravity=[^;\s\"']+|Bearer\s+\S+|0x[0-9a-fA-F]{64}\b)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

@@ -1,1 +1,1 @@
-"""Messages and client of the control API."""
+"""Messages and client of the control API: how the command line, the dashboard and bots see and steer an engine."""

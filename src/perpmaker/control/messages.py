@@ -1,0 +1,227 @@
+"""What an engine tells about itself and what it can be told. JSON over loopback HTTP; decimals travel as strings.
+
+    GET  /v1/status              Status
+    GET  /v1/trades?limit=       the last fills, newest first: list[FillRow]
+    GET  /v1/logs?after=         list[LogLine]
+    POST /v1/commands            CommandRequest -> CommandAnswer
+    GET  /v1/stream              WebSocket: Frame each 100 ms at most; the client answers {"ack": number}
+    GET  /v1/metrics             Prometheus text
+
+Every request carries `Authorization: Bearer TOKEN` and a loopback Host; a foreign Host or Origin gets 403. A command is
+a request with an id and an answer; the same id again gets the same answer and is not carried out twice.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+CommandKind = Literal["pause", "resume", "stop", "close", "kill", "clear_kill", "arm", "reload", "shutdown"]
+"""pause: cancel quotes and stop quoting, positions stay. resume: quote again. stop: pause, then end the engine.
+close: pause and flatten positions with reduce-only orders. kill: latch, cancel everything; only clear_kill undoes it."""
+
+
+class PnlSplit(msgspec.Struct, frozen=True):
+    """PnL by cause since the start of the journal, in the reporting currency; the parts add up to the change of equity.
+
+    spread: edge at the fill against fair. adverse: what fair did in the 10 s after. inventory: the rest of the
+    mark-to-market. fees: < 0 is a cost here. funding: > 0 was received.
+    """
+
+    spread: str
+    adverse: str
+    inventory: str
+    fees: str
+    funding: str
+
+
+class BookTop(msgspec.Struct, frozen=True):
+    """Best prices and the age of the last frame; `stale` names why the book is not traded on, "" when it is."""
+
+    bid: str | None
+    ask: str | None
+    age_ms: float | None
+    stale: str = ""
+
+
+class PositionRow(msgspec.Struct, frozen=True):
+    account: str
+    instrument: str
+    qty: str
+    avg_entry_px: str
+    mark_px: str | None
+    notional: str | None
+    unrealized_pnl: str | None
+    realized_pnl: str
+    fees: str
+    funding: str
+
+
+class OrderRow(msgspec.Struct, frozen=True):
+    account: str
+    strategy: str
+    instrument: str
+    client_order_id: str
+    venue_order_id: str | None
+    side: Literal["buy", "sell"]
+    px: str | None
+    qty: str
+    cum_qty: str
+    state: str
+    tag: str
+    age_ms: float
+
+
+class FillRow(msgspec.Struct, frozen=True):
+    number: int
+    """Counts fills of this engine's journal from 1 without a break."""
+    ts_event_ns: str
+    account: str
+    strategy: str
+    instrument: str
+    side: Literal["buy", "sell"]
+    px: str
+    qty: str
+    fee: str
+    is_taker: bool
+    realized_pnl: str
+    position_after: str
+    client_order_id: str
+    trade_id: str
+
+
+class StrategyRow(msgspec.Struct, frozen=True):
+    """`state`: starting, warming_up, quoting, paused, waiting (with `reason`), stopped, failed."""
+
+    name: str
+    kind: str
+    account: str
+    instrument: str
+    state: str
+    reason: str
+    inputs: dict[str, float | str | None]
+    """Quoting inputs: fair, sigma, A_bid, A_ask, kappa_bid, kappa_ask, half_spread_bps, skew_bps ... and their age_ms."""
+
+
+class Percentiles(msgspec.Struct, frozen=True):
+    p50: float | None
+    p99: float | None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The engine as of `ts_ns`. `state`: starting, running, paused, stopping, halted, killed."""
+
+    state: str
+    reason: str
+    venue: str
+    env: str
+    mode: str
+    engine: str
+    """The engine's own name and pid."""
+    version: str
+    ts_ns: str
+    started_ns: str
+    currency: str
+    equity: str | None
+    balance: str | None
+    peak_equity: str | None
+    day_pnl: str | None
+    drawdown_frac: float | None
+    positions: list[PositionRow]
+    open_orders: list[OrderRow]
+    fills_total: int
+    volume: str
+    pnl: PnlSplit
+    books: dict[str, BookTop]
+    strategies: list[StrategyRow]
+    latency_us: dict[str, Percentiles]
+    """Stages decode, book, decide, gate, sign, journal, write, ack; and tick_to_order, loop_lag."""
+    links: dict[str, bool]
+    """Channel name -> up."""
+    rate_budget: dict[str, float]
+    kill_latched: bool
+    orders_sent: int
+    orders_refused: dict[str, int]
+    """Refusal code -> count."""
+    clock_offset_ms: float | None
+    warnings: list[str]
+    journal_path: str
+
+
+class CandleRow(msgspec.Struct, frozen=True):
+    """One candle of the chart; `open_s` is UTC seconds. The last one of a list is still forming."""
+
+    open_s: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class BookRows(msgspec.Struct, frozen=True):
+    """The ladder: (px, qty, own qty) as strings, best first, up to 15 levels a side, with the last trade and its side."""
+
+    bids: list[tuple[str, str, str]]
+    asks: list[tuple[str, str, str]]
+    last_px: str | None
+    last_side: str | None
+    mark_px: str | None
+    funding_rate: str | None
+    next_funding_ns: str | None
+    ts_event_ns: str
+    age_ms: float | None
+
+
+class EquityPoint(msgspec.Struct, frozen=True):
+    """`positions` maps instrument -> signed quantity."""
+
+    ts_s: float
+    equity: float
+    positions: dict[str, float]
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    number: int
+    text: str
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """One picture of everything, conflated. A `full` frame replaces what the page knew; others carry what is new.
+
+    `number` counts frames of this connection from 1. `fills`, `logs`, `equity` hold every entry since the last frame;
+    `candles` those that changed; `books` and `status` the newest state.
+    """
+
+    number: int
+    full: bool
+    ts_ns: str
+    status: Status
+    books: dict[str, BookRows]
+    candles: dict[str, list[CandleRow]]
+    fills: list[FillRow]
+    equity: list[EquityPoint]
+    logs: list[LogLine]
+
+
+class CommandRequest(msgspec.Struct, frozen=True):
+    """`command_id`: 8-64 characters of the sender's choice, the idempotency key. `expires_ns`: UTC, refused after.
+
+    `arguments` by kind: close/pause/resume may name `strategy` or `instrument`; kill may give `reason`; clear_kill and arm
+    carry the typed `confirmation`; reload carries `accept` once its difference was shown.
+    """
+
+    command_id: str
+    kind: CommandKind
+    expires_ns: str
+    arguments: dict[str, str] = {}
+    actor: str = ""
+
+
+class CommandAnswer(msgspec.Struct, frozen=True):
+    """`accepted`: under way, ask again with the same id. `done`. `refused`: `text` says why."""
+
+    command_id: str
+    state: Literal["accepted", "done", "refused"]
+    text: str = ""
