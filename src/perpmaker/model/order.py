@@ -115,3 +115,26 @@ class Refused(msgspec.Struct, frozen=True):
     order: NewOrder
     code: str
     text: str
+
+
+class OrderView(msgspec.Struct, frozen=True):
+    """One order of a strategy's own as it stands now, for the strategy and for people.
+
+    `qty`, `cum_qty`, `leaves_qty` in base units, positive; `px` None for a market order; `avg_px` None before the first
+    fill. `reason` is why it ended, "" while it lives. An order that is UNKNOWN counts as live at full `leaves_qty`.
+    """
+
+    client_order_id: ClientOrderId
+    instrument: InstrumentId
+    side: Side
+    px: Decimal | None
+    qty: Decimal
+    cum_qty: Decimal
+    state: OrderState
+    avg_px: Decimal | None = None
+    tag: str = ""
+    reason: str = ""
+
+    @property
+    def leaves_qty(self) -> Decimal:
+        return Decimal(0) if self.state.is_terminal else self.qty - self.cum_qty
