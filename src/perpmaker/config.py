@@ -1,0 +1,282 @@
+"""Configuration: TOML in, one validated object out, or every error at once with key, value and what is allowed.
+
+This module alone reads the environment: `PERPMAKER__SECTION__KEY` overrides a key, credentials come from variables or
+from a private `.env`, never from the file. Parameters of a strategy's kind are kept as read; `strategies.registry` knows
+them, and `config check` asks it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from perpmaker.errors import ConfigError
+
+SCHEMA_VERSION: Final = 1
+ENVIRONMENTS: Final = ("local", "testnet", "staging", "prod")
+STRATEGY_COMMON_KEYS: Final = frozenset({"name", "kind", "account", "instrument"})
+_PREFIX = "PERPMAKER__"
+
+
+def _exact(value: object) -> object:
+    """Decimals come from text, never through a float."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Exact = Annotated[Decimal, BeforeValidator(_exact), Field(allow_inf_nan=False)]
+Positive = Annotated[Exact, Field(gt=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class AccountSection(Section):
+    """One sub-account of one venue. `credentials` is the suffix of the variables: "1" reads GRVT_API_KEY_1."""
+
+    venue: Literal["grvt"] = "grvt"
+    credentials: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]*$")] = ""
+    local_account: Annotated[int, Field(ge=0, le=63)] = 0
+    """Which account of the practice exchange's ready line, counted from 0; used by env = "local" alone."""
+    session_max_age_s: Annotated[int, Field(ge=30, le=86_400)] | None = None
+    dead_man_s: Annotated[int, Field(ge=5, le=120)] = 25
+    """Cancel-on-disconnect countdown, refreshed at a quarter of it."""
+    quote_expiry_s: Annotated[int, Field(ge=60, le=120)] = 120
+    """Signature expiration of resting quotes: a second dead-man switch."""
+
+
+class RiskSection(Section):
+    """Limits of the gate, in the reporting currency. Loosening one while running needs a confirmation."""
+
+    max_position_notional: Positive = Decimal(5000)
+    max_order_notional: Positive = Decimal(1000)
+    max_open_orders: Annotated[int, Field(ge=1, le=1000)] = 60
+    price_collar_bps: Annotated[Positive, Field(le=2000)] = Decimal(100)
+    orders_per_s: Annotated[Positive, Field(le=1000)] = Decimal(10)
+    max_loss: Positive = Decimal(50)
+    max_drawdown_frac: Annotated[Positive, Field(le=1)] = Decimal("0.05")
+    flatten_on_drawdown: bool = True
+    close_max_slippage_bps: Annotated[Positive, Field(le=1000)] = Decimal(50)
+
+
+class JournalSection(Section):
+    sync: Literal["group", "full"] = "group"
+    """group: written before the first byte leaves, on disk within milliseconds. full: on disk first."""
+
+
+class PortSection(Section):
+    port: Annotated[int, Field(ge=0, le=65_535)]
+
+
+class ControlSection(PortSection):
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8411
+
+
+class DashboardSection(PortSection):
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8410
+
+
+class ExchangeSection(PortSection):
+    """The practice exchange that `perpmaker up` starts for env = "local"."""
+
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8420
+    market: Literal["simulated", "tape"] = "simulated"
+    tape: list[str] = []
+    seed: int = 1
+    accounts: Annotated[int, Field(ge=1, le=64)] = 2
+    fee_tier: Annotated[int, Field(ge=1, le=9)] | None = None
+
+
+class StrategySection(Section):
+    """One strategy: the common keys here, those of its kind in `params` as read."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+    kind: str
+    account: str
+    instrument: Annotated[str, Field(min_length=3)]
+    params: dict[str, Any] = {}
+
+
+class Config(Section):
+    """A whole configuration file."""
+
+    schema_version: Literal[1]
+    env: Literal["local", "testnet", "staging", "prod"]
+    mode: Literal["live", "paper"] = "paper"
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = "engine"
+    """The engine's name; with the environment it names the folder of journal and store."""
+    instance: Annotated[int, Field(ge=0, le=4095)] = 1
+    """Marks this engine's orders at the venue; two engines on one sub-account's owner need different ones."""
+    log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
+    account: Annotated[dict[str, AccountSection], Field(min_length=1)]
+    risk: RiskSection = RiskSection()
+    journal: JournalSection = JournalSection()
+    control: ControlSection = ControlSection()
+    dashboard: DashboardSection = DashboardSection()
+    exchange: ExchangeSection = ExchangeSection()
+    strategy: Annotated[list[StrategySection], Field(min_length=1, max_length=64)]
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Config:
+        problems: list[str] = []
+        seen: set[str] = set()
+        makers: dict[tuple[str, str], str] = {}
+        for strategy in self.strategy:
+            if strategy.name in seen:
+                problems.append(
+                    f"strategy.name: {strategy.name!r} is used twice; each strategy needs a name of its own"
+                )
+            seen.add(strategy.name)
+            if strategy.account not in self.account:
+                allowed = ", ".join(sorted(self.account))
+                problems.append(f"strategy.account: {strategy.account!r} is not an account; allowed: {allowed}")
+            other = makers.setdefault((strategy.account, strategy.instrument), strategy.name)
+            if other != strategy.name:
+                problems.append(
+                    f"strategy.instrument: {strategy.name!r} and {other!r} both trade {strategy.instrument} on account "
+                    f"{strategy.account!r}; their orders could meet"
+                )
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+
+class Credentials(BaseModel):
+    """What a gateway needs to log in and sign; secrets print as asterisks."""
+
+    model_config = ConfigDict(frozen=True)
+
+    api_key: SecretStr
+    private_key: SecretStr
+    sub_account_id: str
+
+
+def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
+    """Read and validate a configuration file whole; raise ConfigError with every problem in it."""
+    return parse(read(path), os.environ if environment is None else environment, source=str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a TOML file with exact decimals; raise ConfigError when it cannot be read or is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}") from error
+
+
+def parse(raw: Mapping[str, Any], environment: Mapping[str, str], *, source: str) -> Config:
+    """Validate what `read` returned, with overrides from the environment applied."""
+    merged = _with_overrides(raw, environment)
+    strategies = merged.get("strategy")
+    if isinstance(strategies, list):
+        merged["strategy"] = [_split_params(row) for row in strategies]
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        lines = [line for problem in error.errors() for line in _explain(problem)]
+        raise ConfigError("\n".join([f"{source}: {len(lines)} problem(s)", *(f"  {line}" for line in lines)])) from None
+
+
+def _split_params(row: object) -> object:
+    if not isinstance(row, dict):
+        return row
+    common = {key: value for key, value in row.items() if key in STRATEGY_COMMON_KEYS}
+    return {**common, "params": {key: value for key, value in row.items() if key not in STRATEGY_COMMON_KEYS}}
+
+
+def _with_overrides(raw: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Apply `PERPMAKER__RISK__MAX_LOSS=20` and the like; lists (strategies) cannot be overridden this way."""
+    merged: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in raw.items()}
+    for variable, text in sorted(environment.items()):
+        if not variable.startswith(_PREFIX):
+            continue
+        *sections, key = variable.removeprefix(_PREFIX).lower().split("__")
+        target = merged
+        for section in sections:
+            inner = target.setdefault(section, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"{variable}: {section!r} is not a section that a variable can override")
+            target[section] = target = dict(inner)
+        try:
+            target[key] = tomllib.loads(f"value = {text}", parse_float=Decimal)["value"]
+        except tomllib.TOMLDecodeError:
+            target[key] = text
+    return merged
+
+
+_ALLOWED: Final = {
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "literal_error": "one of {expected}",
+    "string_pattern_mismatch": "text of the form {pattern}",
+    "finite_number": "a finite number",
+}
+
+
+def _explain(problem: Any) -> list[str]:
+    """Turn one pydantic error into "key: value is ...; allowed: ..." lines."""
+    key = ".".join(str(part) for part in problem["loc"]) or "configuration"
+    kind = problem["type"]
+    if kind == "value_error":
+        return str(problem["ctx"]["error"]).split("\n")
+    if kind == "extra_forbidden":
+        return [f"{key}: is not a known key"]
+    if kind == "missing":
+        return [f"{key}: is missing"]
+    value = problem["input"]
+    shown = value if isinstance(value, str) else str(value)
+    template = _ALLOWED.get(kind)
+    allowed = template.format(**problem.get("ctx", {})) if template else problem["msg"].lower()
+    return [f"{key}: {shown[:80]!r} is not allowed; allowed: {allowed}"]
+
+
+def credentials(
+    account: AccountSection, environment: Mapping[str, str] | None = None, dotenv: Path | None = None
+) -> Credentials:
+    """Return the account's credentials from the environment, else from `.env`; raise ConfigError naming what is missing.
+
+    A `.env` that others can read is refused.
+    """
+    variables = dict(_private_dotenv(dotenv)) if dotenv is not None else {}
+    variables |= dict(os.environ if environment is None else environment)
+    suffix = f"_{account.credentials}" if account.credentials else ""
+    aliases = {
+        "api_key": (f"GRVT_API_KEY{suffix}", f"GRVT_TRADING_API_KEY{suffix}"),
+        "private_key": (f"GRVT_PRIVATE_KEY{suffix}", f"GRVT_TRADING_PRIVATE_KEY{suffix}"),
+        "sub_account_id": (f"GRVT_TRADING_ACCOUNT_ID{suffix}", f"GRVT_SUB_ACCOUNT_ID{suffix}"),
+    }
+    found = {field: next((variables[n] for n in names if variables.get(n)), "") for field, names in aliases.items()}
+    missing = [aliases[field][0] for field, value in found.items() if not value]
+    if missing:
+        raise ConfigError(f"credentials are missing: set {', '.join(missing)} in the environment or a private .env")
+    if not found["sub_account_id"].isdigit():
+        raise ConfigError(f"{aliases['sub_account_id'][0]} must be a whole number, as GRVT shows it")
+    return Credentials(
+        api_key=SecretStr(found["api_key"]),
+        private_key=SecretStr(found["private_key"]),
+        sub_account_id=found["sub_account_id"],
+    )
+
+
+def _private_dotenv(path: Path) -> Mapping[str, str]:
+    if not path.exists():
+        return {}
+    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise ConfigError(
+            f"{path}: others can read it (mode {stat.S_IMODE(path.stat().st_mode):04o}); run: chmod 600 {path}"
+        )
+    return {key: value for key, value in dotenv_values(path).items() if value is not None}
