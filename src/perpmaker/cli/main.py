@@ -1,0 +1,92 @@
+"""The `perpmaker` command. Each command is one module, imported when it is asked for: `--help` stays quick."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from perpmaker import __version__
+from perpmaker.errors import PerpmakerError
+
+COMMANDS: Final = {
+    "up": "Start exchange, engine and dashboard, and watch over them; what ./run does.",
+    "run": "Run an engine with a configuration.",
+    "exchange": "Serve the practice exchange.",
+    "dashboard": "Serve the dashboard of a running engine.",
+    "status": "Show what the engine does.",
+    "pause": "Cancel the quotes and stop quoting; positions stay.",
+    "resume": "Quote again after a pause.",
+    "stop": "Cancel all orders and end the engine; --close flattens first.",
+    "kill": "Cancel everything and latch; --clear lifts the latch.",
+    "arm": "Arm live trading on a real venue.",
+    "doctor": "Check credentials, clock, latency, instruments and balance.",
+    "config": "Check or show a configuration.",
+    "export": "Write trades, PnL history or orders as CSV.",
+    "logs": "Show the engine's log.",
+}
+EXIT_CODES: Final = """\b
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 wrong configuration; 4 credentials refused;
+5 venue failed; 6 refused by risk or by the engine; 7 broken data; 8 own books contradict
+themselves; 9 nothing is running; 130 interrupted."""
+
+
+class LazyGroup(click.Group):
+    """Knows the commands' names and summaries, and imports a module only to run its command."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"perpmaker.cli.{cmd_name}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"perpmaker.cli.{cmd_name}.command is not a command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EXIT_CODES,
+)
+@click.option(
+    "--home", "home_option", metavar="FOLDER", help="Home folder (default: PERPMAKER_HOME, .perpmaker upward)."
+)
+@click.version_option(__version__, prog_name="perpmaker")
+@click.pass_context
+def cli(ctx: click.Context, home_option: str | None) -> None:
+    """Trade perpetual futures on GRVT: market making, practice exchange, live dashboard."""
+    from perpmaker.control.home import find_home
+
+    ctx.obj = find_home(home_option, dict(os.environ), Path.cwd())
+
+
+def main() -> None:
+    """Run the command line; errors meant for people come as one text on stderr and an exit code."""
+    os.umask(0o077)
+    try:
+        code: Any = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except PerpmakerError as error:
+        click.echo(f"perpmaker: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
