@@ -29,7 +29,11 @@ def main(argv: list[str]) -> None:
         environment(".venv", DEV if argv[1:] == [DEV] else CORE)
         return
     environment(".venv", CORE)
-    become(".venv", ["-m", "perpmaker", *(argv or ["up"])])
+    if "PERPMAKER_HOME" not in os.environ:
+        home = ROOT / ".perpmaker"
+        home.mkdir(mode=0o700, exist_ok=True)
+        os.environ["PERPMAKER_HOME"] = str(home)
+    become(".venv", ["-m", "perpmaker", *(argv or ["up", str(ROOT / "configs" / "local.toml")])])
 
 
 def environment(name: str, lock: str) -> None:
