@@ -1,1 +1,1 @@
-"""One engine for live, paper and backtest: the synchronous core, its runtimes, journal, store, telemetry, control server."""
+"""One engine for live, paper and backtest: the pure core, its runtimes, journal, store, telemetry, control server."""

@@ -1,0 +1,175 @@
+"""What the journal holds. Every record is a frozen struct with the time it was written, UTC nanoseconds.
+
+The kinds may grow, fields may be added with a default; nothing is renamed or given a second meaning. A change that an
+older build could misread raises `SCHEMA`, and older builds then refuse the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from perpmaker.model.events import Event, Fill
+from perpmaker.model.ids import InstrumentId, StrategyId
+from perpmaker.model.order import NewOrder
+
+SCHEMA: Final = 1
+
+
+class AccountPrint(msgspec.Struct, frozen=True):
+    """One account as the journal knows it: whose orders and fills these are."""
+
+    name: str
+    venue: str
+    sub_account_id: str
+    chain_id: int
+
+
+class Fingerprint(msgspec.Struct, frozen=True):
+    """What a journal belongs to; it is refused everywhere else. `exchange_instance` is empty but for env local."""
+
+    engine: str
+    env: str
+    mode: str
+    instance: int
+    accounts: tuple[AccountPrint, ...]
+    exchange_instance: str = ""
+
+
+class Latch(msgspec.Struct, frozen=True, tag=True):
+    """The kill latch was set or, by a person, cleared."""
+
+    latched: bool
+    reason: str
+    actor: str
+    ts_ns: int
+
+
+class SegmentStart(msgspec.Struct, frozen=True, tag=True):
+    """First record of each file: how it continues the one before, and what must be known without reading that one.
+
+    `previous` is the digest of the last record of the file before (zeros in the first); `first_record` the number of
+    this record, counted over all files from 1.
+    """
+
+    fingerprint: Fingerprint
+    schema: int
+    build: str
+    number: int
+    first_record: int
+    previous: bytes
+    epoch: int
+    latch: Latch | None
+    ts_ns: int
+
+
+class Boot(msgspec.Struct, frozen=True, tag=True):
+    """A life of the engine began. `epoch` is in every client order id of that life and never used again."""
+
+    epoch: int
+    build: str
+    pid: int
+    reason: str
+    ts_ns: int
+
+
+class Closed(msgspec.Struct, frozen=True, tag=True):
+    """The engine stopped in order: no open orders were left, as far as it could verify."""
+
+    verified_empty: bool
+    reason: str
+    ts_ns: int
+
+
+class Intent(msgspec.Struct, frozen=True, tag=True):
+    """An order, written before its first byte left. A resend is `signed` or nothing."""
+
+    order: NewOrder
+    signed: bytes
+    ts_ns: int
+
+
+class Happened(msgspec.Struct, frozen=True, tag=True):
+    """A private event, as it was handed to the engine and before it acted on it."""
+
+    event: Event
+    ts_ns: int
+
+
+class FillBooked(msgspec.Struct, frozen=True, tag=True):
+    """A fill was booked, once per trade id. `fair_px` is our fair price when it happened, None when we had none."""
+
+    number: int
+    fill: Fill
+    strategy: StrategyId
+    position_after: Decimal
+    fair_px: float | None
+    ts_ns: int
+
+
+class Said(msgspec.Struct, frozen=True, tag=True):
+    """A notice the engine gave: a refusal, a halt, a change of state."""
+
+    level: str
+    name: str
+    fields: dict[str, str]
+    ts_ns: int
+
+
+class Decision(msgspec.Struct, frozen=True, tag=True):
+    """A sample of what a strategy based its quotes on."""
+
+    strategy: StrategyId
+    instrument: InstrumentId
+    inputs: dict[str, float | int | str | bool | None]
+    ts_ns: int
+
+
+class EquityMark(msgspec.Struct, frozen=True, tag=True):
+    """Equity and signed positions at an instant; `marks` are the prices behind it."""
+
+    equity: Decimal
+    positions: dict[str, Decimal]
+    marks: dict[str, Decimal]
+    ts_ns: int
+
+
+class CommandAnswered(msgspec.Struct, frozen=True, tag=True):
+    """What an operator's command came to, so that a repeat after a restart gets the same answer."""
+
+    command_id: str
+    kind: str
+    state: str
+    text: str
+    actor: str
+    ts_ns: int
+
+
+class Checkpoint(msgspec.Struct, frozen=True, tag=True):
+    """The core's state after every record before this one: a cache that spares a start the replay of all history."""
+
+    state: bytes
+    ts_ns: int
+
+
+Record = (
+    SegmentStart
+    | Boot
+    | Closed
+    | Latch
+    | Intent
+    | Happened
+    | FillBooked
+    | Said
+    | Decision
+    | EquityMark
+    | CommandAnswered
+    | Checkpoint
+)
+
+encode = msgspec.msgpack.Encoder().encode
+decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
+decode: Callable[[bytes], Record] = decoder.decode
