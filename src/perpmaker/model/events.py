@@ -25,6 +25,7 @@ class StaleReason(enum.Enum):
     STARTING = "starting"
     GAP = "gap"
     CROSSED = "crossed"
+    EMPTY = "empty"
     BAD_FRAME = "bad_frame"
     DISCONNECTED = "disconnected"
     SILENT = "silent"
@@ -260,6 +261,15 @@ class Fill(msgspec.Struct, frozen=True, tag=True):
     mark_px: Decimal | None = None
 
 
+class OrderRetired(msgspec.Struct, frozen=True, tag=True):
+    """Reconciliation proved that the venue never had, and can no longer get, this order; `proof` says how."""
+
+    account: AccountId
+    client_order_id: ClientOrderId
+    proof: str
+    ts_recv_ns: int
+
+
 # --- account ---------------------------------------------------------------------------------------------------------
 
 
@@ -315,6 +325,22 @@ class SnapshotFailed(msgspec.Struct, frozen=True, tag=True):
 
     account: AccountId
     reason: str
+    ts_recv_ns: int
+
+
+class PositionAdjusted(msgspec.Struct, frozen=True, tag=True):
+    """Our position was set to the venue's without fills that explain it, once reconciliation had looked for them.
+
+    `qty` signed is what was added to ours, valued at `px`; `adjustment_id` is the same for the same difference, so that it
+    is booked once. The first one of an account without history (`adopted`) takes over what was there before us.
+    """
+
+    account: AccountId
+    instrument: InstrumentId
+    qty: Decimal
+    px: Decimal
+    adjustment_id: str
+    adopted: bool
     ts_recv_ns: int
 
 
@@ -387,8 +413,9 @@ OrderEvent = (
     | CancelReceived
     | CancelFailed
     | OrderNotFound
+    | OrderRetired
     | Fill
 )
-AccountEvent = PositionReport | FundingPaid | AccountSnapshot | SnapshotFailed
+AccountEvent = PositionReport | FundingPaid | AccountSnapshot | SnapshotFailed | PositionAdjusted
 LinkEvent = Connectivity | ClockOffset | RateBudget
 Event = MarketEvent | OrderEvent | AccountEvent | LinkEvent | Timer | Operator
