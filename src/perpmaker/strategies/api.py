@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from perpmaker.model.ids import ClientOrderId, InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import OrderView, Side, TimeInForce
 from perpmaker.model.quote import Algorithm, Quote, Sweep
+from perpmaker.strategies.schema import Table, key
 
 HOOKS: Final = (
     "on_start",
@@ -40,14 +41,10 @@ Explained = float | int | str | bool | None | Sequence[str]
 """One quoting input as the dashboard shows it and the journal samples it; a sequence is a list of sentences or names."""
 
 
-class StrategyParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every strategy's parameters. Each field is `Annotated` with `params.key(unit, range, doc)`."""
+class StrategyParams(Table, frozen=True, kw_only=True):
+    """Base of every strategy's parameters: its own keys of a `[[strategy]]` table, each annotated (`schema.key`)."""
 
-    instrument: InstrumentId
-
-    def problems(self) -> Sequence[str]:
-        """Return what is wrong between fields (a single field's range is in its `key`), one sentence each."""
-        return ()
+    instrument: Annotated[InstrumentId, key("", "The instrument it trades, by the venue's own symbol.")]
 
 
 ParamsT = TypeVar("ParamsT", bound=StrategyParams)
@@ -183,7 +180,7 @@ class Strategy(Generic[ParamsT]):
 
     kind: ClassVar[str] = ""
     """The name in the configuration; every strategy in the registry has its own."""
-    params_type: ClassVar[type[Any]] = StrategyParams
+    params_type: ClassVar[type[StrategyParams]] = StrategyParams
     hooks: ClassVar[frozenset[str]] = frozenset()
     """Names of the hooks this class overrides; the engine calls no others."""
 

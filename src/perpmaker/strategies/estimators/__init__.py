@@ -1,0 +1,1 @@
+"""Online estimates: volatility and order arrivals, from events alone, with their age and quality."""

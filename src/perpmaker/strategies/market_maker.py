@@ -1,0 +1,207 @@
+"""The market maker: estimates, quoting model, inventory skew, layers and hard cap; docs/explanation/quoting-models.md.
+
+Once per `refresh_interval_s` a `Stance` is taken from the estimates (distances around fair); on every book it is laid
+around the present fair value. So the work on a book is plain arithmetic, and the models may cost what they cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Final
+
+import msgspec
+
+from perpmaker.model.book import Book
+from perpmaker.model.events import BookStale, Connectivity, Fill, Trade
+from perpmaker.model.instrument import Instrument
+from perpmaker.model.order import Side
+from perpmaker.model.quote import Quote
+from perpmaker.model.units import NS_PER_S
+from perpmaker.strategies.api import Context, Explained, Strategy, StrategyParams, Subscription
+from perpmaker.strategies.estimators.market import MarketEstimates
+from perpmaker.strategies.estimators.params import EstimateParams
+from perpmaker.strategies.quoting.explain import explain_stance
+from perpmaker.strategies.quoting.inert import Inert, inert_parameters
+from perpmaker.strategies.quoting.inventory import Inventory, Sizes
+from perpmaker.strategies.quoting.ladder import SideWish, VenueRules, side_quotes
+from perpmaker.strategies.quoting.params import QuotingParams
+from perpmaker.strategies.quoting.stance import Conditions, Stance, take_stance
+from perpmaker.strategies.schema import key
+
+_REFRESH: Final = "refresh"
+_INERT_CHECK_NS: Final = 30 * NS_PER_S
+
+
+class MarketMakerParams(StrategyParams, frozen=True, kw_only=True):
+    """A market maker on one instrument."""
+
+    book_interval_ms: Annotated[
+        int, key("ms", "Quotes follow the book at most this often; 0 is every change.", ge=0, le=60_000)
+    ] = 50
+    quoting: QuotingParams = msgspec.field(default_factory=QuotingParams)
+    estimates: EstimateParams = msgspec.field(default_factory=EstimateParams)
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """A stance with the venue's rules of the time and its inputs in words: what holds until the next refresh."""
+
+    stance: Stance
+    rules: VenueRules
+    inputs: Mapping[str, Explained]
+
+
+class MarketMaker(Strategy[MarketMakerParams]):
+    """Quote a ladder on both sides of fair value, leaning against the position."""
+
+    kind: ClassVar[str] = "market_maker"
+    params_type: ClassVar[type[StrategyParams]] = MarketMakerParams
+
+    def __init__(self, params: MarketMakerParams) -> None:
+        super().__init__(params)
+        self._estimates = MarketEstimates(params.estimates)
+        self._sizes = Sizes(params.quoting)
+        self._plan: _Plan | None = None
+        self._rests_until_ns = {Side.BUY: 0, Side.SELL: 0}
+        self._inert: tuple[Inert, ...] = ()
+        self._inert_checked_ns = 0
+
+    def subscriptions(self) -> Sequence[Subscription]:
+        return (Subscription(self.params.instrument, book_interval_ms=self.params.book_interval_ms),)
+
+    def on_start(self, ctx: Context) -> None:
+        self._refresh(ctx)
+
+    def on_book(self, ctx: Context, book: Book) -> None:
+        self._estimates.on_book(ctx.now_ns(), book.mid, book.microprice)
+        self._quote(ctx, book)
+
+    def on_trade(self, ctx: Context, trade: Trade) -> None:
+        if not trade.replayed:
+            px = trade.px_ticks * float(ctx.instrument(trade.instrument).tick)
+            self._estimates.on_trade(ctx.now_ns(), px, trade.aggressor)
+
+    def on_fill(self, ctx: Context, fill: Fill) -> None:
+        rests_until_ns = ctx.now_ns() + round(self.params.quoting.cool_down_s * NS_PER_S)
+        self._rests_until_ns[fill.side] = rests_until_ns
+        ctx.set_timer(f"cool_down_{fill.side.value}", rests_until_ns)
+        self._quote_or_withdraw(ctx)
+
+    def on_timer(self, ctx: Context, key: str) -> None:
+        if key == _REFRESH:
+            self._refresh(ctx)
+        else:
+            self._quote_or_withdraw(ctx)
+
+    def on_connectivity(self, ctx: Context, event: Connectivity | BookStale) -> None:
+        self._quote_or_withdraw(ctx)
+
+    def on_stop(self, ctx: Context) -> None:
+        ctx.cancel_all(self.params.instrument)
+
+    def _refresh(self, ctx: Context) -> None:
+        ctx.set_timer(_REFRESH, ctx.now_ns() + round(self.params.quoting.refresh_interval_s * NS_PER_S))
+        book = ctx.book(self.params.instrument)
+        if book is not None:
+            self._estimates.on_book(ctx.now_ns(), book.mid, book.microprice)
+            self._plan = self._planned(ctx, book)
+        self._quote_or_withdraw(ctx)
+
+    def _quote_or_withdraw(self, ctx: Context) -> None:
+        book = ctx.book(self.params.instrument)
+        if book is not None:
+            self._quote(ctx, book)
+            return
+        inputs = self._plan.inputs if self._plan else {}
+        self._plan = None
+        self._estimates.on_gap()
+        ctx.quote(self.params.instrument)
+        ctx.explain(self.params.instrument, {**inputs, "reasons": ("no fresh book",)})
+
+    def _quote(self, ctx: Context, book: Book) -> None:
+        """Lay the stance around the present fair value and state the ladder."""
+        plan = self._plan = self._plan or self._planned(ctx, book)
+        instrument, fair, shape = self.params.instrument, self._fair(book), plan.stance.shape
+        self._sizes.follow(fair)
+        held = self._inventory(ctx, fair)
+        q = self._sizes.q(held)
+        bid_px = fair - shape.half_bid - shape.skew_bid * q
+        ask_px = fair + shape.half_ask - shape.skew_ask * q
+        bids, no_bids = self._side(ctx, Side.BUY, bid_px, (book.ask_ticks - 1) * plan.rules.tick, fair, held, plan)
+        asks, no_asks = self._side(ctx, Side.SELL, ask_px, (book.bid_ticks + 1) * plan.rules.tick, fair, held, plan)
+        ctx.quote(instrument, bids, asks)
+        inputs: dict[str, Explained] = {
+            **plan.inputs,
+            "fair": fair,
+            "q": q,
+            "skew_bps": -(shape.skew_bid + shape.skew_ask) / 2 * q / fair * 1e4,
+            "reasons": tuple(reason for reason in (no_bids, no_asks) if reason),
+        }
+        ctx.explain(instrument, inputs)
+
+    def _side(
+        self, ctx: Context, side: Side, first_px: float, touch_px: float, fair: float, held: Inventory, plan: _Plan
+    ) -> tuple[Sequence[Quote], str | None]:
+        """Return the quotes of one side, and why any are missing. Prices in quote units, as in `SideWish`."""
+        name = "bids" if side is Side.BUY else "asks"
+        if ctx.now_ns() < self._rests_until_ns[side]:
+            return (), f"{name}: cooling down after a fill"
+        p = self.params.quoting
+        wish = SideWish(
+            side=side,
+            first_px=first_px,
+            touch_px=touch_px,
+            far_px=fair * (1 - side.sign * p.max_distance_bps / 1e4),
+            spacing=fair * p.layer_spacing_bps / 1e4,
+            qtys=self._sizes.qtys(side, held),
+            room_notional=held.room_notional(side),
+            mark_px=held.mark_px,
+            tolerance_bps=plan.stance.tolerance_bps,
+        )
+        quotes, missing = side_quotes(wish, plan.rules)
+        return quotes, f"{name}: {missing}" if missing else None
+
+    def _inventory(self, ctx: Context, fair: float) -> Inventory:
+        instrument = self.params.instrument
+        return Inventory.of(
+            ctx.position(instrument),
+            ctx.open_orders(instrument),
+            limit_notional=float(ctx.max_position_notional()),
+            mark_px=max(fair, float(ctx.mark_px(instrument) or 0)),
+        )
+
+    def _fair(self, book: Book) -> float:
+        return book.microprice if self.params.quoting.fair == "microprice" else book.mid
+
+    def _planned(self, ctx: Context, book: Book) -> _Plan:
+        p, now_ns = self.params, ctx.now_ns()
+        instrument = ctx.instrument(p.instrument)
+        rules = VenueRules.of(instrument)
+        conditions = Conditions(
+            fair=self._fair(book),
+            tick=rules.tick,
+            maker_fee=float(ctx.maker_fee(p.instrument) or 0),
+            q_max=max(1.0, float(ctx.max_position_notional() / p.quoting.order_notional)),
+        )
+        reading = self._estimates.reading(now_ns)
+        stance = take_stance(p.quoting, p.estimates, reading, conditions)
+        if stance.market is not None and now_ns >= self._inert_checked_ns + _INERT_CHECK_NS:
+            self._inert_checked_ns = now_ns
+            self._look_for_inert(ctx, stance, conditions, instrument)
+        return _Plan(stance=stance, rules=rules, inputs=explain_stance(p.quoting, stance, reading, self._inert))
+
+    def _look_for_inert(self, ctx: Context, stance: Stance, conditions: Conditions, instrument: Instrument) -> None:
+        """Find the parameters that have no effect now; tell when there are others than before."""
+        if stance.market is None:
+            return
+        before = {inert.name for inert in self._inert}
+        self._inert = inert_parameters(
+            self.params.quoting,
+            stance.market,
+            q_max=conditions.q_max,
+            tick=conditions.tick,
+            maker_fee=conditions.maker_fee,
+            quote_currency=instrument.quote,
+        )
+        if {inert.name for inert in self._inert} - before:
+            told = {inert.name: inert.text for inert in self._inert}
+            ctx.notice("warning", "parameters_inert", {"instrument": instrument.symbol, **told})

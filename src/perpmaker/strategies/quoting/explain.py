@@ -1,0 +1,47 @@
+"""A stance in the words of the dashboard and the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perpmaker.strategies.api import Explained
+from perpmaker.strategies.estimators.arrivals import ArrivalFit
+from perpmaker.strategies.estimators.market import Reading
+from perpmaker.strategies.quoting.inert import Inert
+from perpmaker.strategies.quoting.params import QuotingParams
+from perpmaker.strategies.quoting.stance import Stance
+
+
+def explain_stance(
+    quoting: QuotingParams, stance: Stance, reading: Reading, inert: Sequence[Inert]
+) -> dict[str, Explained]:
+    """Return the inputs behind a stance.
+
+    `sigma` in quote units per square-root second and `sigma_bps` in bps per square-root second, `A_*` per second,
+    `kappa_*` per quote unit, `gamma` per quote unit; `fit_*` are the quality and age of A and kappa as measured.
+    """
+    fair = stance.fair
+    sigma = reading.sigma.sigma if reading.sigma else None
+    return {
+        "model": quoting.model,
+        "warming_up": stance.warming_up,
+        "doubts": stance.doubts,
+        "sigma": None if sigma is None else sigma * fair,
+        "sigma_bps": None if sigma is None else sigma * 1e4,
+        "gamma": stance.shape.gamma,
+        "half_spread_bps": stance.half_spread_bps,
+        "floor": stance.floor_rule,
+        "tolerance_bps": stance.tolerance_bps,
+        **_arrivals("bid", reading.bid, reading, fair),
+        **_arrivals("ask", reading.ask, reading, fair),
+        "inert": tuple(found.text for found in inert),
+    }
+
+
+def _arrivals(name: str, fit: ArrivalFit | None, reading: Reading, fair: float) -> dict[str, Explained]:
+    return {
+        f"A_{name}": fit.rate if fit else None,
+        f"kappa_{name}": fit.kappa_per_bps * 1e4 / fair if fit else None,
+        f"fit_r2_{name}": fit.r2 if fit else None,
+        f"fit_age_s_{name}": fit.age_s(reading.now_ns) if fit else None,
+    }

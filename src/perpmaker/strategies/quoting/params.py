@@ -1,0 +1,95 @@
+"""The keys of `[strategy.quoting]`, with the defaults of REQUIREMENTS §4."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from perpmaker.strategies.schema import Table, key
+
+ModelName = Literal["glft", "avellaneda_stoikov", "volatility", "fixed"]
+
+
+class QuotingParams(Table, frozen=True, kw_only=True):
+    """How far, how much and how often to quote. Distances in bps are of fair value."""
+
+    model: Annotated[ModelName, key("", "How the distance from fair is found.")] = "glft"
+    fair: Annotated[Literal["microprice", "mid"], key("", "The price that is quoted around.")] = "microprice"
+
+    half_spread_bps: Annotated[float, key("bps", "fixed: distance of the innermost quote.", gt=0, le=1000)] = 5.0
+    vol_mult: Annotated[
+        float, key("", "volatility: half-spread as a multiple of the price move of one second.", gt=0, le=100)
+    ] = 1.5
+    horizon_s: Annotated[
+        float, key("s", "avellaneda_stoikov: how long inventory is expected to be held; it rolls.", gt=0, le=86_400)
+    ] = 60.0
+    gamma: Annotated[
+        float | None,
+        key("1 per quote currency", "Risk aversion; without it, it is solved from skew_bps_at_max_position.", gt=0),
+    ] = None
+    skew_bps_at_max_position: Annotated[
+        float, key("bps", "How far a full position moves both quotes; gamma is solved from it.", ge=0, le=500)
+    ] = 5.0
+    xi: Annotated[
+        float | None, key("1 per quote currency", "glft: fear of not being filled; without it, gamma; 0 is none.", ge=0)
+    ] = None
+    kappa: Annotated[
+        float | None,
+        key("1 per quote currency", "How fast arrivals fade with distance; without it, it is measured.", gt=0),
+    ] = None
+    arrivals_per_s: Annotated[
+        float | None, key("1 per s", "glft: arrivals at distance 0 (A); without it, they are measured.", gt=0)
+    ] = None
+
+    min_half_spread_bps: Annotated[
+        float, key("bps", "Floor of a computed half-spread (volatility, avellaneda_stoikov, glft).", ge=0, le=1000)
+    ] = 1.0
+    min_edge_bps: Annotated[
+        float, key("bps", "Every model: the half-spread is never less than maker fee plus this.", ge=0, le=1000)
+    ] = 0.5
+    max_distance_bps: Annotated[
+        float, key("bps", "A quote further than this from fair is left out; keep it inside the price collar.", gt=0)
+    ] = 90.0
+
+    layers: Annotated[int, key("", "Quotes per side.", ge=1, le=50)] = 7
+    layer_spacing_bps: Annotated[float, key("bps", "Distance between layers.", gt=0, le=1000)] = 12.0
+    order_notional: Annotated[Decimal, key("quote currency", "Size of the innermost order.", gt=0)] = Decimal(200)
+    size_ladder: Annotated[
+        Literal["flat", "linear", "geometric"], key("", "How sizes grow outwards, by size_growth.")
+    ] = "flat"
+    size_growth: Annotated[
+        float,
+        key("", "linear: layer n is 1 + n * (growth - 1) times the innermost; geometric: growth**n.", gt=0, le=10),
+    ] = 1.5
+    order_amount_shape_factor: Annotated[
+        float,
+        key("", "Sizes on the side that adds to the position shrink by exp(-factor * position / limit).", ge=0, le=10),
+    ] = 0.0
+    target_position: Annotated[Decimal, key("base currency", "The position it leans to, signed.")] = Decimal(0)
+
+    tolerance_bps: Annotated[
+        float | None,
+        key("bps", "An order this near its wanted price keeps its place; without it, a quarter half-spread.", ge=0),
+    ] = None
+    cool_down_s: Annotated[float, key("s", "A side rests this long after a fill on it.", ge=0, le=3600)] = 2.0
+    refresh_interval_s: Annotated[float, key("s", "Quotes are stated anew at least this often.", ge=0.1, le=60)] = 1.0
+
+    def problems(self) -> Sequence[str]:
+        depth_bps = (self.layers - 1) * self.layer_spacing_bps
+        if depth_bps >= self.max_distance_bps:
+            return (
+                f"layers = {self.layers} with layer_spacing_bps = {self.layer_spacing_bps:g} reach {depth_bps:g} bps: "
+                f"must stay under max_distance_bps = {self.max_distance_bps:g}",
+            )
+        return ()
+
+    def size_multiple(self, layer: int) -> float:
+        """Return the size of `layer` as a multiple of the innermost."""
+        if self.size_ladder == "linear":
+            return max(0.0, 1 + layer * (self.size_growth - 1))
+        return self.size_growth**layer if self.size_ladder == "geometric" else 1.0
+
+    def tolerance_for(self, half_spread_bps: float) -> float:
+        """Return how far an order may be from its wanted price and stay: a quarter of the half-spread, at most 10 bps."""
+        return min(half_spread_bps / 4, 10.0) if self.tolerance_bps is None else self.tolerance_bps

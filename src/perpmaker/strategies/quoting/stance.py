@@ -1,0 +1,90 @@
+"""How to quote for the next second: everything that follows from estimates and parameters and not from the last tick."""
+
+from __future__ import annotations
+
+import msgspec
+
+from perpmaker.strategies.estimators.arrivals import ArrivalFit
+from perpmaker.strategies.estimators.market import Reading
+from perpmaker.strategies.estimators.params import EstimateParams
+from perpmaker.strategies.quoting.fixed import fixed_shape
+from perpmaker.strategies.quoting.models import MODELS, floored, half_spread_floor
+from perpmaker.strategies.quoting.params import QuotingParams
+from perpmaker.strategies.quoting.shape import Arrivals, Market, Shape
+
+
+class Conditions(msgspec.Struct, frozen=True):
+    """What the venue and the account set. `tick` in quote units, `maker_fee` a fraction of notional, > 0 a cost.
+
+    `q_max` is the largest position in orders.
+    """
+
+    fair: float
+    tick: float
+    maker_fee: float
+    q_max: float
+
+
+class Stance(msgspec.Struct, frozen=True):
+    """Distances in quote units around fair, the market they were made for, and why they are not the model's own.
+
+    `market` is None as long as the model's estimates cannot be believed (`doubts` says why); the shape is then the fixed
+    warm-up one.
+    """
+
+    fair: float
+    shape: Shape
+    market: Market | None
+    doubts: tuple[str, ...]
+    floor_rule: str | None
+    """The rule that sets the half-spread when the model's own is too small."""
+    half_spread_bps: float
+    tolerance_bps: float
+
+    @property
+    def warming_up(self) -> bool:
+        return self.market is None
+
+
+def take_stance(quoting: QuotingParams, estimates: EstimateParams, reading: Reading, conditions: Conditions) -> Stance:
+    """Return the model's floored shape, or the warm-up's while the reading cannot be believed."""
+    model = MODELS[quoting.model]
+    doubts = reading.doubts(estimates, sigma=model.measures_sigma, arrivals=model.needs_arrivals(quoting))
+    if doubts:
+        market = None
+        raw = fixed_shape(
+            conditions.fair, estimates.warm_up_half_spread_bps, quoting.skew_bps_at_max_position, conditions.q_max
+        )
+    else:
+        market = measured_market(quoting, reading, conditions.fair)
+        raw = model.shape(market, quoting, conditions.q_max)
+    floor = half_spread_floor(quoting, conditions.fair, conditions.tick, conditions.maker_fee)
+    shape = floored(raw, floor)
+    half_bps = (shape.half_bid + shape.half_ask) / 2 / conditions.fair * 1e4
+    return Stance(
+        fair=conditions.fair,
+        shape=shape,
+        market=market,
+        doubts=doubts,
+        floor_rule=floor.rule if max(raw.half_bid, raw.half_ask) < floor.half else None,
+        half_spread_bps=half_bps,
+        tolerance_bps=quoting.tolerance_for(half_bps),
+    )
+
+
+def measured_market(quoting: QuotingParams, reading: Reading, fair: float) -> Market:
+    """Return the market in quote units, a given A or kappa in the place of the measured one; 0 for what nobody needs."""
+    sigma, typical = (reading.sigma.sigma, reading.sigma.typical) if reading.sigma else (0.0, 0.0)
+    return Market(
+        fair=fair,
+        sigma=fair * sigma,
+        typical_sigma=fair * typical,
+        bid=_arrivals(quoting, reading.bid, fair),
+        ask=_arrivals(quoting, reading.ask, fair),
+    )
+
+
+def _arrivals(quoting: QuotingParams, fit: ArrivalFit | None, fair: float) -> Arrivals:
+    rate = quoting.arrivals_per_s or (fit.rate if fit else 0.0)
+    kappa = quoting.kappa or (fit.kappa_per_bps * 1e4 / fair if fit else 0.0)
+    return Arrivals(rate=rate, kappa=kappa)

@@ -1,0 +1,48 @@
+"""Strategies by the name a configuration gives them. Adding one is a file of its own and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from perpmaker.errors import ConfigError
+from perpmaker.strategies.api import Strategy, StrategyParams
+from perpmaker.strategies.market_maker import MarketMaker
+from perpmaker.strategies.schema import KeySchema, read_table, table_schema
+from perpmaker.strategies.skewed_maker import SkewedMaker
+
+_CLASSES: Final[tuple[type[Strategy[Any]], ...]] = (
+    MarketMaker,
+    SkewedMaker,
+)
+
+STRATEGIES: Final[Mapping[str, type[Strategy[Any]]]] = {cls.kind: cls for cls in _CLASSES}
+
+
+def strategy_class(kind: str) -> type[Strategy[Any]]:
+    """Return the class of a kind; raise ConfigError naming the known kinds."""
+    known = STRATEGIES.get(kind)
+    if known is None:
+        raise ConfigError(f"kind = {kind!r}: unknown strategy; must be one of {', '.join(STRATEGIES)}")
+    return known
+
+
+def params_schema(kind: str) -> tuple[KeySchema, ...]:
+    """Return every key a strategy of this kind takes, with unit, range, default and meaning."""
+    return table_schema(strategy_class(kind).params_type)
+
+
+def parse_params(kind: str, values: Mapping[str, Any]) -> StrategyParams:
+    """Return the parameters of a `[[strategy]]` table, its own keys only (with `instrument`, without name, kind, account).
+
+    Raises ConfigError with every problem on a line of its own: key, value and what is allowed.
+    """
+    params, problems = read_table(strategy_class(kind).params_type, values)
+    if params is None:
+        raise ConfigError("\n".join(problems))
+    return params
+
+
+def make_strategy(kind: str, values: Mapping[str, Any]) -> Strategy[Any]:
+    """Return a new strategy of this kind with its parameters parsed."""
+    return strategy_class(kind)(parse_params(kind, values))
