@@ -7,7 +7,8 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from perpmaker.exchange.core.types import NANO
 
 _EXACT = Context(prec=120, rounding=ROUND_HALF_EVEN)
-"""Wide enough that no 64-bit quantity times 10**9 is ever rounded."""
+"""Wide enough that a number of `_MAX_DIGITS` digits times 10**9 is never rounded."""
+_MAX_DIGITS = 100
 
 
 def decimal_text(scaled: int, places: int = 9) -> str:
@@ -37,7 +38,7 @@ def to_nano(value: Decimal | str | int) -> int:
 
 def whole_steps(value: Decimal, step_nano: int) -> int | None:
     """Return how many steps of `step_nano` make `value`, None when it is not a whole number of them."""
-    if not value.is_finite():
+    if not value.is_finite() or value.adjusted() >= _MAX_DIGITS or len(value.as_tuple().digits) > _MAX_DIGITS:
         return None
     scaled = _EXACT.multiply(value, NANO)
     if scaled != scaled.to_integral_value():

@@ -10,6 +10,8 @@ changed since they last asked.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Iterator
+from heapq import merge
 from itertools import islice
 
 import msgspec
@@ -43,9 +45,10 @@ class Order:
 class Level:
     """The orders at one price, oldest first, as a doubly linked list."""
 
-    __slots__ = ("head", "lots", "num_orders", "px_ticks", "tail")
+    __slots__ = ("book", "head", "lots", "num_orders", "px_ticks", "tail")
 
-    def __init__(self, px_ticks: int) -> None:
+    def __init__(self, book: Book, px_ticks: int) -> None:
+        self.book = book
         self.px_ticks = px_ticks
         self.lots = 0
         self.num_orders = 0
@@ -64,9 +67,10 @@ class BookChanges(msgspec.Struct, frozen=True):
 class _Half:
     """One side's levels; `keys` is sorted so that the best price is last (asks are negated)."""
 
-    __slots__ = ("keys", "levels", "sign")
+    __slots__ = ("book", "keys", "levels", "sign")
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, book: Book, side: Side) -> None:
+        self.book = book
         self.sign = int(side)
         self.levels: dict[int, Level] = {}
         self.keys: list[int] = []
@@ -77,7 +81,7 @@ class _Half:
     def open_level(self, px_ticks: int) -> Level:
         level = self.levels.get(px_ticks)
         if level is None:
-            level = self.levels[px_ticks] = Level(px_ticks)
+            level = self.levels[px_ticks] = Level(self.book, px_ticks)
             key = self.sign * px_ticks
             if not self.keys or key > self.keys[-1]:
                 self.keys.append(key)
@@ -98,8 +102,8 @@ class Book:
     def __init__(self, instrument: str, events: list[Event]) -> None:
         self.instrument = instrument
         self.version = 0
-        self._displayed = {Side.BUY: _Half(Side.BUY), Side.SELL: _Half(Side.SELL)}
-        self._rpi = {Side.BUY: _Half(Side.BUY), Side.SELL: _Half(Side.SELL)}
+        self._displayed = {side: _Half(self, side) for side in Side}
+        self._rpi = {side: _Half(self, side) for side in Side}
         self._touched: dict[int, int] = {}
         self._floor_version = 0
         self._events = events
@@ -181,6 +185,21 @@ class Book:
             return None
         return level.head
 
+    def walk(self, side: Side, limit_ticks: int | None, *, retail: bool) -> Iterator[Order]:
+        """The resting orders that a taker of `side` would meet, in the order it would meet them."""
+        halves = [self._displayed[side.opposite]]
+        if retail:
+            halves.append(self._rpi[side.opposite])
+        best_first = merge(*([(-key, place) for key in reversed(half.keys)] for place, half in enumerate(halves)))
+        for negated_key, place in best_first:
+            px_ticks = -negated_key * halves[place].sign
+            if limit_ticks is not None and side * (px_ticks - limit_ticks) > 0:
+                return
+            order = halves[place].levels[px_ticks].head
+            while order is not None:
+                yield order
+                order = order.next
+
     def crosses(self, side: Side, px_ticks: int) -> bool:
         """Whether a displayed order of `side` at this price would meet a displayed order."""
         keys = self._displayed[side.opposite].keys
@@ -231,9 +250,8 @@ class Book:
             self._ticker_announced = True
             self._events.append(TickerChanged(self.instrument))
 
-    def events_taken(self, events: list[Event]) -> None:
-        """Go on announcing changes, into a new list."""
-        self._events = events
+    def events_taken(self) -> None:
+        """Announce the next changes anew."""
         self._book_announced = False
         self._ticker_announced = False
 

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from perpmaker.exchange.core.amounts import div_up
+from perpmaker.exchange.core.types import FeeTier
+
+__all__ = ["RATE_ONE_CB", "SEEN_LIVE", "TIERS", "FeeTier", "fee_nano"]
 
 RATE_ONE_CB = 1_000_000
 """A rate of 1, in centibeeps."""
-
-
-class FeeTier(msgspec.Struct, frozen=True):
-    number: int
-    """As in `funding_account_summary.tier`; 0 is the rate ordinary accounts were seen to pay."""
-    maker_cb: int
-    taker_cb: int
 
 
 SEEN_LIVE = FeeTier(0, -1, 450)

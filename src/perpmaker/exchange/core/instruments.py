@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
 from perpmaker.exchange.core.amounts import decimal_text, div_half_even
@@ -52,6 +54,10 @@ class Instrument(msgspec.Struct, frozen=True):
     def hash_text(self) -> str:
         """`instrument_hash` as the venue prints it: 0x030501."""
         return f"0x{self.asset_id:06x}"
+
+    @property
+    def lot(self) -> Decimal:
+        return Decimal(self.lot_nano).scaleb(-9)
 
     @property
     def unit_nano(self) -> int:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import msgspec
 
+from perpmaker.exchange.core.accounts import Account
+from perpmaker.exchange.core.amounts import decimal_text
+from perpmaker.exchange.core.floor import Floor
+from perpmaker.exchange.core.instruments import Instrument
+from perpmaker.exchange.core.orders import ClientOrder
+from perpmaker.exchange.core.positions import Position
+from perpmaker.exchange.core.types import Fill, Violation
+from perpmaker.exchange.core.views import settle_currency
+
 
 class LedgerPosition(msgspec.Struct, frozen=True):
     instrument: str
     qty: str
     """Signed, long > 0."""
     entry_px: str
+    entry_cost: str
+    """Signed as `qty`; exact where `entry_px` is rounded to nine places."""
     realized_pnl: str
     fees: str
     funding: str
@@ -40,6 +51,7 @@ class LedgerFill(msgspec.Struct, frozen=True):
     px: str
     qty: str
     fee: str
+    builder_fee: str
     realized_pnl: str
     is_taker: bool
     event_ns: str
@@ -73,9 +85,10 @@ class LedgerAccount(msgspec.Struct, frozen=True):
     currency: str
     deposits: str
     balance: str
-    """Deposits + realised PnL - fees - funding paid."""
+    """Deposits + realised PnL - fees - builder fees - funding paid."""
     realized_pnl: str
     fees: str
+    builder_fees: str
     funding: str
     """Paid, net."""
     fills_total: int
@@ -93,3 +106,97 @@ class Ledger(msgspec.Struct, frozen=True):
     now_ns: str
     accounts: tuple[LedgerAccount, ...]
     violations: tuple[LedgerViolation, ...]
+
+
+def build_ledger(floor: Floor) -> Ledger:
+    """Write the books out as they are now."""
+    instruments = {name: listing.instrument for name, listing in floor.listings.items()}
+    accounts = tuple(_account(account, instruments, settle_currency(floor)) for account in floor.accounts.values())
+    violations = tuple(_violation(violation, instruments[violation.instrument]) for violation in floor.violations)
+    return Ledger(str(floor.now_ns), accounts, violations)
+
+
+def _account(account: Account, instruments: dict[str, Instrument], currency: str) -> LedgerAccount:
+    return LedgerAccount(
+        owner=account.owner,
+        main_account=account.main_account,
+        sub_account_id=str(account.sub_account_id),
+        currency=currency,
+        deposits=decimal_text(account.deposits_nano),
+        balance=decimal_text(account.balance_nano),
+        realized_pnl=decimal_text(account.realized_nano),
+        fees=decimal_text(account.fees_nano),
+        builder_fees=decimal_text(account.builder_fees_nano),
+        funding=decimal_text(account.funding_nano),
+        fills_total=account.fills.total,
+        orders_total=account.orders_accepted,
+        positions=tuple(_position(position) for position in account.positions.values() if position.lots),
+        open_orders=tuple(_order(order) for order in account.active.values()),
+        fills=tuple(_fill(fill, instruments[fill.instrument]) for fill in account.fills),
+        funding_payments=tuple(
+            LedgerFunding(str(paid.tx_id), paid.instrument, decimal_text(paid.amount_nano), str(paid.event_ns))
+            for paid in account.payments
+        ),
+    )
+
+
+def _position(position: Position) -> LedgerPosition:
+    return LedgerPosition(
+        instrument=position.instrument.name,
+        qty=position.instrument.qty_text(position.lots),
+        entry_px=decimal_text(position.entry_px_nano),
+        entry_cost=decimal_text(position.cost_nano),
+        realized_pnl=decimal_text(position.realized_nano),
+        fees=decimal_text(position.fees_nano),
+        funding=decimal_text(position.funding_nano),
+    )
+
+
+def _order(order: ClientOrder) -> LedgerOrder:
+    terms, rules = order.terms, order.listing.instrument
+    return LedgerOrder(
+        order_id=order.order_id,
+        client_order_id=str(terms.client_order_id),
+        instrument=terms.instrument,
+        side=terms.side.name,
+        px=rules.px_text(terms.px_ticks),
+        qty=rules.qty_text(terms.qty_lots),
+        leaves_qty=rules.qty_text(order.leaves_lots),
+        cum_qty=rules.qty_text(order.cum_lots),
+        status=order.status.name,
+        post_only=terms.post_only,
+        reduce_only=terms.reduce_only,
+        create_ns=str(terms.create_ns),
+    )
+
+
+def _fill(fill: Fill, rules: Instrument) -> LedgerFill:
+    return LedgerFill(
+        trade_id=fill.trade_id,
+        order_id=fill.order_id,
+        client_order_id=str(fill.client_order_id),
+        instrument=fill.instrument,
+        side=fill.side.name,
+        px=rules.px_text(fill.px_ticks),
+        qty=rules.qty_text(fill.qty_lots),
+        fee=decimal_text(fill.fee_nano),
+        builder_fee=decimal_text(fill.builder_fee_nano),
+        realized_pnl=decimal_text(fill.realized_pnl_nano),
+        is_taker=fill.is_taker,
+        event_ns=str(fill.event_ns),
+    )
+
+
+def _violation(violation: Violation, rules: Instrument) -> LedgerViolation:
+    return LedgerViolation(
+        reason=violation.reason.name,
+        instrument=violation.instrument,
+        px=rules.px_text(violation.px_ticks),
+        event_ns=str(violation.event_ns),
+        incoming_order_id=violation.incoming_order_id,
+        incoming_sub_account_id=str(violation.incoming_sub_account_id),
+        incoming_client_order_id=str(violation.incoming_client_order_id),
+        resting_order_id=violation.resting_order_id,
+        resting_sub_account_id=str(violation.resting_sub_account_id),
+        resting_client_order_id=str(violation.resting_client_order_id),
+    )

@@ -333,6 +333,14 @@ class FundingPayment(msgspec.Struct, frozen=True):
     tx_id: int
 
 
+class FeeTier(msgspec.Struct, frozen=True):
+    number: int
+    """As in `funding_account_summary.tier`; 0 is the rate ordinary accounts were seen to pay."""
+    maker_cb: int
+    """Rebates negative."""
+    taker_cb: int
+
+
 class Violation(msgspec.Struct, frozen=True):
     """An order that would have traded against its own owner; the incoming one was cancelled."""
 
@@ -556,7 +564,24 @@ class AccountOpened(msgspec.Struct, frozen=True, tag=True):
     main_account: str
     owner: str
     deposit_nano: int
-    currency: str
+    fees: FeeTier
+
+
+class FeeTierSet(msgspec.Struct, frozen=True, tag=True):
+    event_ns: int
+    sub_account_id: int
+    fees: FeeTier
+
+
+class LeverageSet(msgspec.Struct, frozen=True, tag=True):
+    event_ns: int
+    sub_account_id: int
+    instrument: str
+    leverage_e6: int
+
+
+class ViolationRecorded(msgspec.Struct, frozen=True, tag=True):
+    violation: Violation
 
 
 Event = (
@@ -571,4 +596,7 @@ Event = (
     | FundingPaid
     | InstrumentModeChanged
     | AccountOpened
+    | FeeTierSet
+    | LeverageSet
+    | ViolationRecorded
 )

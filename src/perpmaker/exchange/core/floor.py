@@ -1,0 +1,71 @@
+"""What every part of the core shares: the time, the listings, the accounts, the counters and the way out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from perpmaker.exchange.core.fees import FeeTier
+from perpmaker.exchange.core.timers import Timers
+from perpmaker.exchange.core.types import Event, Violation
+
+if TYPE_CHECKING:
+    from perpmaker.exchange.core.accounts import Account
+    from perpmaker.exchange.core.listing import Listing
+
+DAY_NS = 86_400 * 1_000_000_000
+
+
+class VenueLimits(msgspec.Struct, frozen=True):
+    """Numbers the venue does not publish, or that bound memory; all configurable."""
+
+    max_open_orders: int = 1_000
+    """Per sub-account, pending ones included (2090)."""
+    speed_bump_ns: int = 25_000_000
+    """How long an order that may take waits in front of the engine (PROTOCOL 11.2)."""
+    max_bulk: int = 100
+    max_signature_ns: int = 30 * DAY_NS
+    default_leverage: int = 10
+    history_rows: int = 20_000
+    """Closed orders, funding payments, closed positions kept per sub-account; totals are never cut."""
+    fills_kept: int = 200_000
+    """Per sub-account."""
+    trades_kept: int = 10_000
+    """Public trades kept per instrument."""
+    candles_kept: int = 1_500
+    """Per instrument, interval and type."""
+
+
+DEFAULT_LIMITS = VenueLimits()
+
+
+class Participant:
+    """A source of simulated flow: signed lots per listing and what they cost; nothing is checked."""
+
+    __slots__ = ("cash_nano", "lots", "name")
+
+    def __init__(self, name: str, listings: int) -> None:
+        self.name = name
+        self.lots = [0] * listings
+        self.cash_nano = 0
+
+
+class Floor:
+    def __init__(self, now_ns: int, fees: FeeTier, limits: VenueLimits) -> None:
+        self.now_ns = now_ns
+        self.fees = fees
+        self.limits = limits
+        self.events: list[Event] = []
+        self.timers = Timers()
+        self.listings: dict[str, Listing] = {}
+        self.accounts: dict[int, Account] = {}
+        self.participants: list[Participant] = []
+        self.violations: list[Violation] = []
+        self.orders_numbered = 0
+        self.executions_numbered = 0
+        self.payments_numbered = 0
+        self.fees_collected_nano = 0
+        """Trading and builder fees of all clients, net of rebates."""
+        self.funding_collected_nano = 0
+        """Net funding paid by all clients; the simulated flow neither pays nor receives."""

@@ -1,0 +1,187 @@
+"""Order entry: creations, cancels with their time to live, bulk requests and the cancel-on-disconnect countdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from perpmaker.exchange.core.accounts import Account
+from perpmaker.exchange.core.engine import Engine
+from perpmaker.exchange.core.floor import Floor
+from perpmaker.exchange.core.orders import ClientOrder, order_id_number, payload_of
+from perpmaker.exchange.core.types import (
+    UNASSIGNED_ORDER_ID,
+    BulkOutcome,
+    CancelStatus,
+    CancelStatusUpdated,
+    OrderRejectReason,
+    OrderRequest,
+    OrderState,
+    OrderStatus,
+    OrderTerms,
+    OrderView,
+    Rejection,
+)
+from perpmaker.exchange.core.validation import Planned, check_creation
+
+_MS_NS = 1_000_000
+_DEFAULT_TTL_MS = 100
+_MIN_TTL_MS = 100
+_MAX_TTL_MS = 5_000
+_COUNTDOWN_OFF_MS = 1_000
+_MAX_COUNTDOWN_MS = 300_000
+
+
+class Gateway:
+    """What clients send, after signature and session were checked by the face (PROTOCOL 6)."""
+
+    def __init__(self, floor: Floor, engine: Engine) -> None:
+        self._floor = floor
+        self._engine = engine
+
+    def create(self, account: Account, request: OrderRequest) -> OrderView | Rejection:
+        terms = check_creation(self._floor, account, request)
+        return terms if isinstance(terms, Rejection) else self._accept(account, terms)
+
+    def cancel(
+        self, account: Account, order_id: str | None, client_order_id: int | None, time_to_live_ms: int | None
+    ) -> Rejection | None:
+        """Cancel one order. By client id always acknowledged: an unknown one stays armed for its time to live.
+
+        By order id an order that is not open is 1004: only the client id has a time to live.
+        """
+        number = order_id_number(order_id)
+        if number is not None:
+            order = self._own_open_order(account, number)
+            if order is None:
+                return Rejection(1004, order_id or "")
+            self._engine.cancel(order, OrderRejectReason.CLIENT_CANCEL)
+            return None
+        if not client_order_id:
+            return Rejection(3021)
+        ttl = _time_to_live_ns(time_to_live_ms)
+        if isinstance(ttl, Rejection):
+            return ttl
+        self._cancel_client_id(account, client_order_id, ttl, OrderRejectReason.CLIENT_CANCEL)
+        return None
+
+    def cancel_where(self, account: Account, reason: OrderRejectReason, wanted: Callable[[ClientOrder], bool]) -> int:
+        """Cancel all active orders that are wanted, oldest first; return how many."""
+        orders = [order for order in account.active.values() if wanted(order)]
+        for order in orders:
+            if order.is_active:
+                self._engine.cancel(order, reason)
+        return len(orders)
+
+    def bulk(
+        self,
+        account: Account,
+        creations: Sequence[OrderRequest],
+        cancel_order_ids: Sequence[str],
+        cancel_client_order_ids: Sequence[int],
+        time_to_live_ms: int | None,
+    ) -> BulkOutcome | Rejection:
+        """Cancel, then create. Either every creation passes the gateway's checks or nothing at all is done [guess]."""
+        refused = self._check_bulk(creations, cancel_order_ids, cancel_client_order_ids)
+        ttl = _time_to_live_ns(time_to_live_ms)
+        if refused is not None or isinstance(ttl, Rejection):
+            return refused or ttl  # type: ignore[return-value]  # an int only when not refused
+        numbers = [order_id_number(text) or -1 for text in cancel_order_ids]
+        to_cancel = [self._own_open_order(account, number) for number in numbers]
+        to_cancel += [account.active.get(client_id) for client_id in cancel_client_order_ids]
+        planned = Planned()
+        for order in dict.fromkeys(to_cancel):
+            if order is not None:
+                growing = 0 if order.terms.reduce_only else order.leaves_lots
+                planned.cancel(order.terms.client_order_id, order.side, growing)
+        accepted: list[OrderTerms] = []
+        for request in creations:
+            terms = check_creation(self._floor, account, request, planned)
+            if isinstance(terms, Rejection):
+                return terms
+            planned.create(terms)
+            accepted.append(terms)
+        reason = OrderRejectReason.CLIENT_REPLACE if creations else OrderRejectReason.CLIENT_BULK_CANCEL
+        acks = [self._cancel_number(account, number, reason) for number in numbers]
+        for client_order_id in cancel_client_order_ids:
+            self._cancel_client_id(account, client_order_id, ttl, reason)
+            acks.append(True)
+        return BulkOutcome(tuple(self._accept(account, terms) for terms in accepted), tuple(acks))
+
+    def arm_disconnect(self, account: Account, countdown_ms: int) -> Rejection | None:
+        """Arm, refresh or (0 to 1000 ms) disable the countdown after which every order is cancelled."""
+        if countdown_ms > _MAX_COUNTDOWN_MS:
+            return Rejection(6000, f"{countdown_ms} ms")
+        self._floor.timers.cancel(account.disconnect_timer)
+        account.disconnect_timer = None
+        if countdown_ms > _COUNTDOWN_OFF_MS:
+            due_ns = self._floor.now_ns + countdown_ms // 1_000 * 1_000 * _MS_NS
+            account.disconnect_timer = self._floor.timers.at(due_ns, lambda: self._disconnected(account))
+        return None
+
+    def _accept(self, account: Account, terms: OrderTerms) -> OrderView:
+        """Hand a checked order to the engine; the same signed payload a second time is acknowledged and dropped."""
+        if not account.first_use(payload_of(terms), terms.client_order_id):
+            state = OrderState(
+                OrderStatus.PENDING, OrderRejectReason.UNSPECIFIED, terms.qty_lots, 0, 0, self._floor.now_ns
+            )
+            return OrderView(UNASSIGNED_ORDER_ID, terms, state)
+        return self._engine.accept(account, self._floor.listings[terms.instrument], terms)
+
+    def _check_bulk(
+        self, creations: Sequence[OrderRequest], cancel_order_ids: Sequence[str], cancel_client_order_ids: Sequence[int]
+    ) -> Rejection | None:
+        if cancel_order_ids and cancel_client_order_ids:
+            return Rejection(2233)
+        most = self._floor.limits.max_bulk
+        if max(len(creations), len(cancel_order_ids), len(cancel_client_order_ids)) > most:
+            return Rejection(2235, f"at most {most}")
+        if len({leg.instrument for request in creations for leg in request.legs}) > 1:
+            return Rejection(2234)
+        return Rejection(2236) if any(request.has_trigger for request in creations) else None
+
+    def _own_open_order(self, account: Account, number: int) -> ClientOrder | None:
+        order = self._engine.open_order(number)
+        return order if order is not None and order.account is account else None
+
+    def _cancel_number(self, account: Account, number: int, reason: OrderRejectReason) -> bool:
+        order = self._own_open_order(account, number)
+        if order is not None:
+            self._engine.cancel(order, reason)
+        return order is not None
+
+    def _cancel_client_id(self, account: Account, client_order_id: int, ttl_ns: int, reason: OrderRejectReason) -> None:
+        order = account.active.get(client_order_id)
+        if order is not None:
+            self._engine.cancel(order, reason)
+        elif client_order_id in account.armed_cancels:
+            self._tell_cancel(account, client_order_id, CancelStatus.DROPPED_DUPLICATE)
+        else:
+            due_ns = self._floor.now_ns + ttl_ns
+            timer = self._floor.timers.at(due_ns, lambda: self._cancel_expired(account, client_order_id))
+            account.armed_cancels[client_order_id] = timer
+
+    def _cancel_expired(self, account: Account, client_order_id: int) -> None:
+        del account.armed_cancels[client_order_id]
+        self._tell_cancel(account, client_order_id, CancelStatus.EXPIRED)
+
+    def _tell_cancel(self, account: Account, client_order_id: int, status: CancelStatus) -> None:
+        self._floor.events.append(
+            CancelStatusUpdated(
+                event_ns=self._floor.now_ns,
+                sub_account_id=account.sub_account_id,
+                client_order_id=client_order_id,
+                status=status,
+                reason=OrderRejectReason.UNSPECIFIED,
+            )
+        )
+
+    def _disconnected(self, account: Account) -> None:
+        account.disconnect_timer = None
+        self.cancel_where(account, OrderRejectReason.CLIENT_CANCEL_ON_DISCONNECT_TRIGGERED, lambda order: True)
+
+
+def _time_to_live_ns(time_to_live_ms: int | None) -> int | Rejection:
+    ttl = _DEFAULT_TTL_MS if time_to_live_ms is None else time_to_live_ms
+    if ttl > _MAX_TTL_MS:
+        return Rejection(2301, f"{ttl} ms, at most {_MAX_TTL_MS}")
+    return max(_MIN_TTL_MS, ttl) * _MS_NS
