@@ -32,4 +32,26 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     def problems(self) -> Sequence[str]:
         """Return what is impossible in these limits, one sentence each; empty when they are usable."""
-        raise NotImplementedError
+        amounts = {
+            "max_position_notional": self.max_position_notional,
+            "max_order_notional": self.max_order_notional,
+            "price_collar_bps": self.price_collar_bps,
+            "orders_per_s": self.orders_per_s,
+            "max_loss": self.max_loss,
+            "max_drawdown_frac": self.max_drawdown_frac,
+            "max_open_orders": Decimal(self.max_open_orders),
+            "max_unknown_orders": Decimal(self.max_unknown_orders),
+            "max_reference_age_s": Decimal(self.max_reference_age_s),
+        }
+        found = [
+            f"{name} must be finite and above 0, not {value}" for name, value in amounts.items() if not _sane(value)
+        ]
+        if _sane(self.max_drawdown_frac) and self.max_drawdown_frac > 1:
+            found.append(f"max_drawdown_frac is a fraction of the peak, at most 1, not {self.max_drawdown_frac}")
+        if _sane(self.price_collar_bps) and self.price_collar_bps >= 10_000:
+            found.append(f"price_collar_bps must be below 10000, not {self.price_collar_bps}")
+        return found
+
+
+def _sane(value: Decimal) -> bool:
+    return value.is_finite() and value > 0
