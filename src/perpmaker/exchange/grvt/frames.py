@@ -1,0 +1,96 @@
+"""Frames of a stream as bytes: each is encoded once per stream, selector and encoding, and shared by its subscribers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from perpmaker.exchange.faults import FaultSpec
+from perpmaker.exchange.grvt.routes import SCHEMA
+from perpmaker.exchange.grvt.schema import Encoding, Message
+from perpmaker.exchange.grvt.streams import Selection
+
+GLOBAL_SPAN = 100_000
+"""A global sequence number is the cluster's number times this (protocol page §10.5)."""
+
+
+class Numbering(msgspec.Struct, frozen=True):
+    """A frame's place: its own number and its predecessor's; 0 and 0 for a snapshot."""
+
+    sequence: int
+    previous: int
+
+
+SNAPSHOT = Numbering(0, 0)
+
+
+class FrameWriter:
+    """Writes the frames of one stream and selector."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._shape = SCHEMA.shapes[selection.stream.feed]
+        name, text = msgspec.json.encode(selection.stream.name), msgspec.json.encode(selection.text)
+        self._heads = {
+            Encoding.FULL: b'{"stream":' + name + b',"selector":' + text + b',"sequence_number":"',
+            Encoding.LITE: b'{"s":' + name + b',"s1":' + text + b',"sn":"',
+        }
+
+    def feed(self, message: Message, encoding: Encoding) -> bytes:
+        """Encode what a frame carries."""
+        return SCHEMA.encode(self._shape, message, encoding)
+
+    def frame(self, feed: bytes, numbering: Numbering, encoding: Encoding) -> bytes:
+        sequence, previous = str(numbering.sequence).encode(), str(numbering.previous).encode()
+        if encoding is Encoding.FULL:
+            middle, tail = b'","feed":', b',"prev_sequence_number":"'
+        else:
+            middle, tail = b'","f":', b',"ps":"'
+        return self._heads[encoding] + sequence + middle + feed + tail + previous + b'"}'
+
+
+def spoiled(message: Message, rules: Sequence[FaultSpec], crossing_bid: Callable[[], Message | None]) -> Message:
+    """Return the message with what the rules do to its content; the message itself stays.
+
+    `crossing_bid` gives a bid level above the best ask, for books that are to look crossed.
+    """
+    for rule in rules:
+        if rule.action in ("mutate", "bad_number"):
+            message = copy.deepcopy(message)
+            _put(message, rule.field, raw_value(rule))
+        elif rule.action == "crossed":
+            message = _crossed(message, crossing_bid())
+        elif rule.action == "truncate":
+            message = {
+                name: value[: rule.rows] if isinstance(value, list) else value for name, value in message.items()
+            }
+    return message
+
+
+def raw_value(rule: FaultSpec) -> Any:
+    """The value a rule writes: JSON text as it is when `raw`, which may be no JSON at all (NaN)."""
+    return msgspec.Raw(str(rule.value).encode()) if rule.raw else rule.value
+
+
+def _put(message: Any, field: str, value: Any) -> bool:
+    """Set the first member of this name, or the first price, anywhere in the message; whether there was one."""
+    if isinstance(message, list):
+        return any(_put(row, field, value) for row in message)
+    if not isinstance(message, dict):
+        return False
+    for name in message:
+        if name == field or (not field and name.endswith("price") and isinstance(message[name], str)):
+            message[name] = value
+            return True
+    return any(_put(inner, field, value) for inner in message.values())
+
+
+def _crossed(message: Message, bid: Message | None) -> Message:
+    """Put the bid in front of the bids, in a stream's frame or in the `result` of a reply."""
+    if "result" in message:
+        return {**message, "result": _crossed(message["result"], bid)}
+    if bid is None or "bids" not in message:
+        return message
+    return {**message, "bids": [bid, *message["bids"]]}
