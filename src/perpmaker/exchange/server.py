@@ -1,0 +1,312 @@
+"""The practice exchange as a process: options in, one ready line out, and everything in between wired together."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from perpmaker.clock import Clock, WallClock
+from perpmaker.errors import ConfigError
+from perpmaker.exchange.accounts import Credentials, new_credentials
+from perpmaker.exchange.clockwork import Clockwork
+from perpmaker.exchange.control import ControlPort
+from perpmaker.exchange.core.fees import SEEN_LIVE, TIERS
+from perpmaker.exchange.core.instruments import DEFAULT_INSTRUMENTS, Instrument
+from perpmaker.exchange.core.instruments_file import parse_instruments
+from perpmaker.exchange.core.market.simulator import SimulatedMarket
+from perpmaker.exchange.core.replay import BINANCE_USDM, TapeMarket
+from perpmaker.exchange.core.types import Event, InstrumentModeChanged
+from perpmaker.exchange.core.venue import MarketSource, Venue
+from perpmaker.exchange.faults import Faults
+from perpmaker.exchange.grvt.creations import Builder
+from perpmaker.exchange.grvt.face import FaceOptions, GrvtFace
+from perpmaker.exchange.grvt.signatures import GRVT_CHAINS
+from perpmaker.exchange.state import BuilderAuthorized, Memory, StateFolder, new_instance_id
+from perpmaker.model.units import NS_PER_S
+from perpmaker.tape.binance import read_capture
+
+if sys.platform != "win32":
+    import uvloop
+
+HOST: Final = "127.0.0.1"
+DEPOSIT: Final = Decimal(100_000)
+_PORTS_TRIED: Final = 50
+_SYNC_EVERY_S: Final = 1.0
+_SAVE_AFTER_BYTES: Final = 32 << 20
+"""A log longer than this is folded into a new document."""
+
+logger = structlog.get_logger(__name__)
+
+
+class ExchangeOptions(msgspec.Struct, frozen=True):
+    """How an exchange is set up; the members are the options of `perpmaker exchange`."""
+
+    port: int = 8420
+    """0: any free one. The socket for market data and the control port take the next free ones."""
+    next_free: bool = False
+    """When `port` is taken use the next free one instead of failing."""
+    market: Literal["simulated", "tape"] = "simulated"
+    tapes: tuple[Path, ...] = ()
+    seed: int = 1
+    instruments: Path | None = None
+    accounts: int = 2
+    fee_tier: int | None = None
+    """Row of the venue's fee table; None: the fees last seen live."""
+    chain_id: int | None = None
+    """Accept signatures for this chain alone; None: for any of the venue's."""
+    state: Path | None = None
+    session_life_s: float = 86_400.0
+    """How long a login cookie is good."""
+
+
+Ready = Callable[[dict[str, Any]], None]
+
+
+def run(options: ExchangeOptions) -> None:
+    """Serve until SIGTERM or SIGINT; print the ready line on stdout."""
+
+    def print_line(line: dict[str, Any]) -> None:
+        sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+        sys.stdout.flush()
+
+    async def until_signalled() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await serve(options, print_line, stop)
+
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        runner.run(until_signalled())
+
+
+async def serve(options: ExchangeOptions, ready: Ready, stop: asyncio.Event, clock: Clock | None = None) -> None:
+    """Serve until `stop` is set; `ready` is told once, where and with which accounts."""
+    exchange = Exchange(options, clock or WallClock())
+    try:
+        await exchange.start()
+        ready(exchange.ready_line())
+        logger.info("exchange_started", port=exchange.ports[0], market=options.market, instance=exchange.instance_id)
+        await exchange.watch(stop)
+    finally:
+        await exchange.stop()
+    logger.info("exchange_stopped")
+
+
+class Exchange:
+    """Venue, market, faces, control port, state: made, started, stopped."""
+
+    def __init__(self, options: ExchangeOptions, clock: Clock) -> None:
+        _check(options)
+        self._folder = None if options.state is None else StateFolder(options.state)
+        memory = None if self._folder is None else self._folder.load()
+        self.instance_id = new_instance_id() if memory is None else memory.instance_id
+        self.credentials = _credentials(options.accounts, memory)
+        self.venue = _venue(options, clock, memory, self.credentials)
+        self.faults = Faults()
+        self._session_life_ns = int(options.session_life_s * NS_PER_S)
+        self.clockwork = Clockwork(self.venue, clock, self._record)
+        self.face = GrvtFace(
+            self.venue,
+            self.credentials,
+            self.faults,
+            FaceOptions(chain_id=options.chain_id, session_life_ns=self._session_life_ns),
+            self.clockwork.advance,
+            self.clockwork.settle,
+            self._on_builder,
+        )
+        self._builders = list(memory.builders) if memory is not None else []
+        for row in self._builders:
+            self.face.trading.add_builder(row.main_account, row.builder)
+        self.venue.take_events()  # of opening and restoring: they are in the document that is saved next
+        self._save()
+        self.clockwork.connect(_source(options, self.venue), self.face.hub)
+        self.ports: tuple[int, ...] = ()
+        self._options = options
+        self._runners: list[web.AppRunner] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Open the ports and set the clockwork going."""
+        control = ControlPort(
+            self.venue, self.faults, self.face, self.instance_id, self.clockwork.advance, self.clockwork.settle
+        )
+        sockets = _bind(self._options.port, next_free=self._options.next_free)
+        self.ports = tuple(handle.getsockname()[1] for handle in sockets)
+        trading, market, controlling = sockets
+        face = self.face.application()
+        await self._listen(face, [trading, market])
+        await self._listen(control.application(), [controlling])
+        self._tasks = [asyncio.create_task(self.clockwork.run()), asyncio.create_task(self._keep_state())]
+
+    def ready_line(self) -> dict[str, Any]:
+        """Where everything is, and who may trade: the one line other programs start from; docs name its members."""
+        trading, market, control = (f"{HOST}:{port}" for port in self.ports)
+        return {
+            "edge": f"http://{trading}",
+            "trades": f"http://{trading}",
+            "market_data": f"http://{market}",
+            "ws_trades": f"ws://{trading}",
+            "ws_market_data": f"ws://{market}",
+            "control": f"http://{control}",
+            "accounts": [msgspec.to_builtins(row) for row in self.credentials],
+            "instance_id": self.instance_id,
+        }
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Return when `stop` is set; raise what breaks the clockwork before."""
+        stopping = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait({stopping, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for task in done - {stopping}:
+            task.result()
+
+    async def stop(self) -> None:
+        """Stop listening, then save; safe after a start that failed half way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.face.close_sockets("all", abort=False)
+        for runner in self._runners:
+            await runner.cleanup()
+        if self._folder is not None:
+            self.clockwork.advance()
+            self._save()
+            self._folder.close()
+
+    async def _listen(self, app: web.Application, sockets: Sequence[socket.socket]) -> None:
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
+        self._runners.append(runner)
+        await runner.setup()
+        for handle in sockets:
+            await web.SockSite(runner, handle).start()
+
+    # state
+
+    def _record(self, events: Iterable[Event]) -> None:
+        if self._folder is not None:
+            self._folder.append(events)
+        for event in events:
+            if isinstance(event, InstrumentModeChanged):
+                logger.warning("market_mode_changed", instrument=event.instrument, mode=event.mode.name)
+
+    def _on_builder(self, main_account: str, builder: Builder) -> None:
+        authorized = BuilderAuthorized(main_account, builder)
+        self._builders.append(authorized)
+        if self._folder is not None:
+            self._folder.append([authorized])
+
+    def _save(self) -> None:
+        if self._folder is not None:
+            self._folder.save(
+                instance_id=self.instance_id,
+                credentials=self.credentials,
+                builders=self._builders,
+                venue=self.venue.export_state(),
+            )
+
+    async def _keep_state(self) -> None:
+        """Bring the log to the disk every second, and fold a long one into the document."""
+        if self._folder is None:
+            await asyncio.Event().wait()
+            return
+        while True:
+            await asyncio.sleep(_SYNC_EVERY_S)
+            await asyncio.to_thread(self._folder.sync)
+            if self._folder.log_bytes > _SAVE_AFTER_BYTES:
+                self.clockwork.advance()
+                self._save()
+
+
+def _check(options: ExchangeOptions) -> None:
+    if options.market == "tape" and not options.tapes:
+        raise ConfigError("--market tape needs at least one --tape PATH")
+    if options.tapes and options.market != "tape":
+        raise ConfigError("--tape is read with --market tape only")
+    if options.chain_id is not None and options.chain_id not in GRVT_CHAINS:
+        raise ConfigError(f"--chain-id {options.chain_id}: one of {', '.join(map(str, sorted(GRVT_CHAINS)))}")
+    if options.fee_tier is not None and not 1 <= options.fee_tier < len(TIERS):
+        raise ConfigError(f"--fee-tier {options.fee_tier}: 1 to {len(TIERS) - 1}")
+    if options.accounts < 1:
+        raise ConfigError(f"--accounts {options.accounts}: at least 1")
+
+
+def _instruments(options: ExchangeOptions) -> tuple[Instrument, ...]:
+    if options.instruments is not None:
+        form = options.instruments.suffix.removeprefix(".").lower()
+        try:
+            return parse_instruments(options.instruments.read_text(), form=form)
+        except OSError as error:
+            raise ConfigError(f"--instruments {options.instruments}: {error.strerror}") from error
+    if options.market == "tape":  # nothing would move the others
+        return tuple(row for row in DEFAULT_INSTRUMENTS if row.name in BINANCE_USDM.values())
+    return DEFAULT_INSTRUMENTS
+
+
+def _credentials(accounts: int, memory: Memory | None) -> tuple[Credentials, ...]:
+    """Those of the last life, and new ones up to the wanted number."""
+    known = () if memory is None else memory.credentials
+    return (*known, *(new_credentials(number) for number in range(len(known), accounts)))
+
+
+def _venue(options: ExchangeOptions, clock: Clock, memory: Memory | None, credentials: Iterable[Credentials]) -> Venue:
+    fees = SEEN_LIVE if options.fee_tier is None else TIERS[options.fee_tier]
+    state, events = (b"", ()) if memory is None else (memory.venue, memory.events)
+    venue = Venue.restore(state, _instruments(options), now_ns=clock.now_ns(), fees=fees, events=events)
+    known = venue.sub_accounts()
+    for row in credentials:
+        sub_account_id = int(row.sub_account_id)
+        if sub_account_id not in known:
+            venue.open_account(
+                owner=row.owner, main_account=row.main_account, sub_account_id=sub_account_id, deposit=DEPOSIT
+            )
+        elif options.fee_tier is not None and venue.fee_tier(sub_account_id) != fees:
+            venue.set_fee_tier(sub_account_id, fees)
+    return venue
+
+
+def _source(options: ExchangeOptions, venue: Venue) -> MarketSource:
+    if options.market == "tape":
+        return TapeMarket(venue, [read_capture(path) for path in options.tapes])
+    return SimulatedMarket(venue, seed=options.seed)
+
+
+def _bind(port: int, *, next_free: bool) -> list[socket.socket]:
+    """Open three loopback ports: the wanted one (0: any), and those of market data and control behind it."""
+    first = _bind_one(port, tries=_PORTS_TRIED if next_free else 1)
+    bound = [first]
+    for _ in range(2):
+        follow = bound[-1].getsockname()[1] + 1 if port else 0
+        bound.append(_bind_one(follow, tries=_PORTS_TRIED))
+    return bound
+
+
+def _bind_one(port: int, *, tries: int) -> socket.socket:
+    for candidate in range(port, min(port + tries, 65_536)):
+        handle = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            handle.bind((HOST, candidate))
+        except OSError:
+            handle.close()
+            continue
+        return handle
+    raise ConfigError(
+        f"--port {port}: taken" if tries == 1 else f"--port {port}: no free port up to {port + tries - 1}"
+    )
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop where it exists: 5 us less per message."""
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
