@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from perpmaker.execution.orders import OrderChange, OrderTable
+from perpmaker.execution.orders import OrderTable
+from perpmaker.execution.tracked import OrderChange
 from perpmaker.model.commands import Command
 from perpmaker.model.events import Event, OrderEvent, PositionAdjusted
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId

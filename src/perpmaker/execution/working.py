@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
 import msgspec
 
-from perpmaker.execution.orders import OrderChange, OrderTable
+from perpmaker.execution.orders import OrderTable
+from perpmaker.execution.tracked import OrderChange, TrackedOrder
 from perpmaker.marketdata.book import TopOfBook
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId
 from perpmaker.model.instrument import Instrument
-from perpmaker.model.order import CancelOrder, NewOrder, Side
+from perpmaker.model.order import CancelOrder, NewOrder, OrderState, Side
 from perpmaker.model.quote import Quote
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 
+_TTL_MS: Final = 5000
+"""How long a cancel waits at the venue for an order that may still be under way."""
+_UNANSWERED: Final = (OrderState.PREPARED, OrderState.SENT)
+_UNCONFIRMED: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
+
 
 class LadderRules(msgspec.Struct, frozen=True):
-    """What makes an existing order good enough to keep, and how long quotes live."""
+    """What makes an existing order good enough to keep, how long quotes live, and how hard to try."""
 
     keep_size_min_frac: Decimal = Decimal("0.5")
     """Kept when at least this fraction of the wanted quantity is left ..."""
@@ -34,6 +40,8 @@ class LadderRules(msgspec.Struct, frozen=True):
     reject_hold_ns: int = 500 * NS_PER_MS
     """After a rejected quote its side waits this long, doubled by each further one (RELIABILITY E21)."""
     reject_hold_max_ns: int = 16 * NS_PER_S
+    refused_hold_ns: int = 250 * NS_PER_MS
+    """A layer whose quote the gate refused waits this long."""
 
 
 DEFAULT_RULES: Final = LadderRules()
@@ -43,16 +51,19 @@ class Dropped(enum.Enum):
     """Why a wanted quote is not worked now."""
 
     BAD_PRICE = "bad_price"
-    """Not finite and positive."""
+    """Price or quantity is not finite and positive."""
     BELOW_MIN_QTY = "below_min_qty"
     BELOW_MIN_NOTIONAL = "below_min_notional"
-    DUPLICATE_LAYER = "duplicate_layer"
+    BAD_LAYER = "bad_layer"
+    """Stated twice, or not in 0..255."""
     IN_FLIGHT = "in_flight"
     """The layer has an order whose creation or cancel is not answered yet, or whose outcome is unknown."""
     UNANSWERED = "unanswered"
     """Too many requests of the instrument are unanswered."""
     REJECT_HOLD = "reject_hold"
-    """The venue rejected the last ones of this side."""
+    """The venue rejected the last ones of this side, or the gate refused the last one of this layer."""
+    OWN_CROSS = "own_cross"
+    """It would meet an own order that is still live; that one's cancel has to be confirmed first."""
     NO_BUDGET = "no_budget"
     """The order rate is used up; inner layers go first."""
 
@@ -73,25 +84,43 @@ class LadderChange(msgspec.Struct, frozen=True):
 
     @property
     def is_empty(self) -> bool:
-        raise NotImplementedError
+        return not self.cancels and not self.orders
+
+
+Slot = tuple[Side, int]
+"""(side, layer): what at most one order of a ladder works."""
+
+_MAX_LAYERS: Final = 256
+_TAGS: Final = {
+    (side, layer): f"quote {'bid' if side is Side.BUY else 'ask'} {layer}"
+    for side in Side
+    for layer in range(_MAX_LAYERS)
+}
+_SLOTS: Final = {tag: slot for slot, tag in _TAGS.items()}
 
 
 def quote_tag(side: Side, layer: int) -> str:
-    """Name a ladder slot as orders carry it: "quote bid 2"."""
-    raise NotImplementedError
+    """Name a ladder slot as orders carry it: "quote bid 2". ValueError for a layer not in 0..255."""
+    tag = _TAGS.get((side, layer))
+    if tag is None:
+        raise ValueError(f"a layer must be between 0 and {_MAX_LAYERS - 1}, not {layer}")
+    return tag
 
 
-def quote_slot(tag: str) -> tuple[Side, int] | None:
+def quote_slot(tag: str) -> Slot | None:
     """Read a ladder slot back from an order's tag; None for an order that is no quote."""
-    raise NotImplementedError
+    return _SLOTS.get(tag)
 
 
 class WorkingOrders:
     """The ladder of one strategy on one instrument of one account.
 
-    Each (side, layer) has at most one order that is not being cancelled, in-flight and unknown ones included; an order
-    whose cancel is under way keeps its layer until it has ended, except in the very change that cancels and replaces it.
-    Everything is read from the order table, so a restart needs no more than the orders' tags.
+    Each slot has at most one order that is not being cancelled, in-flight and unknown ones included; an order whose cancel
+    is under way keeps its slot until it has ended, except in the very change that cancels and replaces it. Orders are
+    read from the order table, so a restart needs no more than their tags.
+
+    Nothing is cancelled that could stay: an order within tolerance and with adequate size keeps its queue place; one that
+    is only too far from the market stays until it can be replaced. Cancels are never held back.
     """
 
     def __init__(
@@ -104,7 +133,16 @@ class WorkingOrders:
         next_id: Callable[[], ClientOrderId],
         rules: LadderRules = DEFAULT_RULES,
     ) -> None:
-        raise NotImplementedError
+        self._account = account
+        self._strategy = strategy
+        self._instrument = instrument
+        self._table = table
+        self._next_id = next_id
+        self._rules = rules
+        self._requests: list[_Request] = []
+        self._rejects = {Side.BUY: 0, Side.SELL: 0}
+        self._held_until_ns = {Side.BUY: 0, Side.SELL: 0}
+        self._refused_until_ns: dict[Slot, int] = {}
 
     def change(
         self,
@@ -121,16 +159,235 @@ class WorkingOrders:
         `book` is the venue's book with our own orders in it: quotes are clipped so as not to cross its best prices.
         `allowance` is how many creations the rate limit still passes (`Gate.allowance`).
         """
-        raise NotImplementedError
+        unanswered = self._unanswered() >= self._rules.max_unanswered
+        plan = _Plan(self._quotes(), instrument, self._rules, now_ns, 0 if unanswered else allowance)
+        plan.short_of = Dropped.UNANSWERED if unanswered else Dropped.NO_BUDGET
+        for side, quotes in ((Side.BUY, bids), (Side.SELL, asks)):
+            limit = book.ask_ticks - 1 if side is Side.BUY else book.bid_ticks + 1
+            plan.want(side, quotes, limit)
+        for slot in plan.slots():
+            reason = self._held(slot, now_ns)
+            plan.work(slot, reason, self._table.best_own_px(self._instrument, slot[0].opposite))
+        orders = tuple(self._order(slot, target, now_ns) for slot, target in plan.creations)
+        cancels = tuple(self._cancel(tracked) for tracked in plan.cancels)
+        return LadderChange(cancels, orders, plan.kept, tuple(plan.dropped))
 
     def pull(self) -> tuple[CancelOrder, ...]:
         """Return cancels for every quote that is not being cancelled already; needs no book."""
-        raise NotImplementedError
+        return tuple(self._cancel(tracked) for _, tracked in self._quotes() if not tracked.cancel_pending)
 
-    def sent(self, change: LadderChange, approved: Sequence[ClientOrderId], now_ns: int) -> None:
+    def sent(self, change: LadderChange, approved: Iterable[ClientOrderId], now_ns: int) -> None:
         """Note that a change went out, with those of its orders the gate approved: it counts as unanswered until it is."""
-        raise NotImplementedError
+        passed = set(approved)
+        self._table.note_cancels(change.cancels, now_ns)
+        for order in change.orders:
+            slot = quote_slot(order.tag)
+            if order.client_order_id not in passed and slot is not None:
+                self._refused_until_ns[slot] = now_ns + self._rules.refused_hold_ns
+        created = [self._table.get(self._account, order) for order in passed]
+        canceled = [self._table.get(self._account, cancel.client_order_id) for cancel in change.cancels]
+        if created or canceled:
+            self._requests.append(_Request([t for t in created if t], [t for t in canceled if t]))
 
     def on_change(self, change: OrderChange, now_ns: int) -> None:
         """Learn from what happened to the quotes: rejections hold the side back, acceptances release it."""
-        raise NotImplementedError
+        tracked = change.order
+        if tracked is None or change.before is change.after or not self._is_mine(tracked):
+            return
+        side = tracked.order.side
+        if change.after is OrderState.REJECTED:
+            hold_ns = min(self._rules.reject_hold_ns << self._rejects[side], self._rules.reject_hold_max_ns)
+            self._rejects[side] = min(self._rejects[side] + 1, 16)
+            self._held_until_ns[side] = now_ns + hold_ns
+        elif change.after is OrderState.OPEN and change.before in _UNCONFIRMED:
+            self._rejects[side] = self._held_until_ns[side] = 0
+
+    def _is_mine(self, tracked: TrackedOrder) -> bool:
+        order = tracked.order
+        return (
+            order.strategy == self._strategy
+            and order.instrument == self._instrument
+            and order.account == self._account
+            and quote_slot(order.tag) is not None
+        )
+
+    def _quotes(self) -> list[tuple[Slot, TrackedOrder]]:
+        return [
+            (slot, tracked)
+            for tracked in self._table.live(self._account, self._instrument, self._strategy)
+            if (slot := _SLOTS.get(tracked.order.tag)) is not None
+        ]
+
+    def _unanswered(self) -> int:
+        if self._requests:
+            self._requests = [request for request in self._requests if request.is_unanswered]
+        return len(self._requests)
+
+    def _held(self, slot: Slot, now_ns: int) -> Dropped | None:
+        held = now_ns < self._held_until_ns[slot[0]] or now_ns < self._refused_until_ns.get(slot, 0)
+        return Dropped.REJECT_HOLD if held else None
+
+    def _order(self, slot: Slot, target: _Target, now_ns: int) -> NewOrder:
+        return NewOrder(
+            client_order_id=self._next_id(),
+            account=self._account,
+            strategy=self._strategy,
+            instrument=self._instrument,
+            side=slot[0],
+            px=target.px,
+            qty=target.qty,
+            post_only=True,
+            expire_ns=now_ns + self._rules.quote_life_ns if self._rules.quote_life_ns else 0,
+            tag=_TAGS[slot],
+        )
+
+    def _cancel(self, tracked: TrackedOrder) -> CancelOrder:
+        return CancelOrder(
+            account=self._account,
+            instrument=self._instrument,
+            client_order_id=tracked.client_order_id,
+            venue_order_id=tracked.venue_order_id,
+            ttl_ms=_TTL_MS if tracked.state in _UNCONFIRMED else 0,
+        )
+
+
+class _Request(msgspec.Struct):
+    """One request that went out. It is answered when every part of it is, by whatever way."""
+
+    created: list[TrackedOrder]
+    canceled: list[TrackedOrder]
+
+    @property
+    def is_unanswered(self) -> bool:
+        return any(tracked.state in _UNANSWERED for tracked in self.created) or any(
+            tracked.cancel_pending and not tracked.cancel_received for tracked in self.canceled
+        )
+
+
+class _Target(msgspec.Struct, frozen=True):
+    """A wanted quote, rounded and clipped."""
+
+    px: Decimal
+    qty: Decimal
+    tolerance_bps: float
+
+
+class _Plan:
+    """One comparison of wanted and live; slots are worked inner layers first, so that they get the budget."""
+
+    def __init__(
+        self,
+        quotes: Sequence[tuple[Slot, TrackedOrder]],
+        instrument: Instrument,
+        rules: LadderRules,
+        now_ns: int,
+        budget: int,
+    ) -> None:
+        self.cancels: list[TrackedOrder] = []
+        self.creations: list[tuple[Slot, _Target]] = []
+        self.dropped: list[DroppedQuote] = []
+        self.kept = 0
+        self.short_of = Dropped.NO_BUDGET
+        """What to say of a quote for which the budget is used up."""
+        self._instrument = instrument
+        self._rules = rules
+        self._now_ns = now_ns
+        self._budget = budget
+        self._wanted: dict[Slot, _Target] = {}
+        self._live: dict[Slot, list[TrackedOrder]] = {}
+        for slot, tracked in quotes:
+            self._live.setdefault(slot, []).append(tracked)
+
+    def want(self, side: Side, quotes: Sequence[Quote], limit_ticks: int) -> None:
+        """Take in the wanted quotes of a side, rounded outward and clipped to `limit_ticks`; drop what cannot be sent."""
+        for quote in quotes:
+            slot = (side, quote.layer)
+            target = self._target(side, quote, limit_ticks)
+            if slot in self._wanted or slot not in _TAGS:
+                target = Dropped.BAD_LAYER
+            if isinstance(target, Dropped):
+                self.dropped.append(DroppedQuote(side, quote.layer, target))
+            else:
+                self._wanted[slot] = target
+
+    def slots(self) -> list[Slot]:
+        """Return every slot that is wanted or live, inner layers first."""
+        return sorted({*self._wanted, *self._live}, key=_layer)
+
+    def work(self, slot: Slot, held: Dropped | None, opposite_px: Decimal | None) -> None:
+        """Decide one slot; `held` forbids creations on it, `opposite_px` is the best own price of the other side."""
+        target = self._wanted.get(slot)
+        present = self._live.get(slot, ())
+        standing = [tracked for tracked in present if not tracked.cancel_pending]
+        if target is None:
+            self.cancels += standing
+            return
+        good = next((tracked for tracked in standing if self._is_good(tracked, target)), None)
+        if good is not None:
+            self.kept += 1
+            self.cancels += [tracked for tracked in standing if tracked is not good]
+            return
+        reason = held
+        if len(present) > len(standing) or any(tracked.state in _UNCONFIRMED for tracked in present):
+            reason = Dropped.IN_FLIGHT
+        elif opposite_px is not None and not _is_clear(slot[0], target.px, opposite_px):
+            reason = Dropped.OWN_CROSS
+        elif reason is None and self._budget <= 0:
+            reason = self.short_of
+        if reason is None:
+            self._budget -= 1
+            self.cancels += standing
+            self.creations.append((slot, target))
+            return
+        self.dropped.append(DroppedQuote(slot[0], slot[1], reason))
+        for tracked in standing:
+            if tracked.state is OrderState.OPEN and not self._is_too_passive(tracked, target):
+                self.cancels.append(tracked)
+
+    def _target(self, side: Side, quote: Quote, limit_ticks: int) -> _Target | Dropped:
+        instrument = self._instrument
+        try:
+            ticks = instrument.round_ticks(quote.px, side)
+            qty = instrument.round_qty(quote.qty)
+        except ValueError:
+            return Dropped.BAD_PRICE
+        ticks = min(ticks, limit_ticks) if side is Side.BUY else max(ticks, limit_ticks)
+        if ticks <= 0:
+            return Dropped.BAD_PRICE
+        if qty < instrument.min_qty or not qty:
+            return Dropped.BELOW_MIN_QTY
+        px = instrument.tick * ticks
+        if px * qty < instrument.min_notional:
+            return Dropped.BELOW_MIN_NOTIONAL
+        return _Target(px, qty, quote.tolerance_bps)
+
+    def _is_good(self, tracked: TrackedOrder, target: _Target) -> bool:
+        """Say whether an order may keep its queue place: near enough, adequate size, not about to expire."""
+        order = tracked.order
+        if order.px is None:
+            return False
+        if order.px != target.px:
+            wanted_px = float(target.px)
+            if not abs(float(order.px) - wanted_px) * 1e4 <= target.tolerance_bps * wanted_px:
+                return False
+        leaves = tracked.leaves_qty
+        if leaves != target.qty and not (
+            target.qty * self._rules.keep_size_min_frac <= leaves <= target.qty * self._rules.keep_size_max_frac
+        ):
+            return False
+        return not order.expire_ns or order.expire_ns - self._now_ns > self._rules.renew_before_ns
+
+    def _is_too_passive(self, tracked: TrackedOrder, target: _Target) -> bool:
+        """Say whether all that is wrong with an order is that it is too far from the market: no risk while it waits."""
+        order = tracked.order
+        if order.px is None or tracked.leaves_qty > target.qty * self._rules.keep_size_max_frac:
+            return False
+        return order.px <= target.px if order.side is Side.BUY else order.px >= target.px
+
+
+def _layer(slot: Slot) -> int:
+    return slot[1]
+
+
+def _is_clear(side: Side, px: Decimal, opposite_px: Decimal) -> bool:
+    return px < opposite_px if side is Side.BUY else px > opposite_px

@@ -11,7 +11,8 @@ import msgspec
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Every limit of one account; amounts in its currency. `max_position_notional` holds per instrument.
 
-    A limit passes only what is proven inside: a figure that is missing, NaN or infinite is outside.
+    A limit passes only what is proven inside: a figure that is missing, NaN or infinite is outside. Impossible limits
+    cannot be made: ValueError says what is wrong with them.
     """
 
     max_position_notional: Decimal = Decimal(5000)
@@ -30,8 +31,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_reference_age_s: int = 10
     """A mark or index price older than this is not a reference."""
 
-    def problems(self) -> Sequence[str]:
-        """Return what is impossible in these limits, one sentence each; empty when they are usable."""
+    def __post_init__(self) -> None:
+        problems = self._problems()
+        if problems:
+            raise ValueError("; ".join(problems))
+
+    def _problems(self) -> Sequence[str]:
         amounts = {
             "max_position_notional": self.max_position_notional,
             "max_order_notional": self.max_order_notional,
