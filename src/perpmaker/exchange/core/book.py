@@ -12,7 +12,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from heapq import merge
-from itertools import islice
+from itertools import islice, repeat
+from operator import neg
 
 import msgspec
 
@@ -190,7 +191,7 @@ class Book:
         halves = [self._displayed[side.opposite]]
         if retail:
             halves.append(self._rpi[side.opposite])
-        best_first = merge(*([(-key, place) for key in reversed(half.keys)] for place, half in enumerate(halves)))
+        best_first = merge(*(zip(map(neg, reversed(half.keys)), repeat(place)) for place, half in enumerate(halves)))
         for negated_key, place in best_first:
             px_ticks = -negated_key * halves[place].sign
             if limit_ticks is not None and side * (px_ticks - limit_ticks) > 0:
