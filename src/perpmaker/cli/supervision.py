@@ -51,13 +51,13 @@ class Child:
         self.restarts: list[float] = []
 
     def start(self) -> None:
-        """Start the process; its output goes to `logs/NAME.log`."""
+        """Start the process; its log goes to `logs/NAME.log`."""
         descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
-                stdout=descriptor,
+                stdout=subprocess.DEVNULL,  # what they print there holds keys and tokens; the run file has it too
                 stderr=descriptor,
                 env=self._environment,
                 start_new_session=True,  # Ctrl-C in a terminal reaches a whole group; children are stopped in order

@@ -1,0 +1,74 @@
+"""`perpmaker config check|show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from perpmaker.errors import ConfigError
+
+CONFIG = click.argument("path", metavar="CONFIG", type=click.Path(path_type=Path, dir_okay=False))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Check or show a configuration."""
+
+
+@command.command()
+@CONFIG
+def check(path: Path) -> None:
+    """Validate a file whole; every problem is named with its key, its value and what is allowed."""
+    load_whole(path)
+    click.echo(f"{path}: ok")
+
+
+@command.command()
+@CONFIG
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def show(path: Path, as_json: bool) -> None:
+    """Show every key with its value, defaults and overrides from the environment included; never a secret."""
+    whole = load_whole(path)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode())
+        return
+    for key, value in flattened(whole):
+        click.echo(f"{key} = {value}")
+
+
+def load_whole(path: Path) -> dict[str, object]:
+    """Return the validated configuration, strategies' own parameters with their defaults filled in.
+
+    Raises ConfigError with the problems of the file and of every strategy's parameters together.
+    """
+    from perpmaker import config as configuration
+    from perpmaker.strategies.registry import parse_params
+
+    config = configuration.load(path)
+    whole: dict[str, object] = config.model_dump(mode="json", exclude={"strategy"})
+    rows: list[dict[str, object]] = []
+    problems: list[str] = []
+    for strategy in config.strategy:
+        try:
+            params = parse_params(strategy.kind, {**strategy.params, "instrument": strategy.instrument})
+        except ConfigError as error:
+            problems.extend(f"strategy {strategy.name}: {line}" for line in str(error).splitlines())
+            continue
+        common = strategy.model_dump(mode="json", exclude={"params"})
+        rows.append({**common, "params": msgspec.to_builtins(params, str_keys=True)})
+    if problems:
+        raise ConfigError("\n".join([f"{path}: {len(problems)} problem(s)", *(f"  {line}" for line in problems)]))
+    whole["strategy"] = rows
+    return whole
+
+
+def flattened(value: object, prefix: str = "") -> list[tuple[str, object]]:
+    if isinstance(value, dict):
+        return [
+            row for key, inner in value.items() for row in flattened(inner, f"{prefix}.{key}" if prefix else str(key))
+        ]
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [row for at, inner in enumerate(value) for row in flattened(inner, f"{prefix}[{at}]")]
+    return [(prefix, value)]

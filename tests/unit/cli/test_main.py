@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+from perpmaker.cli.main import COMMANDS
+
+
+def perpmaker(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "perpmaker", "--home", str(home), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_help_answers_in_under_four_tenths_of_a_second() -> None:
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "perpmaker", "--help"], capture_output=True, check=True, timeout=60)
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.4
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "import perpmaker.cli.main\n"
+        "heavy = {'aiohttp', 'pydantic', 'fastapi', 'structlog', 'coincurve', 'msgspec', 'rich'} & set(sys.modules)\n"
+        "print(sorted(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_listed_command_exists_and_explains_itself(name: str) -> None:
+    command = importlib.import_module(f"perpmaker.cli.{name}").command
+    assert isinstance(command, click.Command)
+    assert command.help
+
+
+def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
+    done = perpmaker("fly", home=tmp_path)
+    assert done.returncode == 2
+    assert "No such command 'fly'" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["status", "pause", "resume", "stop", "kill", "logs"])
+def test_a_command_without_an_engine_says_so_and_exits_with_nine(name: str, tmp_path: Path) -> None:
+    done = perpmaker(name, home=tmp_path)
+    assert done.returncode == 9
+    assert "no engine runs" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_configuration_exits_with_three_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "bot.toml"
+    path.write_text('schema_version = 1\nenv = "prd"\n')
+    done = perpmaker("up", str(path), home=tmp_path / "home")
+    assert done.returncode == 3
+    assert "env: 'prd' is not allowed" in done.stderr
+    assert not (tmp_path / "home").exists()
