@@ -72,10 +72,12 @@ class ExchangeOptions(msgspec.Struct, frozen=True):
 Ready = Callable[[dict[str, Any]], None]
 
 
-def run(options: ExchangeOptions) -> None:
-    """Serve until SIGTERM or SIGINT; print the ready line on stdout."""
+def run(options: ExchangeOptions, ready: Ready | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; tell `ready`, then print the ready line on stdout."""
 
     def print_line(line: dict[str, Any]) -> None:
+        if ready is not None:
+            ready(line)
         sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
         sys.stdout.flush()
 
