@@ -27,7 +27,7 @@ def tables() -> dict[str, Any]:
 def extract(page: str) -> dict[str, Any]:
     """Read every table that the client has a counterpart of."""
     return {
-        "source": "protocol page: sections 5 and 6 (routes), 7 (objects), 8 (error codes), 9 (enums and reasons), 10.3 (streams)",
+        "source": "protocol page §5, §6 (routes), §7 (objects), §8 (error codes), §9 (enums, reasons), §10.3 (streams)",
         "routes": _routes(page),
         "objects": _objects(page),
         "codes": _codes(page),
@@ -111,4 +111,4 @@ def _streams(page: str) -> dict[str, str]:
 
 if __name__ == "__main__":
     extracted = extract(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    TABLES.write_text(json.dumps(extracted, indent=1) + "\n", encoding="utf-8")
+    TABLES.write_text(json.dumps(extracted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
