@@ -165,10 +165,27 @@ class FakeContext:
             ),
         )
 
-    def trade(self, strategy: Strategy[Any], instrument: Instrument, px: str, aggressor: Side, lots: int = 1) -> None:
+    def trade(
+        self,
+        strategy: Strategy[Any],
+        instrument: Instrument,
+        px: str,
+        aggressor: Side,
+        *,
+        lots: int = 1,
+        replayed: bool = False,
+    ) -> None:
         """Tell the strategy of a public trade."""
-        ticks = instrument.to_ticks(Decimal(px))
-        trade = Trade(instrument.instrument_id, ticks, lots, aggressor, TradeId("1"), self.time_ns, self.time_ns)
+        trade = Trade(
+            instrument=instrument.instrument_id,
+            px_ticks=instrument.to_ticks(Decimal(px)),
+            qty_lots=lots,
+            aggressor=aggressor,
+            trade_id=TradeId("1"),
+            ts_event_ns=self.time_ns,
+            ts_recv_ns=self.time_ns,
+            replayed=replayed,
+        )
         strategy.on_trade(self, trade)
 
     # what a strategy sees -----------------------------------------------------------------------------------------

@@ -64,19 +64,19 @@ class ArrivalEstimator:
 
     def on_mid(self, now_ns: int, mid: float) -> None:
         """Take the mid of a whole, fresh book; it closes intervals that are over."""
+        if self._end_ns and now_ns >= self._end_ns:
+            self._close_intervals(now_ns)
         if not self._end_ns:
             self._end_ns = now_ns + self._interval_ns
             self._start_mid = mid
-        elif now_ns >= self._end_ns:
-            self._close_intervals(now_ns, mid)
         self._mid = mid
 
     def on_trade(self, now_ns: int, px: float, aggressor: Side) -> None:
         """Take a trade; a selling aggressor reaches bids, a buying one asks. Ignored while no mid is known."""
+        if self._end_ns and now_ns >= self._end_ns:
+            self._close_intervals(now_ns)
         if not self._end_ns:
             return
-        if now_ns >= self._end_ns:
-            self._close_intervals(now_ns, self._mid)
         beyond = (px / self._start_mid - 1) * 1e4
         if aggressor is Side.BUY:
             self._sell.reach(beyond, now_ns)
@@ -93,21 +93,30 @@ class ArrivalEstimator:
         """Return how many trades reached towards quotes of `side` since the start."""
         return self._sides[side].trades
 
+    def intervals(self, side: Side) -> int:
+        """Return how many intervals the window holds for quotes of `side`."""
+        return len(self._sides[side].window)
+
+    def exceedances(self, side: Side) -> list[int]:
+        """Return how many of them reached each distance of `GRID_BPS`."""
+        return list(self._sides[side].counts)
+
     def fit(self, side: Side) -> ArrivalFit | None:
         """Return A and kappa for our quotes of `side`, or None while too few distances were reached."""
         reach = self._sides[side]
         return fit_exceedances(reach.counts, len(reach.window), self._interval_s, reach.last_trade_ns)
 
-    def _close_intervals(self, now_ns: int, mid: float) -> None:
-        missed = (now_ns - self._end_ns) // self._interval_ns
-        if missed >= _MAX_MISSED_INTERVALS:
+    def _close_intervals(self, now_ns: int) -> None:
+        """Close what is over by `now_ns`; intervals tile time, so the present one began with the mid known until now."""
+        over = 1 + (now_ns - self._end_ns) // self._interval_ns
+        if over > _MAX_MISSED_INTERVALS:
             self.on_gap()
-        else:
-            for _ in range(1 + missed):  # intervals without any event are evidence too: nothing arrived
-                self._buy.close()
-                self._sell.close()
-        self._start_mid = mid
-        self._end_ns = now_ns + self._interval_ns
+            return
+        for _ in range(over):  # an interval without any event is evidence too: nothing arrived
+            self._buy.close()
+            self._sell.close()
+        self._start_mid = self._mid
+        self._end_ns += over * self._interval_ns
 
 
 class _Reach:

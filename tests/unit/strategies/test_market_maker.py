@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from perpmaker.model.events import BookStale, StaleReason, Ticker
+from perpmaker.model.order import OrderState, Side
+from perpmaker.strategies.market_maker import MarketMaker, MarketMakerParams
+from perpmaker.strategies.registry import parse_params
+
+from .fake_context import START_NS, FakeBook, FakeContext, Ladder, book, own_order, perp
+
+BTC = perp()
+ID = BTC.instrument_id
+MID_BOOK = book(BTC, "59999.9", "60000.1")
+
+
+def _maker(ctx: FakeContext, **quoting: Any) -> MarketMaker:
+    defaults = {"model": "fixed", "half_spread_bps": 2, "layers": 3, "layer_spacing_bps": 2, "order_notional": 300}
+    params = parse_params("market_maker", {"instrument": ID, "quoting": {**defaults, **quoting}})
+    assert isinstance(params, MarketMakerParams)
+    return MarketMaker(params)
+
+
+def _started(position: str = "0", **quoting: Any) -> tuple[FakeContext, MarketMaker]:
+    ctx = FakeContext(BTC)
+    ctx.hold(ID, position)
+    ctx.books[ID] = MID_BOOK
+    maker = _maker(ctx, **quoting)
+    maker.on_start(ctx)
+    return ctx, maker
+
+
+def _show(ctx: FakeContext, maker: MarketMaker, shown: FakeBook) -> None:
+    ctx.books[ID] = shown
+    maker.on_book(ctx, shown)
+
+
+def _ladder(ctx: FakeContext) -> Ladder:
+    return ctx.quotes[ID]
+
+
+def _distances(ctx: FakeContext) -> tuple[list[float], list[float]]:
+    """Distances of bids and asks from 60,000 in bps, positive outwards."""
+    ladder = _ladder(ctx)
+    bids = [(60_000 - float(quote.px)) / 6 for quote in ladder.bids]
+    asks = [(float(quote.px) - 60_000) / 6 for quote in ladder.asks]
+    return bids, asks
+
+
+def _reasons(ctx: FakeContext) -> list[str]:
+    reasons = ctx.explained[ID]["reasons"]
+    assert isinstance(reasons, tuple)
+    return list(reasons)
+
+
+def test_flat_it_quotes_both_sides_in_layers() -> None:
+    ctx, _ = _started()
+    bids, asks = _distances(ctx)
+    assert bids == pytest.approx([2, 4, 6])
+    assert asks == pytest.approx([2, 4, 6])
+    assert {quote.qty for quote in _ladder(ctx).bids + _ladder(ctx).asks} == {Decimal("0.005")}
+    assert _reasons(ctx) == []
+
+
+def test_a_long_position_lowers_both_sides_and_a_short_one_raises_them() -> None:
+    quarter_full = 5_000 / 60_000 / 4
+    for sign in (1, -1):
+        ctx, _ = _started(position=f"{sign * quarter_full:.6f}")
+        bids, asks = _distances(ctx)
+        assert bids[0] == pytest.approx(2 + sign * 1.25, abs=1e-3)
+        assert asks[0] == pytest.approx(2 - sign * 1.25, abs=1e-3)
+        assert ctx.explained[ID]["skew_bps"] == pytest.approx(-sign * 1.25, abs=1e-3)
+
+
+def test_a_reducing_quote_never_crosses_the_touch() -> None:
+    ctx, _ = _started(position="0.083")
+    ladder = _ladder(ctx)
+    assert float(ladder.asks[0].px) == 60_000.0
+    assert float(ladder.asks[0].px) > MID_BOOK.bid_px
+
+
+@pytest.mark.parametrize(("position", "quoting", "silent"), [("0.0833", "asks", "bids"), ("-0.0833", "bids", "asks")])
+def test_at_the_cap_only_the_reducing_side_quotes(position: str, quoting: str, silent: str) -> None:
+    ctx, _ = _started(position=position)
+    ladder = _ladder(ctx)
+    assert len(getattr(ladder, quoting)) == 3
+    assert getattr(ladder, silent) == ()
+    assert _reasons(ctx) == [f"{silent}: position limit"]
+
+
+def test_the_cap_is_filled_with_what_fits_and_no_more() -> None:
+    ctx, _ = _started(position="0.07")
+    bids = _ladder(ctx).bids
+    assert [quote.qty for quote in bids] == [Decimal("0.005"), Decimal("0.005"), Decimal("0.003")]
+
+
+def test_an_order_being_cancelled_counts_against_the_cap() -> None:
+    ctx, maker = _started(position="0.07")
+    ctx.live_orders.append(own_order(BTC, Side.BUY, "59000", "0.005", OrderState.CANCEL_SENT))
+    _show(ctx, maker, MID_BOOK)
+    assert sum(quote.qty for quote in _ladder(ctx).bids) == Decimal("0.008")
+
+
+def test_the_cap_is_valued_at_the_mark_when_that_is_higher() -> None:
+    ctx, maker = _started(position="0.07")
+    ctx.tickers[ID] = Ticker(ID, Decimal(66_000), None, None, None, 0, START_NS, START_NS)
+    _show(ctx, maker, MID_BOOK)
+    assert sum(quote.qty for quote in _ladder(ctx).bids) == Decimal("0.005")
+
+
+def test_no_limit_is_no_quotes() -> None:
+    ctx = FakeContext(BTC)
+    ctx.position_limit = Decimal(0)
+    ctx.books[ID] = MID_BOOK
+    _maker(ctx).on_start(ctx)
+    assert _ladder(ctx) == Ladder((), ())
+
+
+def test_an_order_notional_under_the_venues_minimum_is_explained() -> None:
+    ctx, _ = _started(order_notional=50)
+    assert _ladder(ctx) == Ladder((), ())
+    assert _reasons(ctx) == [
+        "bids: layer 0 of 49.99 is below the venue's minimum",
+        "asks: layer 0 of 50.01 is below the venue's minimum",
+    ]
+
+
+def test_after_a_fill_its_side_rests_and_the_other_goes_on() -> None:
+    ctx, maker = _started()
+    ctx.fill(maker, Side.BUY, "0.005", "59988", ID)
+    assert _ladder(ctx).bids == ()
+    assert len(_ladder(ctx).asks) == 3
+    assert _reasons(ctx) == ["bids: cooling down after a fill"]
+    ctx.wait(maker, 1.999)
+    assert _ladder(ctx).bids == ()
+    ctx.wait(maker, 0.001)
+    assert len(_ladder(ctx).bids) == 3
+
+
+def test_a_second_fill_prolongs_the_rest() -> None:
+    ctx, maker = _started()
+    ctx.fill(maker, Side.SELL, "0.005", "60012", ID)
+    ctx.wait(maker, 1.5)
+    ctx.fill(maker, Side.SELL, "0.005", "60012", ID)
+    ctx.wait(maker, 1.9)
+    assert _ladder(ctx).asks == ()
+    ctx.wait(maker, 0.1)
+    assert len(_ladder(ctx).asks) == 3
+
+
+def test_quotes_are_stated_anew_every_refresh_interval_without_any_event() -> None:
+    ctx, maker = _started()
+    before = ctx.quote_calls
+    ctx.wait(maker, 5.0)
+    assert ctx.quote_calls == before + 5
+
+
+def test_a_stale_book_withdraws_the_ladder_at_once() -> None:
+    ctx, maker = _started()
+    del ctx.books[ID]
+    maker.on_connectivity(ctx, BookStale(ID, StaleReason.GAP, ctx.time_ns))
+    assert _ladder(ctx) == Ladder((), ())
+    assert _reasons(ctx) == ["no fresh book"]
+
+
+def test_a_book_that_vanished_unannounced_is_noticed_at_the_next_refresh() -> None:
+    ctx, maker = _started()
+    del ctx.books[ID]
+    ctx.wait(maker, 1.0)
+    assert _ladder(ctx) == Ladder((), ())
+
+
+def test_quotes_return_with_the_book() -> None:
+    ctx, maker = _started()
+    del ctx.books[ID]
+    ctx.wait(maker, 3.0)
+    _show(ctx, maker, MID_BOOK)
+    assert len(_ladder(ctx).bids) == len(_ladder(ctx).asks) == 3
+
+
+def test_it_starts_without_a_book() -> None:
+    ctx = FakeContext(BTC)
+    maker = _maker(ctx)
+    maker.on_start(ctx)
+    assert _ladder(ctx) == Ladder((), ())
+    assert "refresh" in ctx.timers
+
+
+def test_microprice_leans_towards_the_thinner_side_and_mid_does_not() -> None:
+    heavy_bid = book(BTC, "59990", "60010", bid_lots=300, ask_lots=100)
+    fair = {}
+    for name in ("microprice", "mid"):
+        ctx, maker = _started(fair=name)
+        _show(ctx, maker, heavy_bid)
+        fair[name] = ctx.explained[ID]["fair"]
+    assert fair == {"microprice": pytest.approx(60_005.0), "mid": pytest.approx(60_000.0)}
+
+
+def test_a_target_position_is_where_it_does_not_lean() -> None:
+    ctx, _ = _started(position="0.02", target_position="0.02")
+    bids, asks = _distances(ctx)
+    assert (bids[0], asks[0]) == pytest.approx((2.0, 2.0))
+
+
+def test_quotes_are_never_nearer_than_the_costs() -> None:
+    ctx = FakeContext(BTC)
+    ctx.fees = (Decimal("0.0002"), Decimal("0.0005"))
+    ctx.books[ID] = MID_BOOK
+    _maker(ctx, half_spread_bps=1).on_start(ctx)
+    bids, asks = _distances(ctx)
+    assert (bids[0], asks[0]) == pytest.approx((2.5, 2.5))
+    assert ctx.explained[ID]["floor"] == "maker fee 2 bps + min_edge_bps 0.5"
+
+
+def test_an_unknown_maker_fee_leaves_the_edge_as_the_floor() -> None:
+    ctx = FakeContext(BTC)
+    ctx.fees = (None, None)
+    ctx.books[ID] = MID_BOOK
+    _maker(ctx, half_spread_bps=0.1).on_start(ctx)
+    assert _distances(ctx)[0][0] == pytest.approx(0.5)
+
+
+def test_stopping_cancels_everything() -> None:
+    ctx, maker = _started()
+    maker.on_stop(ctx)
+    assert ctx.cancelled_all == [ID]
+
+
+def test_replayed_trades_are_not_evidence() -> None:
+    ctx, maker = _started(model="glft")
+    _watch(ctx, maker, 20, replayed=True)
+    doubts = ctx.explained[ID]["doubts"]
+    assert isinstance(doubts, tuple)
+    assert "0 of 50 trades reached for bids" in doubts
+
+
+def _watch(ctx: FakeContext, maker: MarketMaker, seconds: int, *, replayed: bool = False) -> None:
+    """Live through a market whose mid swings by 2 bps and whose trades reach 0.3 to 3 bps on both sides."""
+    for second in range(seconds):
+        swing = (0, 60, 120, 60)[second % 4]
+        shown = FakeBook(BTC, ((599_999 + swing, 100),), ((600_001 + swing, 100),))
+        _show(ctx, maker, shown)
+        depth = Decimal(second % 10 * 2 + 2)
+        mid = Decimal(60_000) + Decimal(swing) / 10
+        for side in Side:
+            ctx.trade(maker, BTC, str(mid + side.sign * depth), side, replayed=replayed)
+        ctx.wait(maker, 1.0)
+
+
+def test_the_default_model_warms_up_and_then_quotes_its_estimates() -> None:
+    ctx, maker = _started(model="glft")
+    _watch(ctx, maker, 58)
+    assert ctx.explained[ID]["warming_up"] is True
+    assert ctx.explained[ID]["half_spread_bps"] == pytest.approx(3.0)
+    _watch(ctx, maker, 4)
+    inputs = ctx.explained[ID]
+    assert inputs["warming_up"] is False
+    for name in ("sigma", "A_bid", "A_ask", "kappa_bid", "kappa_ask", "gamma"):
+        value = inputs[name]
+        assert isinstance(value, float)
+        assert value > 0
+    assert inputs["half_spread_bps"] != pytest.approx(3.0)
+    assert len(_ladder(ctx).bids) == len(_ladder(ctx).asks) == 3
+
+
+def test_estimates_that_grew_stale_fall_back_to_the_warm_up_spread() -> None:
+    ctx, maker = _started(model="glft")
+    _watch(ctx, maker, 62)
+    ctx.wait(maker, 125.0)
+    assert ctx.explained[ID]["warming_up"] is True
+    assert ctx.explained[ID]["half_spread_bps"] == pytest.approx(3.0)
+
+
+def test_inert_parameters_are_told_once_and_shown_always() -> None:
+    ctx, maker = _started(model="avellaneda_stoikov", gamma=1e-6, kappa=1000)
+    _watch(ctx, maker, 130)
+    (notice,) = ctx.notices
+    level, name, fields = notice
+    assert (level, name) == ("warning", "parameters_inert")
+    assert fields["kappa"] == "kappa = 1000 per USDT does not matter now: halved or doubled, no quote moves"
+    inert = ctx.explained[ID]["inert"]
+    assert isinstance(inert, tuple)
+    assert fields["kappa"] in inert
+
+
+def test_the_same_events_give_the_same_quotes() -> None:
+    def session() -> list[Any]:
+        ctx, maker = _started(model="glft")
+        said = []
+        for _ in range(20):
+            _watch(ctx, maker, 5)
+            said.append((_ladder(ctx), dict(ctx.explained[ID])))
+        return said
+
+    assert session() == session()
+
+
+def test_it_hears_about_books_trades_and_fills_of_its_instrument() -> None:
+    ctx = FakeContext(BTC)
+    maker = _maker(ctx)
+    assert {"on_book", "on_trade", "on_fill", "on_timer", "on_connectivity", "on_stop"} <= MarketMaker.hooks
+    (subscription,) = maker.subscriptions()
+    assert (subscription.instrument, subscription.book_interval_ms) == (ID, 50)
