@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perpmaker.model.order import Side
@@ -14,12 +14,15 @@ from perpmaker.strategies.estimators.volatility import SIGMA_FLOOR, VolatilityEs
 
 START = 1_800_000_000 * NS_PER_S
 
+SEEDED = settings(derandomize=True, deadline=None, max_examples=200)
+
 STEPS = st.lists(
     st.tuples(st.integers(0, 8_000), st.floats(-100, 100), st.sampled_from(["book", "buy", "sell", "gap"])),
     max_size=200,
 )
 
 
+@SEEDED
 @given(STEPS)
 def test_sigma_is_finite_and_over_its_floor(steps: list[tuple[int, float, str]]) -> None:
     estimator, now = VolatilityEstimator(half_life_s=60.0, typical_half_life_s=1800.0), START
@@ -33,6 +36,7 @@ def test_sigma_is_finite_and_over_its_floor(steps: list[tuple[int, float, str]])
     assert 0 <= estimator.observed_s <= (now - START) / NS_PER_S
 
 
+@SEEDED
 @given(STEPS)
 def test_exceedances_are_counted_exactly_over_the_window(steps: list[tuple[int, float, str]]) -> None:
     estimator, now = ArrivalEstimator(interval_s=1.0, window_s=60.0), START
