@@ -7,7 +7,8 @@ import secrets
 from typing import Final
 
 import msgspec
-from eth_account import Account
+
+from perpmaker.exchange.ethereum import Account
 
 FIRST_SUB_ACCOUNT_ID: Final = 2147050003876484
 

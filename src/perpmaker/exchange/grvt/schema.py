@@ -21,10 +21,10 @@ from perpmaker.exchange.grvt.enums import ENUMS
 Message = dict[str, Any]
 """One object with full names."""
 
-_DECIMAL: Final = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,2})?")
+_DECIMAL: Final = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,2})?", re.ASCII)
 _HEX: Final = re.compile(r"0[xX][0-9a-fA-F]{0,128}")
-_DIGITS: Final = re.compile(r"\d{1,20}")
-_INTEGER: Final = re.compile(r"-?\d{1,20}")
+_DIGITS: Final = re.compile(r"\d{1,20}", re.ASCII)
+_INTEGER: Final = re.compile(r"-?\d{1,20}", re.ASCII)
 
 
 class Malformed(PerpmakerError):
@@ -238,7 +238,7 @@ _READERS: Final[dict[str, Callable[[Any, str], Any]]] = {
 
 
 def _is_text_of(pattern: str) -> Callable[[Any], bool]:
-    compiled = re.compile(pattern)
+    compiled = re.compile(pattern, re.ASCII)
     return lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None
 
 

@@ -12,12 +12,11 @@ from decimal import Context, Decimal
 from typing import Any, Final
 
 from eth_abi.exceptions import EncodingError
-from eth_account import Account
-from eth_account.messages import SignableMessage, encode_typed_data
 from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
 
 from perpmaker.exchange.core.types import PositionMarginType, TimeInForce
+from perpmaker.exchange.ethereum import Account, SignableMessage, encode_typed_data
 from perpmaker.exchange.grvt.codes import ApiError
 from perpmaker.exchange.grvt.schema import Message
 from perpmaker.model.units import NS_PER_S
