@@ -125,11 +125,17 @@ class OrderTable:
             reason = event.proof
         return self._move(tracked, _OF_EVENT[type(event)], reason)
 
-    def apply_snapshot(self, snapshot: AccountSnapshot) -> Sequence[OrderChange]:
-        """Take in the fills, then the open orders of a pass. Orders missing from it are the reconciler's business."""
+    def apply_snapshot(self, snapshot: AccountSnapshot, *, opening: bool = False) -> Sequence[OrderChange]:
+        """Take in the fills, then the open orders of a pass. Orders missing from it are the reconciler's business.
+
+        `opening`: the account's first pass ever. Its positions include its fills, which are remembered and not booked.
+        """
         changes: list[OrderChange] = []
         for fill in snapshot.fills:
-            changes += self._apply_fill(fill)
+            if opening:
+                self.remember(fill)
+            else:
+                changes += self._apply_fill(fill)
         for report in snapshot.open_orders:
             changes += self._apply_report(report)
         return changes
@@ -172,9 +178,13 @@ class OrderTable:
         ]
 
     def unsettled(self, account: AccountId) -> Sequence[TrackedOrder]:
-        """Return the orders that wait for evidence: PREPARED, SENT, UNKNOWN, CANCEL_SENT, or with fills missing."""
+        """Return the orders that wait for evidence: any live state but OPEN, a cancel under way, or fills missing."""
         known = self._account(account)
-        waiting = [t for t in known.live.values() if t.state is not OrderState.OPEN or t.unbooked_qty]
+        waiting = [
+            tracked
+            for tracked in known.live.values()
+            if tracked.state is not OrderState.OPEN or tracked.cancel_pending or tracked.unbooked_qty
+        ]
         return [*waiting, *known.awaiting_fills.values()]
 
     def recent(self, account: AccountId, count: int) -> list[TrackedOrder]:

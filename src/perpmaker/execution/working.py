@@ -178,7 +178,7 @@ class WorkingOrders:
 
     def sent(self, change: LadderChange, approved: Iterable[ClientOrderId], now_ns: int) -> None:
         """Note that a change went out, with those of its orders the gate approved: it counts as unanswered until it is."""
-        passed = set(approved)
+        passed = dict.fromkeys(approved)
         self._table.note_cancels(change.cancels, now_ns)
         for order in change.orders:
             slot = quote_slot(order.tag)
@@ -312,7 +312,7 @@ class _Plan:
 
     def slots(self) -> list[Slot]:
         """Return every slot that is wanted or live, inner layers first."""
-        return sorted({*self._wanted, *self._live}, key=_layer)
+        return sorted(dict.fromkeys((*self._wanted, *self._live)), key=_layer)
 
     def work(self, slot: Slot, held: Dropped | None, opposite_px: Decimal | None) -> None:
         """Decide one slot; `held` forbids creations on it, `opposite_px` is the best own price of the other side."""

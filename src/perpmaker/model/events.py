@@ -332,7 +332,7 @@ class PositionAdjusted(msgspec.Struct, frozen=True, tag=True):
     """Our position was set to the venue's without fills that explain it, once reconciliation had looked for them.
 
     `qty` signed is what was added to ours, valued at `px`; `adjustment_id` is the same for the same difference, so that it
-    is booked once. The first one of an account without history (`adopted`) takes over what was there before us.
+    is booked once.
     """
 
     account: AccountId
@@ -340,7 +340,6 @@ class PositionAdjusted(msgspec.Struct, frozen=True, tag=True):
     qty: Decimal
     px: Decimal
     adjustment_id: str
-    adopted: bool
     ts_recv_ns: int
 
 

@@ -97,6 +97,8 @@ class CancelOrder(msgspec.Struct, frozen=True):
     venue_order_id: VenueOrderId | None = None
     ttl_ms: int = 0
     """How long the venue keeps an unmatched cancel armed (GRVT 100..5000); 0 = the venue's default."""
+    by_venue_id: bool = False
+    """Ask by `venue_order_id`: a second try, when the cancel by client order id led to nothing."""
 
 
 class Approved(msgspec.Struct, frozen=True):

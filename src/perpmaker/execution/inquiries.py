@@ -1,0 +1,363 @@
+"""Finding out what became of single orders: creations without an answer, cancels without an end, orders gone missing.
+
+The times are those of RELIABILITY §5. Nothing is ever concluded from silence: an order is retired only when three queries
+over 5 s found nothing, a complete pass read after its last chance to arrive (a cancel's time-to-live ran out, or its
+signature expired) holds neither the order nor a fill of it, and the position does not differ.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Container
+from typing import Final
+
+import msgspec
+
+from perpmaker.execution.orders import OrderTable
+from perpmaker.execution.tracked import OrderKey, TrackedOrder
+from perpmaker.model.commands import CancelAll, CancelOrders, Command, QueryOrders
+from perpmaker.model.events import (
+    AccountSnapshot,
+    CancelFailed,
+    Event,
+    OrderEvent,
+    OrderNotFound,
+    OrderReport,
+    OrderRetired,
+    SubmitUnknown,
+    VenueStatus,
+)
+from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId
+from perpmaker.model.order import CancelOrder, OrderState
+from perpmaker.model.units import NS_PER_MS, NS_PER_S
+
+_UNCONFIRMED: Final = (OrderState.PREPARED, OrderState.SENT)
+_RESTING: Final = (VenueStatus.PENDING, VenueStatus.OPEN)
+_TTL_SLACK_NS: Final = 250 * NS_PER_MS
+"""A time-to-live may be reported as over this much early by our clock."""
+_EXPIRY_SLACK_NS: Final = 5 * NS_PER_S
+"""Clocks may differ by this much before a signature surely has expired at the venue."""
+
+
+class InquiryRules(msgspec.Struct, frozen=True):
+    """When to ask, cancel, conclude and give up."""
+
+    create_answer_ns: int = 3 * NS_PER_S
+    """A creation without any evidence becomes UNKNOWN; the gateway's own timeout (2 s) normally comes first."""
+    query_after_ns: tuple[int, ...] = tuple(ms * NS_PER_MS for ms in (250, 500, 1000, 2000, 4000))
+    query_every_ns: int = 2 * NS_PER_S
+    """After the list above is used up."""
+    queries_at_once: int = 10
+    ttl_cancel_after_ns: int = 4 * NS_PER_S
+    ttl_cancel_every_ns: int = 10 * NS_PER_S
+    """Until its end was stated: successive windows of one order are dropped as duplicates, so one is waited out."""
+    ttl_ms: int = 5000
+    not_found_needed: int = 3
+    not_found_span_ns: int = 5 * NS_PER_S
+    overdue_after_ns: int = 60 * NS_PER_S
+    cancel_receipt_ns: int = 1 * NS_PER_S
+    cancel_ended_ns: int = 3 * NS_PER_S
+    cancel_all_after_ns: int = 9 * NS_PER_S
+    cancel_again_ns: int = 5 * NS_PER_S
+
+
+class Cause(enum.Enum):
+    UNKNOWN = "unknown"
+    MISSING = "missing"
+    """Live here, absent from a complete pass."""
+    CANCEL_NOT_FOUND = "cancel_not_found"
+
+
+class Asked(msgspec.Struct):
+    """What is to be done now."""
+
+    commands: list[Command]
+    evidence: list[OrderEvent]
+
+
+class Inquiries:
+    """The open questions about orders of one account. Fed after the order table; `due` says what to do by now."""
+
+    def __init__(self, account: AccountId, table: OrderTable, rules: InquiryRules) -> None:
+        self._account = account
+        self._table = table
+        self._rules = rules
+        self._open: dict[OrderKey, _Inquiry] = {}
+        self._cancels: dict[OrderKey, _CancelWatch] = {}
+
+    def restarted(self, now_ns: int) -> list[OrderEvent]:
+        """Return the evidence that whatever was under way in the life before is unknown now."""
+        return [
+            SubmitUnknown(self._account, tracked.client_order_id, "the engine restarted before an answer", now_ns)
+            for tracked in self._table.live(self._account)
+            if tracked.state in _UNCONFIRMED
+        ]
+
+    def observe(self, event: Event, now_ns: int) -> None:
+        """Learn from evidence the order table has seen already."""
+        if isinstance(event, OrderNotFound):
+            inquiry = self._open.get(event.client_order_id)
+            if inquiry is not None:
+                inquiry.not_found_ns.append(event.ts_recv_ns)
+        elif isinstance(event, CancelFailed):
+            self._cancel_failed(event, now_ns)
+        elif isinstance(event, OrderReport):
+            inquiry = self._open.get(event.client_order_id)
+            if inquiry is not None and event.status in _RESTING and event.ts_event_ns >= inquiry.since_ns:
+                del self._open[event.client_order_id]
+        self._sync(now_ns)
+
+    def _cancel_failed(self, event: CancelFailed, now_ns: int) -> None:
+        inquiry = self._open.get(event.client_order_id)
+        if not event.not_found:
+            return
+        if inquiry is None:
+            tracked = self._table.get(event.account, event.client_order_id)
+            if tracked is not None and not tracked.is_terminal:
+                self.suspect(tracked, Cause.CANCEL_NOT_FOUND, now_ns)
+        elif inquiry.ttl_sent_ns:
+            ran_out_ns = inquiry.ttl_sent_ns + self._rules.ttl_ms * NS_PER_MS - _TTL_SLACK_NS
+            if event.ts_recv_ns >= ran_out_ns:
+                inquiry.ttl_ended_ns = event.ts_recv_ns
+
+    def suspect(self, tracked: TrackedOrder, cause: Cause, now_ns: int) -> bool:
+        """Begin to ask about an order; returns False when it is being asked about already."""
+        if tracked.key in self._open:
+            return False
+        first_ns = now_ns + (self._rules.query_after_ns[0] if cause is Cause.UNKNOWN else 0)
+        self._open[tracked.key] = _Inquiry(tracked, cause, now_ns, first_ns)
+        return True
+
+    def _sync(self, now_ns: int) -> None:
+        """Open and close inquiries as the orders' states say."""
+        for key, inquiry in list(self._open.items()):
+            tracked = inquiry.tracked
+            if tracked.is_terminal or (inquiry.cause is Cause.UNKNOWN and tracked.state is not OrderState.UNKNOWN):
+                del self._open[key]
+        for key, watch in list(self._cancels.items()):
+            if watch.tracked.is_terminal:
+                del self._cancels[key]
+        for tracked in self._table.unsettled(self._account):
+            if tracked.state is OrderState.UNKNOWN:
+                self.suspect(tracked, Cause.UNKNOWN, now_ns)
+            elif tracked.cancel_pending and tracked.state not in _UNCONFIRMED and tracked.key not in self._cancels:
+                self._cancels[tracked.key] = _CancelWatch(tracked, tracked.cancel_sent_ns)
+
+    def on_pass(self, snapshot: AccountSnapshot, equal: Container[InstrumentId]) -> None:
+        """Learn from a complete pass; `equal` are the instruments whose position does not differ."""
+        shown: set[OrderKey] = {report.client_order_id for report in snapshot.open_orders}
+        for key, inquiry in list(self._open.items()):
+            tracked = inquiry.tracked
+            if key in shown:
+                if snapshot.ts_asked_ns >= inquiry.since_ns:
+                    del self._open[key]
+            elif tracked.order.instrument in equal and snapshot.fills_since_ns <= tracked.created_ns:
+                inquiry.searched_ns = snapshot.ts_asked_ns
+
+    def due(self, now_ns: int) -> Asked:
+        """Return the queries, cancels and conclusions that are due."""
+        self._sync(now_ns)
+        asked = Asked([], [])
+        for tracked in self._table.unsettled(self._account):
+            if tracked.state in _UNCONFIRMED and now_ns >= tracked.created_ns + self._rules.create_answer_ns:
+                asked.evidence.append(
+                    SubmitUnknown(self._account, tracked.client_order_id, "no answer in time", now_ns)
+                )
+        queries: list[ClientOrderId] = []
+        cancels: list[CancelOrder] = []
+        for inquiry in sorted(self._open.values(), key=_next_query):
+            self._pursue(inquiry, now_ns, queries, cancels, asked)
+        for watch in self._watches():
+            self._watch(watch, now_ns, queries, cancels, asked)
+        if queries:
+            asked.commands.insert(0, QueryOrders(self._account, tuple(dict.fromkeys(queries))))
+        if cancels:
+            self._table.note_cancels(cancels, now_ns)
+            asked.commands.append(CancelOrders(self._account, tuple(cancels)))
+        return asked
+
+    def _pursue(
+        self,
+        inquiry: _Inquiry,
+        now_ns: int,
+        queries: list[ClientOrderId],
+        cancels: list[CancelOrder],
+        asked: Asked,
+    ) -> None:
+        tracked, rules = inquiry.tracked, self._rules
+        proof = inquiry.proof(rules, now_ns)
+        if proof is not None:
+            asked.evidence.append(OrderRetired(self._account, tracked.client_order_id, proof, now_ns))
+            return
+        if now_ns >= inquiry.next_query_ns and len(queries) < rules.queries_at_once:
+            queries.append(tracked.client_order_id)
+            inquiry.queries += 1
+            later = [at for at in (inquiry.since_ns + after for after in rules.query_after_ns) if at > now_ns]
+            inquiry.next_query_ns = later[0] if later else now_ns + rules.query_every_ns
+        if now_ns >= inquiry.next_cancel_ns(rules) and not inquiry.ttl_ended_ns:
+            inquiry.ttl_sent_ns = now_ns
+            cancels.append(_cancel(tracked, ttl_ms=rules.ttl_ms))
+
+    def _watch(
+        self,
+        watch: _CancelWatch,
+        now_ns: int,
+        queries: list[ClientOrderId],
+        cancels: list[CancelOrder],
+        asked: Asked,
+    ) -> None:
+        tracked, age_ns = watch.tracked, now_ns - watch.since_ns
+        due_ns = watch.due_after_ns(self._rules)
+        if age_ns < due_ns:
+            return
+        stage = watch.stage
+        watch.stage += 1
+        if stage == 0 and tracked.cancel_received:
+            return
+        queries.append(tracked.client_order_id)
+        if stage == 0:
+            return
+        if stage == 2:
+            asked.commands.append(CancelAll(self._account, tracked.order.instrument))
+        else:  # first by the venue's id, then in turn
+            cancels.append(_cancel(tracked, by_venue_id=stage % 2 == 1 and tracked.venue_order_id is not None))
+
+    @property
+    def next_due_ns(self) -> int:
+        """When `due` has something to do next; 0 when nothing is open."""
+        rules = self._rules
+        times = [tracked.created_ns + rules.create_answer_ns for tracked in self._unanswered()]
+        for inquiry in self._open.values():
+            times.append(inquiry.next_query_ns)
+            if not inquiry.ttl_ended_ns:
+                times.append(inquiry.next_cancel_ns(rules))
+        times += [watch.since_ns + watch.due_after_ns(rules) for watch in self._watches()]
+        return min(times, default=0)
+
+    def _watches(self) -> list[_CancelWatch]:
+        """Return the cancels to follow up; an order in question is cancelled by its inquiry."""
+        return [watch for key, watch in self._cancels.items() if key not in self._open]
+
+    def _unanswered(self) -> list[TrackedOrder]:
+        return [t for t in self._table.unsettled(self._account) if t.state in _UNCONFIRMED]
+
+    @property
+    def wants_pass(self) -> bool:
+        """Whether a complete pass could settle a question now."""
+        return any(inquiry.wants_pass(self._rules) for inquiry in self._open.values())
+
+    @property
+    def oldest_created_ns(self) -> int | None:
+        """When the oldest order in question was created: fills have to be read back to there."""
+        created = [inquiry.tracked.created_ns for inquiry in self._open.values()]
+        created += [t.created_ns for t in self._table.unsettled(self._account) if t.unbooked_qty]
+        return min(created, default=None)
+
+    def overdue(self, now_ns: int) -> dict[InstrumentId, str]:
+        """Return the instruments with an order whose fate has been open for too long."""
+        found: dict[InstrumentId, str] = {}
+        before_ns = now_ns - self._rules.overdue_after_ns
+        questions = [(inquiry.since_ns, inquiry.tracked) for inquiry in self._open.values()]
+        questions += [(watch.since_ns, watch.tracked) for watch in self._cancels.values()]
+        for since_ns, tracked in questions:
+            if since_ns <= before_ns:
+                found[tracked.order.instrument] = f"the fate of order {tracked.client_order_id} is not known"
+        return found
+
+    def concerns(self, instrument: InstrumentId) -> bool:
+        """Whether the fate of an order of this instrument is in question."""
+        return any(inquiry.tracked.order.instrument == instrument for inquiry in self._open.values())
+
+
+class _Inquiry:
+    """One order in question."""
+
+    __slots__ = (
+        "cause",
+        "next_query_ns",
+        "not_found_ns",
+        "queries",
+        "searched_ns",
+        "since_ns",
+        "tracked",
+        "ttl_ended_ns",
+        "ttl_sent_ns",
+    )
+
+    def __init__(self, tracked: TrackedOrder, cause: Cause, since_ns: int, next_query_ns: int) -> None:
+        self.tracked = tracked
+        self.cause = cause
+        self.since_ns = since_ns
+        self.next_query_ns = next_query_ns
+        self.queries = 0
+        self.not_found_ns: list[int] = []
+        self.ttl_sent_ns = self.ttl_ended_ns = 0
+        self.searched_ns = 0
+        """When the last pass was asked for that shows neither the order, nor a fill of it, nor a changed position."""
+
+    def next_cancel_ns(self, rules: InquiryRules) -> int:
+        if self.ttl_sent_ns:
+            return self.ttl_sent_ns + rules.ttl_cancel_every_ns
+        return self.since_ns + rules.ttl_cancel_after_ns
+
+    def gone_ns(self) -> int | None:
+        """When the order had its last chance to arrive or to live, None while it may still have one."""
+        expire_ns = self.tracked.order.expire_ns
+        times = [self.ttl_ended_ns] if self.ttl_ended_ns else []
+        if expire_ns:
+            times.append(expire_ns + _EXPIRY_SLACK_NS)
+        return min(times, default=None)
+
+    def _is_not_found(self, rules: InquiryRules) -> bool:
+        found = self.not_found_ns
+        return len(found) >= rules.not_found_needed and found[-1] - found[0] >= rules.not_found_span_ns
+
+    def wants_pass(self, rules: InquiryRules) -> bool:
+        gone_ns = self.gone_ns()
+        if gone_ns is None or not self._is_not_found(rules) or self.not_found_ns[-1] < gone_ns:
+            return False
+        return self.searched_ns < gone_ns
+
+    def proof(self, rules: InquiryRules, now_ns: int) -> str | None:
+        gone_ns = self.gone_ns()
+        if gone_ns is None or now_ns < gone_ns or not self._is_not_found(rules):
+            return None
+        if self.not_found_ns[-1] < gone_ns or self.searched_ns < gone_ns:
+            return None
+        how = "a cancel waited for it in vain" if self.ttl_ended_ns else "its signature expired"
+        span_s = (self.not_found_ns[-1] - self.not_found_ns[0]) / NS_PER_S
+        count = len(self.not_found_ns)
+        return f"{how}; not found {count} times over {span_s:.1f} s; no fill, no position difference"
+
+
+class _CancelWatch:
+    """One cancel whose end has not been stated."""
+
+    __slots__ = ("since_ns", "stage", "tracked")
+
+    def __init__(self, tracked: TrackedOrder, since_ns: int) -> None:
+        self.tracked = tracked
+        self.since_ns = since_ns
+        self.stage = 0
+
+    def due_after_ns(self, rules: InquiryRules) -> int:
+        """Receipt, end by query and the other id, cancel-all, then again and again."""
+        stages = (rules.cancel_receipt_ns, rules.cancel_ended_ns, rules.cancel_all_after_ns)
+        if self.stage < len(stages):
+            return stages[self.stage]
+        return rules.cancel_all_after_ns + (self.stage - len(stages) + 1) * rules.cancel_again_ns
+
+
+def _next_query(inquiry: _Inquiry) -> int:
+    return inquiry.next_query_ns
+
+
+def _cancel(tracked: TrackedOrder, *, ttl_ms: int = 0, by_venue_id: bool = False) -> CancelOrder:
+    return CancelOrder(
+        account=tracked.order.account,
+        instrument=tracked.order.instrument,
+        client_order_id=tracked.client_order_id,
+        venue_order_id=tracked.venue_order_id,
+        ttl_ms=ttl_ms,
+        by_venue_id=by_venue_id,
+    )
