@@ -50,7 +50,7 @@ def markets(draw: st.DrawFn) -> Market:
 @st.composite
 def quotings(draw: st.DrawFn) -> QuotingParams:
     return QuotingParams(
-        model=draw(st.sampled_from(sorted(MODELS))),  # type: ignore[arg-type]
+        model=draw(st.sampled_from(sorted(MODELS))),
         half_spread_bps=draw(_log(0.01, 100)),
         vol_mult=draw(_log(0.01, 10)),
         skew_bps_at_max_position=draw(st.one_of(st.just(0.0), _log(0.01, 100))),

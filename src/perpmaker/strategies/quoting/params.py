@@ -70,7 +70,12 @@ class QuotingParams(Table, frozen=True, kw_only=True):
 
     tolerance_bps: Annotated[
         float | None,
-        key("bps", "An order this near its wanted price keeps its place; without it, a quarter half-spread.", ge=0),
+        key(
+            "bps",
+            "An order this near its wanted price keeps its place (at most half the half-spread); without it, a quarter.",
+            ge=0,
+            le=100,
+        ),
     ] = None
     cool_down_s: Annotated[float, key("s", "A side rests this long after a fill on it.", ge=0, le=3600)] = 2.0
     refresh_interval_s: Annotated[float, key("s", "Quotes are stated anew at least this often.", ge=0.1, le=60)] = 1.0
@@ -91,5 +96,11 @@ class QuotingParams(Table, frozen=True, kw_only=True):
         return self.size_growth**layer if self.size_ladder == "geometric" else 1.0
 
     def tolerance_for(self, half_spread_bps: float) -> float:
-        """Return how far an order may be from its wanted price and stay: a quarter of the half-spread, at most 10 bps."""
-        return min(half_spread_bps / 4, 10.0) if self.tolerance_bps is None else self.tolerance_bps
+        """Return how far an order may be from its wanted price and stay.
+
+        A quarter of the half-spread, at most 10 bps; a given tolerance at most half of it, so that no kept order comes
+        nearer to fair than half its distance.
+        """
+        if self.tolerance_bps is None:
+            return min(half_spread_bps / 4, 10.0)
+        return min(self.tolerance_bps, half_spread_bps / 2)

@@ -81,7 +81,11 @@ def test_a_half_spread_set_by_a_floor_names_it() -> None:
 def test_the_tolerance_is_a_quarter_of_the_half_spread_and_at_most_ten_bps() -> None:
     assert _stance(READY, model="fixed", half_spread_bps=8.0).tolerance_bps == pytest.approx(2.0)
     assert _stance(READY, model="fixed", half_spread_bps=100.0).tolerance_bps == 10.0
-    assert _stance(READY, tolerance_bps=0.7).tolerance_bps == 0.7
+
+
+def test_a_given_tolerance_is_kept_under_half_the_half_spread() -> None:
+    assert _stance(READY, model="fixed", half_spread_bps=3.0, tolerance_bps=0.7).tolerance_bps == 0.7
+    assert _stance(READY, model="fixed", half_spread_bps=3.0, tolerance_bps=2.0).tolerance_bps == pytest.approx(1.5)
 
 
 def test_the_explanation_has_units_quality_and_age() -> None:
