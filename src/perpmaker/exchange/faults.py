@@ -22,6 +22,8 @@ REQUEST_ACTIONS: Final = frozenset(
 FRAME_ACTIONS: Final = frozenset({"mute", "gap", "duplicate", "delay", "crossed", "mutate", "bad_number"})
 ACTS: Final = frozenset({"close", "expire_cookie", "reset_sequences", "fail_over", "mode", "cancel_orders"})
 """Done once, at once, instead of waiting for a match."""
+_RULES_KEPT: Final = 1_000
+"""With so many rules, those that are over are forgotten."""
 
 
 class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -176,6 +178,8 @@ class Faults:
         self._next_number += 1
         if spec.is_act:
             rule.seen = rule.hits = 1
+        if len(self._rules) >= _RULES_KEPT:
+            self._rules = [known for known in self._rules if not (known.spec.is_act or known.is_over(now_ns))]
         self._rules.append(rule)
         self._note_kinds()
         return rule

@@ -169,7 +169,6 @@ def test_signature_of_another_chain_is_refused_when_one_is_fixed() -> None:
 
 def test_order_signed_for_the_l1_chain_is_accepted_when_it_says_so() -> None:
     from perpmaker.exchange.ethereum import Account, encode_typed_data
-
     from perpmaker.exchange.grvt import signatures
 
     order = signed_order(BASIC)
