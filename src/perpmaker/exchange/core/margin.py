@@ -63,28 +63,28 @@ def unrealized_nano(account: Account, listings: Iterable[Listing]) -> int:
 
 
 def liquidation_px_nano(account: Account, position: Position, listings: Iterable[Listing]) -> int:
-    """Return the mark price at which equity meets maintenance margin, all else unchanged; 0 when none is above 0.
+    """Return the mark price at which equity meets maintenance margin, all else unchanged; 0 when there is none.
 
-    With L lots' worth of base held, entry cost C, bracket rate m and amount A, and the rest of the account giving
-    B = balance + other unrealised - other maintenance margin: B + L p - C = |L| p m - A.
+    With L held, entry cost C, and the rest of the account giving B = balance + other unrealised - other maintenance
+    margin, it solves B + L p - C = |L| p m - A in the bracket (rate m, amount A) that |L| p then falls into.
     """
     cushion = account.balance_nano
-    bracket = position.instrument.brackets[0]
     for listing in listings:
         held = account.positions.get(listing.instrument.name)
-        if held is None or not held.lots:
-            continue
-        if held is position:
-            bracket = bracket_of(listing.instrument, abs(held.notional_nano(listing.prices.mark_nano)))
-        else:
+        if held is not None and held.lots and held is not position:
             cushion += held.unrealized_nano(listing.prices.mark_nano) - _maintenance_in(account, listing)
-    needed = position.cost_nano - bracket.cumulative_nano - cushion
+    if not position.lots:
+        return 0
     base_nano = position.lots * position.instrument.lot_nano
-    rate_cb = RATE_ONE_CB - bracket.maintenance_rate_cb if base_nano > 0 else RATE_ONE_CB + bracket.maintenance_rate_cb
-    denominator = base_nano * rate_cb
-    if denominator < 0:
-        needed, denominator = -needed, -denominator
-    return max(0, div_half_even(needed * NANO * RATE_ONE_CB, denominator)) if denominator else 0
+    side = 1 if base_nano > 0 else -1
+    for bracket in position.instrument.brackets:
+        missing = side * (position.cost_nano - bracket.cumulative_nano - cushion)
+        weight = abs(base_nano) * (RATE_ONE_CB - side * bracket.maintenance_rate_cb)
+        px_nano = div_half_even(missing * NANO * RATE_ONE_CB, weight)
+        notional = abs(position.notional_nano(px_nano))
+        if px_nano > 0 and bracket_of(position.instrument, notional) is bracket:
+            return px_nano
+    return 0
 
 
 def _maintenance_in(account: Account, listing: Listing) -> int:

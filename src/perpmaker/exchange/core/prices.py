@@ -7,6 +7,8 @@ of the index: a thin or swept book moves the mark slowly and never far. The venu
 
 from __future__ import annotations
 
+import msgspec
+
 from perpmaker.exchange.core.amounts import div_half_even
 
 _BASIS_TAU_NS = 30_000_000_000
@@ -17,6 +19,15 @@ _INTEREST_8H_E9 = 100_000
 """0.01 % per eight hours, the rate of a market without premium."""
 _DAMPER_E9 = 500_000
 """0.05 %: how far interest may pull the rate from the premium (the usual perpetual formula)."""
+
+
+class PricesState(msgspec.Struct, frozen=True):
+    """What a state file keeps; a held mark is a fault control's doing and not kept."""
+
+    index_nano: int
+    basis_nano: int
+    premium_weighted: int
+    premium_weight_ns: int
 
 
 class Prices:
@@ -66,3 +77,12 @@ class Prices:
         """Forget the premium of the interval that was just settled."""
         self._premium_weighted = 0
         self._premium_weight_ns = 0
+
+    def export(self) -> PricesState:
+        return PricesState(self.index_nano, self._basis_nano, self._premium_weighted, self._premium_weight_ns)
+
+    def load(self, state: PricesState) -> None:
+        self.index_nano = state.index_nano
+        self._basis_nano = state.basis_nano
+        self._premium_weighted = state.premium_weighted
+        self._premium_weight_ns = state.premium_weight_ns

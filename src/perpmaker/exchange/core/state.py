@@ -8,7 +8,7 @@ held against the clients is put on one carried-over participant, so that all pos
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
@@ -18,6 +18,7 @@ from perpmaker.exchange.core.floor import Floor
 from perpmaker.exchange.core.listing import Listing
 from perpmaker.exchange.core.orders import order_id_number, payload_of
 from perpmaker.exchange.core.positions import Position
+from perpmaker.exchange.core.prices import PricesState
 from perpmaker.exchange.core.types import (
     AccountOpened,
     AccountView,
@@ -73,7 +74,7 @@ class AccountState(msgspec.Struct, frozen=True):
 
 
 class ListingState(msgspec.Struct, frozen=True):
-    index_nano: int
+    prices: PricesState
     last_trade: Trade | None
     trades: list[Trade]
     funding: list[FundingRate]
@@ -113,14 +114,34 @@ def export_state(floor: Floor) -> bytes:
     return msgspec.json.encode(state)
 
 
-def restore_state(floor: Floor, state: bytes, events: Iterable[Event]) -> None:
-    """Load a document (b"": none) and what happened after it into a fresh floor, and close what was left open."""
+def read_state(state: bytes) -> VenueState | None:
+    """Decode a document; None for b"". What cannot be read is a DataError."""
+    if not state:
+        return None
+    try:
+        version = msgspec.json.decode(state, type=dict[str, msgspec.Raw]).get("schema_version")
+        if version is None or bytes(version) != str(SCHEMA_VERSION).encode():
+            raise DataError(f"state: schema_version is {version!r}, only {SCHEMA_VERSION} can be read")
+        return msgspec.json.decode(state, type=VenueState)
+    except msgspec.DecodeError as error:
+        raise DataError(f"state: {error}") from error
+
+
+def latest_ns(state: VenueState | None, events: Sequence[Event]) -> int:
+    """Return the venue's time at the end of a document and the events after it."""
+    times = [event.order.state.update_ns for event in events if isinstance(event, OrderUpdated)]
+    times += [event.fill.event_ns for event in events if isinstance(event, FillReported)]
+    times += [event.rate.funding_ns for event in events if isinstance(event, FundingSettled)]
+    times += [event.trade.event_ns for event in events if isinstance(event, TradePrinted)]
+    return max(times, default=0) if state is None else max((state.now_ns, *times))
+
+
+def restore_state(floor: Floor, state: VenueState | None, events: Sequence[Event]) -> None:
+    """Load a document and what happened after it into a fresh floor, and close what was left open."""
     open_orders: dict[tuple[int, int], OrderView] = {}
-    if state:
-        loaded = _decode(state)
-        floor.now_ns = max(floor.now_ns, loaded.now_ns)
-        _load(floor, loaded)
-        open_orders = {(view.terms.sub_account_id, view.terms.client_order_id): view for view in loaded.open_orders}
+    if state is not None:
+        _load(floor, state)
+        open_orders = {(view.terms.sub_account_id, view.terms.client_order_id): view for view in state.open_orders}
     for event in events:
         apply_event(floor, event)
         if isinstance(event, OrderUpdated):
@@ -225,16 +246,6 @@ def _carry_over(floor: Floor) -> None:
     carried.cash_nano = entered - sum(account.realized_nano for account in accounts)
 
 
-def _decode(state: bytes) -> VenueState:
-    try:
-        version = msgspec.json.decode(state, type=dict[str, msgspec.Raw]).get("schema_version")
-        if version is None or bytes(version) != str(SCHEMA_VERSION).encode():
-            raise DataError(f"state: schema_version is {version!r}, only {SCHEMA_VERSION} can be read")
-        return msgspec.json.decode(state, type=VenueState)
-    except msgspec.DecodeError as error:
-        raise DataError(f"state: {error}") from error
-
-
 def _load(floor: Floor, state: VenueState) -> None:
     floor.orders_numbered = state.orders_numbered
     floor.executions_numbered = state.executions_numbered
@@ -283,7 +294,7 @@ def _account(floor: Floor, saved: AccountState) -> Account:
 
 
 def _load_listing(listing: Listing, saved: ListingState) -> None:
-    listing.prices.index_nano = saved.index_nano
+    listing.prices.load(saved.prices)
     listing.last_trade = saved.last_trade
     listing.trades.load(saved.trades)
     listing.funding.load(saved.funding)
@@ -318,7 +329,7 @@ def _account_state(account: Account) -> AccountState:
 
 def _listing_state(listing: Listing) -> ListingState:
     return ListingState(
-        index_nano=listing.prices.index_nano,
+        prices=listing.prices.export(),
         last_trade=listing.last_trade,
         trades=list(listing.trades),
         funding=list(listing.funding),

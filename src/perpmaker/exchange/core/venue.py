@@ -569,8 +569,10 @@ class Venue:
         Orders open at the end are closed with SYSTEM_FAILOVER and reported by `take_events`. Balances, positions, fills and
         histories are exactly what they were; time goes on at `now_ns`, or where it stood if that is later.
         """
-        venue = cls(instruments, now_ns=now_ns, fees=fees, limits=limits)
-        state_file.restore_state(venue._floor, state, events)
+        document, later = state_file.read_state(state), list(events)
+        start_ns = max(now_ns, state_file.latest_ns(document, later))
+        venue = cls(instruments, now_ns=start_ns, fees=fees, limits=limits)
+        state_file.restore_state(venue._floor, document, later)
         return venue
 
     # inside
