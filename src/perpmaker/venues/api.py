@@ -72,6 +72,19 @@ class KillEpoch(Protocol):
     def current(self) -> int: ...
 
 
+class Timings(Protocol):
+    """Where an adapter tells how long a stage took: `decode` in feeds; `sign`, `journal`, `write`, `ack` in gateways."""
+
+    def record(self, stage: str, ns: int) -> None: ...
+
+
+class NoTimings:
+    """Times nothing."""
+
+    def record(self, stage: str, ns: int) -> None:
+        """Forget it."""
+
+
 class OrderGateway(Protocol):
     """Order entry and private streams of one account. Built with an IntentLog and a KillEpoch.
 

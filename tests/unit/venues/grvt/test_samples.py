@@ -44,7 +44,7 @@ CONTRADICTS_LIVE_TYPES = {
     "rest.cancel_on_disconnect.request.full": (
         "documentation example: prints an integer where the schema says text, and 300 ms, which means off"
     ),
-    "rest.bulk_orders.request.full": "documentation example: both id lists hold null; the venue wants one of them, of texts",
+    "rest.bulk_orders.request.full": "documentation example: both id lists hold null; the venue wants texts in one",
 }
 """Refused with DataError, which the test checks; what they should look like is covered by a `.live` sample or the page."""
 LEGACY_ENVELOPE = {"ws.subscribe.request.legacy", "ws.subscribe.response.legacy"}
@@ -133,6 +133,10 @@ def read_reply(sample: dict[str, Any]) -> Any:
     return REST_PARSERS[route.path](reply, sample)
 
 
+def read_request(sample: dict[str, Any]) -> Any:
+    return Codec(encoding(sample)).decode(raw(sample["value"]), route_of(sample).request)
+
+
 REST_REPLIES = [
     p
     for p in named("rest.", ".response.")
@@ -154,17 +158,13 @@ def test_a_rest_answer_becomes_model_events(sample: dict[str, Any]) -> None:
 def test_a_sample_that_contradicts_the_live_types_is_refused(name: str) -> None:
     sample = BY_NAME[name]
     with pytest.raises(DataError):
-        if sample["kind"] == "request":
-            Codec().decode(raw(sample["value"]), route_of(sample).request)
-        else:
-            read_reply(sample)
+        read_request(sample) if sample["kind"] == "request" else read_reply(sample)
 
 
 @pytest.mark.parametrize("sample", REST_REQUESTS)
 def test_a_rest_request_has_the_shape_that_we_send(sample: dict[str, Any]) -> None:
     codec = Codec(encoding(sample))
-    route = route_of(sample)
-    request = codec.decode(raw(sample["value"]), route.request)
+    request = read_request(sample)
     sent = json.loads(codec.encode(request))
     assert sent.items() <= (sample["value"] | sent).items()
     assert {key: value for key, value in sent.items() if key in sample["value"]} == {
