@@ -1,8 +1,10 @@
 """The matching engine: what becomes of an order from its acceptance to its end.
 
 An accepted order is PENDING. If it may take it waits 25 ms, then it arrives; post-only and RPI orders arrive at once.
-On arrival it is refused (REJECTED), rests (OPEN), trades, or both; what cannot rest is CANCELLED. Matching is by price,
-then time. Every change of a client's order, fill and position becomes an event, in the order it happens.
+On arrival it gets its id and is refused (REJECTED), rests (OPEN), trades, or both; what cannot rest is CANCELLED, without
+an OPEN in between. PROTOCOL 16 leaves open which of the two a crossing post-only order or an unfilled IOC gets: here
+REJECTED and CANCELLED, after the rule that an order is rejected before it was open [guess]. A client's cancel of a pending
+order makes it CANCELLED. Matching is by price, then time. Every change of a client's order, fill and position becomes an event, in the order it happens.
 """
 
 from __future__ import annotations
@@ -74,11 +76,11 @@ class Engine:
 
     def _arrive(self, order: ClientOrder, *, waited: bool = False) -> None:
         order.timer = None
+        self._number(order)
         refused = self._refusal(order, waited=waited)
         if refused is not None:
             self._close(order, OrderStatus.REJECTED, refused)
             return
-        self._number(order)
         terms = order.terms
         stopped: OrderRejectReason | None = None
         if not (terms.post_only or order.rpi):

@@ -147,7 +147,8 @@ class InstrumentMode(enum.IntEnum):
     REDUCE_ONLY = 2
     """Only reduce-only creations (7304)."""
     FROZEN = 3
-    """The market is over: nothing trades or moves, creations get 2060, resting orders stay until cancelled."""
+    """The market is over: nothing trades or moves, creations get 2060, resting orders stay until cancelled. A face sends no
+    more market data for it, so that clients see it go stale."""
     DELISTED = 4
     """As FROZEN, and resting orders were cancelled with INSTRUMENT_DEACTIVATED."""
 

@@ -550,7 +550,10 @@ class Venue:
     # state
 
     def export_state(self) -> bytes:
-        """Everything but open orders, keys and simulated flow, as JSON for `restore`."""
+        """Everything but keys and simulated flow, as JSON for `restore`.
+
+        Take the events first: those still untaken are in the document and must not be in the log after it.
+        """
         return state_file.export_state(self._floor)
 
     @classmethod

@@ -47,6 +47,12 @@ def test_post_only_order_opens_at_once_with_an_id_like_the_venues(desk: Desk) ->
     assert desk.venue.order(BOB, order_id=order.order_id) is None
 
 
+def test_order_refused_by_the_engine_has_an_id_all_the_same(desk: Desk) -> None:
+    order = desk.maker(BUY, "0.01", "60000.1")
+    assert (order.order_id, order.state.status) == ("0x0101010503ababab0000000000000001", OrderStatus.REJECTED)
+    assert desk.venue.order(ALICE, order_id=order.order_id) == order
+
+
 def test_order_that_may_take_waits_25_ms_as_pending(desk: Desk) -> None:
     desk.venue.create_order(desk.request(BUY, "0.01", "60000.1", cid=5))
     desk.venue.advance(START_NS + 25 * MS_NS - 1)
