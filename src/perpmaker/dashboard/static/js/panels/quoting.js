@@ -1,0 +1,74 @@
+/** What the quotes are made of, and why there are none. */
+
+import { base, clean, decimal, rounded, significant, toNumber } from "../format.js";
+import { html, memo } from "../view.js";
+import { Age, Fact, Nothing, Panel } from "./panel.js";
+
+const INPUTS = [
+  ["fair", "Fair", "Fair price the quotes stand around"],
+  ["sigma", "σ", "Volatility, price per square-root second"],
+  ["A_bid", "A bid", "Arrivals a second on the bid side"],
+  ["A_ask", "A ask", "Arrivals a second on the ask side"],
+  ["kappa_bid", "κ bid", "Decay of arrivals with depth, per quote unit"],
+  ["kappa_ask", "κ ask", "Decay of arrivals with depth, per quote unit"],
+  ["half_spread_bps", "Half-spread bps", "From the reservation price to the first quote"],
+  ["skew_bps", "Skew bps", "Lean against the position; negative: down"],
+];
+const SPECIAL = new Set([...INPUTS.map(([key]) => key), "age_ms", "model"]);
+
+export function QuotingPanel({ instrument, strategies, ageMs }) {
+  const rows = strategies.filter((row) => row.instrument === instrument);
+  const first = rows[0];
+  return html`<${Panel} title="Quoting" name="quoting" note=${first ? clean(first.inputs.model ?? first.kind, 24) : ""} ageMs=${inputAge(first, ageMs)}>
+    ${rows.length === 0 && html`<${Nothing}>No strategy trades ${base(instrument)}.<//>`}
+    ${rows.map((row) => html`<${Inputs} key=${row.name} row=${row} />`)}
+  <//>`;
+}
+
+const Inputs = memo(({ row }) => {
+  const others = Object.keys(row.inputs).filter((key) => !SPECIAL.has(key));
+  return html`<div data-strategy=${row.name}>
+    <p class="strategy-state"><${StrategyState} row=${row} /> <span class="note">${clean(row.name, 32)}</span></p>
+    <dl class="facts two" data-testid="quoting-inputs">
+      ${INPUTS.filter(([key]) => key in row.inputs).map(([key, name, meaning]) => html`<${Fact} name=${name} title=${meaning} testid=${`input-${key}`}>${inputText(key, row.inputs[key])}<//>`)}
+      ${others.map((key) => html`<${Fact} name=${clean(key.replaceAll("_", " "), 24)}>${inputText(key, row.inputs[key])}<//>`)}
+    </dl>
+  </div>`;
+});
+
+/** The state with its reason: why it does not quote. */
+export function StrategyState({ row }) {
+  return html`<span class=${`pill ${row.state === "quoting" ? "good" : row.state === "failed" ? "danger" : "warn"}`} data-testid="strategy-state"
+    data-state=${row.state}>${clean(row.state.replaceAll("_", " "), 24)}</span>${row.reason && html` <span class="reason" data-testid="strategy-reason">${clean(row.reason, 160)}</span>`}`;
+}
+
+export function StrategiesPanel({ strategies, ageMs, onChoose }) {
+  return html`<${Panel} title="Strategies" name="strategies" ageMs=${ageMs}>
+    ${strategies.length === 0 ? html`<${Nothing}>No strategies.<//>` : html`<${Table} strategies=${strategies} onChoose=${onChoose} />`}
+  <//>`;
+}
+
+const Table = memo(({ strategies, onChoose }) => html`<div class="scroll" tabindex="0">
+  <table class="data" data-testid="strategies">
+    <thead><tr><th scope="col">Strategy</th><th scope="col">Market</th><th scope="col">State</th>
+      ${INPUTS.map(([, name, meaning]) => html`<th scope="col" class="num" title=${meaning}>${name}</th>`)}<th scope="col" class="num">Age</th></tr></thead>
+    <tbody>${strategies.map((row) => html`<tr key=${row.name} data-strategy=${row.name} data-instrument=${row.instrument}>
+      <td>${clean(row.name, 32)}</td>
+      <td><button type="button" class="link" onClick=${() => onChoose(row.instrument)}>${base(row.instrument)}</button></td>
+      <td class="wide"><${StrategyState} row=${row} /></td>
+      ${INPUTS.map(([key]) => html`<td class="num">${inputText(key, row.inputs[key])}</td>`)}
+      <td class="num"><${Age} ms=${toNumber(row.inputs.age_ms)} /></td>
+    </tr>`)}</tbody>
+  </table></div>`);
+
+function inputText(key, value) {
+  if (typeof value === "string" && toNumber(value) === null) return clean(value, 24);
+  if (key === "fair") return typeof value === "string" ? decimal(value) : significant(value, 8);
+  if (key.endsWith("_bps")) return rounded(value, 2);
+  return significant(value, 4);
+}
+
+function inputAge(row, ageMs) {
+  const own = toNumber(row?.inputs.age_ms);
+  return own === null || ageMs === null ? ageMs : own + ageMs;
+}

@@ -1,0 +1,88 @@
+/** What the charts draw, from what the page knows. Pure. */
+
+import { toNumber } from "./format.js";
+
+/** Join candles into longer ones of `factor` times their length. */
+export function joined(candles, lengthS, factor) {
+  if (factor === 1) return candles;
+  const bars = [];
+  for (const candle of candles) {
+    const open_s = barOf(candle.open_s, lengthS * factor);
+    const last = bars[bars.length - 1];
+    if (last && last.open_s === open_s) {
+      bars[bars.length - 1] = {
+        ...last,
+        high: Math.max(last.high, candle.high),
+        low: Math.min(last.low, candle.low),
+        close: candle.close,
+        volume: last.volume + candle.volume,
+      };
+    } else bars.push({ ...candle, open_s });
+  }
+  return bars;
+}
+
+/** The usual distance between candles, in seconds. */
+export function candleLength(candles) {
+  let length = Infinity;
+  for (let i = Math.max(1, candles.length - 20); i < candles.length; i += 1) {
+    length = Math.min(length, candles[i].open_s - candles[i - 1].open_s);
+  }
+  return Number.isFinite(length) && length > 0 ? length : 60;
+}
+
+/** The start of the bar that holds a second. */
+export function barOf(second, lengthS) {
+  return Math.floor(second / lengthS) * lengthS;
+}
+
+/**
+ * One marker for each bar and side with a fill of ours. Fills before the first bar have no place in the chart.
+ * @returns {{time: number, side: "buy"|"sell", fills: number, qty: number, notional: number}[]} by time, buys first
+ */
+export function fillMarkers(fills, instrument, bars, lengthS) {
+  if (bars.length === 0) return [];
+  const first = bars[0].open_s;
+  const found = new Map();
+  for (const fill of fills) {
+    if (fill.instrument !== instrument) continue;
+    const time = barOf(Number(fill.ts_event_ns.slice(0, -9)), lengthS);
+    if (time < first) continue;
+    const key = `${time}:${fill.side}`;
+    const marker = found.get(key) ?? { time, side: fill.side, fills: 0, qty: 0, notional: 0 };
+    marker.fills += 1;
+    marker.qty += Number(fill.qty);
+    marker.notional += Number(fill.qty) * Number(fill.px);
+    found.set(key, marker);
+  }
+  return [...found.values()].sort((a, b) => a.time - b.time || (a.side < b.side ? -1 : 1));
+}
+
+/** Own orders of an instrument with a price, best first on each side. */
+export function ownOrders(orders, instrument) {
+  const priced = orders.filter((order) => order.instrument === instrument && toNumber(order.px) !== null);
+  const side = (name, sign) =>
+    priced.filter((order) => order.side === name).sort((a, b) => sign * (Number(b.px) - Number(a.px)));
+  return { buy: side("buy", 1), sell: side("sell", -1) };
+}
+
+/** Equity with the fall from the peak so far, as a fraction <= 0. One point for each second. */
+export function drawdown(points) {
+  const rows = [];
+  let peak = -Infinity;
+  for (const point of points) {
+    peak = Math.max(peak, point.equity);
+    const row = { time: Math.floor(point.ts_s), equity: point.equity, drawdown: peak > 0 ? point.equity / peak - 1 : 0 };
+    const last = rows[rows.length - 1];
+    if (last && last.time >= row.time) rows[rows.length - 1] = { ...row, time: last.time };
+    else rows.push(row);
+  }
+  return rows;
+}
+
+/** The open orders of the book's own quantities, for a test of the two against each other: price -> quantity. */
+export function ownLevels(book) {
+  if (!book) return [];
+  const own = (rows, side) => rows.filter((row) => Number(row[2]) > 0).map((row) => ({ side, px: row[0], qty: row[2] }));
+  return [...own(book.bids, "buy"), ...own(book.asks, "sell")];
+}
