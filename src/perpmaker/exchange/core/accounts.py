@@ -26,7 +26,7 @@ from perpmaker.exchange.core.types import (
 )
 
 _ACCOUNT_HISTORY_HOURS = 30 * 24
-_REMEMBERED_PAYLOADS = 50_000
+_REMEMBERED_PAYLOADS = 20_000
 
 
 class OpenLots:

@@ -4,7 +4,8 @@ An accepted order is PENDING. If it may take it waits 25 ms, then it arrives; po
 On arrival it gets its id and is refused (REJECTED), rests (OPEN), trades, or both; what cannot rest is CANCELLED, without
 an OPEN in between. PROTOCOL 16 leaves open which of the two a crossing post-only order or an unfilled IOC gets: here
 REJECTED and CANCELLED, after the rule that an order is rejected before it was open [guess]. A client's cancel of a pending
-order makes it CANCELLED. Matching is by price, then time. Every change of a client's order, fill and position becomes an event, in the order it happens.
+order makes it CANCELLED. Matching is by price, then time. Every change of a client's order, fill and position becomes an
+event, in the order it happens.
 """
 
 from __future__ import annotations
