@@ -42,13 +42,13 @@ class View:
 class TouchMaker:
     """Quotes one order a side tightly around its view, post-only, and moves a quote that is off by its tolerance."""
 
-    def __init__(self, pit: Pit, parameters: MakerParameters, activity: float, rng: Rng, now_ns: int) -> None:
+    def __init__(self, pit: Pit, parameters: MakerParameters, rng: Rng, now_ns: int) -> None:
         self._pit = pit
         self._participant = pit.join("touch maker")
         self._parameters = parameters
         self._rng = rng
         self._view = View(pit, parameters, rng, now_ns)
-        self._median_lots = pit.lots(parameters.touch_usd * activity)
+        self._median_lots = pit.lots(parameters.touch_usd)
         self._tolerance_ticks = max(1.0, pit.distance_ticks(parameters.tolerance_bps))
         self._quotes: dict[Side, Order | None] = {Side.BUY: None, Side.SELL: None}
 
@@ -57,8 +57,12 @@ class TouchMaker:
         half_bps = self._parameters.touch_half_spread_bps
         bid_ticks = math.floor(self._pit.ticks(view_bps - half_bps) + _ROUNDING)
         ask_ticks = max(bid_ticks + 1, math.ceil(self._pit.ticks(view_bps + half_bps) - _ROUNDING))
-        self._requote(Side.BUY, bid_ticks)
-        self._requote(Side.SELL, ask_ticks)
+        wanted = {Side.BUY: bid_ticks, Side.SELL: ask_ticks}
+        moving = [side for side in Side if self._must_move(side, wanted[side])]
+        for side in moving:
+            self._withdraw(side)
+        for side in moving:
+            self._place(side, self._uncrossed(side, wanted[side]))
         return after(now_ns, self._rng, self._parameters.touch_wake_s)
 
     def narrow(self, now_ns: int) -> None:
@@ -72,23 +76,28 @@ class TouchMaker:
         else:
             self._replace(Side.SELL, max(bid + 1, math.ceil(wanted_ticks)))
 
-    def _requote(self, side: Side, wanted_ticks: int) -> None:
-        quote = self._quotes[side]
-        if quote is not None and quote.is_resting:
-            shy_ticks = side * (wanted_ticks - quote.px_ticks)
-            if -0.5 * self._tolerance_ticks <= shy_ticks <= self._tolerance_ticks:
-                return
-        opposite = self._pit.touch_ticks(side.opposite)
-        if opposite is not None and side * (wanted_ticks - opposite) >= 0:
-            wanted_ticks = opposite - side
-        if quote is not None and quote.is_resting and quote.px_ticks == wanted_ticks:
-            return
-        self._replace(side, wanted_ticks)
-
     def _replace(self, side: Side, px_ticks: int) -> None:
+        self._withdraw(side)
+        self._place(side, px_ticks)
+
+    def _must_move(self, side: Side, wanted_ticks: int) -> bool:
+        quote = self._quotes[side]
+        if quote is None or not quote.is_resting:
+            return True
+        shy_ticks = side * (wanted_ticks - quote.px_ticks)
+        return not -0.5 * self._tolerance_ticks <= shy_ticks <= self._tolerance_ticks
+
+    def _uncrossed(self, side: Side, px_ticks: int) -> int:
+        """Return the price, or the best one that only just does not take."""
+        opposite = self._pit.touch_ticks(side.opposite)
+        return px_ticks if opposite is None else side * min(side * px_ticks, side * opposite - 1)
+
+    def _withdraw(self, side: Side) -> None:
         quote = self._quotes[side]
         if quote is not None and quote.is_resting:
             self._pit.cancel(quote)
+
+    def _place(self, side: Side, px_ticks: int) -> None:
         size = log_normal_lots(self._rng, self._median_lots, self._parameters.touch_size_sigma)
         self._quotes[side] = self._pit.rest(self._participant, side, px_ticks, size)
 
@@ -96,32 +105,38 @@ class TouchMaker:
 class Ladder:
     """Depth: an order at each of a row of distances a side, moved only when its distance is off by a good part."""
 
-    def __init__(self, pit: Pit, parameters: LadderParameters, activity: float, view: View, rng: Rng) -> None:
+    def __init__(self, pit: Pit, parameters: LadderParameters, view: View, rng: Rng) -> None:
         self._pit = pit
         self._participant = pit.join("ladder")
         self._parameters = parameters
         self._rng = rng
         self._view = view
-        self._median_lots_per_bps = pit.lots(parameters.usd_per_bps * activity)
+        self._median_lots_per_bps = pit.lots(parameters.usd_per_bps)
         self._rungs = [_Rung(side, bps) for bps in parameters.distances_bps for side in (Side.BUY, Side.SELL)]
 
     def wake(self, now_ns: int) -> int:
         view_ticks = self._pit.ticks(self._view.bps(now_ns))
-        for rung in self._rungs:
-            self._tend(rung, view_ticks)
+        moving = [rung for rung in self._rungs if self._must_move(rung, view_ticks)]
+        for rung in moving:
+            if rung.order is not None:
+                self._pit.cancel(rung.order)
+        for rung in moving:
+            self._place(rung, view_ticks)
         return after(now_ns, self._rng, self._parameters.wake_s)
 
-    def _tend(self, rung: _Rung, view_ticks: float) -> None:
+    def _must_move(self, rung: _Rung, view_ticks: float) -> bool:
+        order = rung.order
+        if order is None:
+            return True
+        if not order.is_resting:
+            return self._rng.chance(self._parameters.refill_chance)
+        distance_ticks = self._pit.distance_ticks(rung.distance_bps)
+        off_ticks = abs(rung.side * (view_ticks - order.px_ticks) - distance_ticks)
+        return off_ticks > max(1.0, self._parameters.tolerance * distance_ticks)
+
+    def _place(self, rung: _Rung, view_ticks: float) -> None:
         parameters, rng = self._parameters, self._rng
         distance_ticks = self._pit.distance_ticks(rung.distance_bps)
-        order = rung.order
-        if order is not None and order.is_resting:
-            off_ticks = abs(rung.side * (view_ticks - order.px_ticks) - distance_ticks)
-            if off_ticks <= max(1.0, parameters.tolerance * distance_ticks):
-                return
-            self._pit.cancel(order)
-        elif order is not None and not rng.chance(parameters.refill_chance):
-            return
         px_ticks = round(view_ticks - rung.side * distance_ticks * (0.85 + 0.3 * rng.unit()))
         median_lots = self._median_lots_per_bps * max(1.0, rung.distance_bps)
         size = log_normal_lots(rng, median_lots, parameters.size_sigma)

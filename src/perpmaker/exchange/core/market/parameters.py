@@ -7,9 +7,13 @@ quote currency.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import msgspec
+
+LEAST_ACTIVITY: Final = 0.1
+MOST_ACTIVITY: Final = 2.0
 
 
 class LatentParameters(msgspec.Struct, frozen=True):
@@ -89,9 +93,9 @@ class TakerParameters(msgspec.Struct, frozen=True):
     """Share that comes from the venue's own pages and so may take RPI orders."""
     sweep_per_s: float = 0.68
     """Impatient orders that take everything up to a price."""
-    sweep_reach_bps: float = 5.5
+    sweep_reach_bps: float = 6.0
     """Root mean square (Rayleigh) reach of a sweep beyond the touch."""
-    sweep_impact: float = 0.24
+    sweep_impact: float = 0.235
     """The latent price moves with a sweep by this times the geometric mean of its reach and `sweep_reach_bps`."""
     sweep_usd: float = 400_000.0
     """The most one sweep takes."""
@@ -120,24 +124,53 @@ class IndexParameters(msgspec.Struct, frozen=True):
 
 
 class MarketParameters(msgspec.Struct, frozen=True):
-    """One instrument's market. `activity` scales it without changing how its price moves.
+    """One instrument's market."""
 
-    Takers come `activity` times as often, orders rest and arrive `activity` times as large, and a sweep's impact
-    shrinks with its square root, so that volatility stays.
-    """
-
-    activity: float = 1.0
     latent: LatentParameters = LatentParameters()
     makers: MakerParameters = MakerParameters()
     takers: TakerParameters = TakerParameters()
     index: IndexParameters = IndexParameters()
 
-    def __post_init__(self) -> None:
-        if not 0.05 <= self.activity <= 20.0:
-            raise ValueError(f"activity must be from 0.05 to 20, not {self.activity}")
+
+def with_activity(market: MarketParameters, activity: float) -> MarketParameters:
+    """Return the market with takers `activity` times as frequent, and all orders `activity` times as large.
+
+    The price goes on moving as much: what fewer sweeps no longer move it by is added to its diffusion, and of more sweeps
+    each moves it less.
+    """
+    if not LEAST_ACTIVITY <= activity <= MOST_ACTIVITY:
+        raise ValueError(f"activity must be from {LEAST_ACTIVITY} to {MOST_ACTIVITY}, not {activity}")
+    latent, makers, takers = market.latent, market.makers, market.takers
+    missing = max(0.0, 1.0 - activity) * sweep_variance_bps2_per_s(takers)
+    return msgspec.structs.replace(
+        market,
+        latent=msgspec.structs.replace(latent, sigma_bps=math.sqrt(latent.sigma_bps**2 + missing)),
+        makers=_resized(makers, activity),
+        takers=msgspec.structs.replace(
+            takers,
+            size_usd=takers.size_usd * activity,
+            noise_per_s=takers.noise_per_s * activity,
+            sweep_per_s=takers.sweep_per_s * activity,
+            sweep_impact=takers.sweep_impact / math.sqrt(max(1.0, activity)),
+            sweep_usd=takers.sweep_usd * activity,
+            informed_wake_s=takers.informed_wake_s / min(1.0, activity),
+            momentum_chance=min(1.0, takers.momentum_chance * activity),
+        ),
+    )
 
 
-def _scaled(volatility: float, size: float, tick_bps: float) -> MarketParameters:
+def sweep_variance_bps2_per_s(takers: TakerParameters) -> float:
+    """How much sweeps add to the variance of the latent price: rate x E[impact**2 x reach x sweep_reach_bps]."""
+    mean_rayleigh = math.sqrt(math.pi) / 2
+    return takers.sweep_per_s * mean_rayleigh * (takers.sweep_impact * takers.sweep_reach_bps) ** 2
+
+
+def _resized(makers: MakerParameters, size: float) -> MakerParameters:
+    ladders = tuple(msgspec.structs.replace(ladder, usd_per_bps=ladder.usd_per_bps * size) for ladder in makers.ladders)
+    return msgspec.structs.replace(makers, touch_usd=makers.touch_usd * size, ladders=ladders)
+
+
+def market_like_btc(*, tick_bps: float, volatility: float = 1.3, size: float = 0.45) -> MarketParameters:
     """Return BTC's market with its distances times `volatility` and its amounts times `size`.
 
     What happens at the touch is a matter of ticks once a tick is wide, so `tick_bps` bounds those distances from below.
@@ -148,13 +181,9 @@ def _scaled(volatility: float, size: float, tick_bps: float) -> MarketParameters
             latent, sigma_bps=latent.sigma_bps * volatility, news_bps=latent.news_bps * volatility
         ),
         makers=msgspec.structs.replace(
-            makers,
+            _resized(makers, size),
             view_noise_bps=max(makers.view_noise_bps * volatility, 0.4 * tick_bps),
             tolerance_bps=max(makers.tolerance_bps * volatility, 0.5 * tick_bps),
-            touch_usd=makers.touch_usd * size,
-            ladders=tuple(
-                msgspec.structs.replace(ladder, usd_per_bps=ladder.usd_per_bps * size) for ladder in makers.ladders
-            ),
         ),
         takers=msgspec.structs.replace(
             takers,
@@ -163,19 +192,19 @@ def _scaled(volatility: float, size: float, tick_bps: float) -> MarketParameters
             sweep_reach_bps=takers.sweep_reach_bps * volatility,
             informed_edge_bps=max(takers.informed_edge_bps * volatility, 0.6 * tick_bps),
             momentum_bps=takers.momentum_bps * volatility,
-            noise_reach_bps=max(takers.noise_reach_bps, tick_bps),
+            noise_reach_bps=max(takers.noise_reach_bps, 1.01 * tick_bps),
         ),
     )
 
 
 DEFAULT_MARKETS: Final = {
     "BTC_USDT_Perp": MarketParameters(),
-    "ETH_USDT_Perp": _scaled(volatility=1.15, size=0.75, tick_bps=0.04),
-    "SOL_USDT_Perp": _scaled(volatility=1.3, size=0.45, tick_bps=0.67),
+    "ETH_USDT_Perp": market_like_btc(tick_bps=0.04, volatility=1.15, size=0.75),
+    "SOL_USDT_Perp": market_like_btc(tick_bps=0.67),
 }
-"""The listed instruments; another one gets BTC's market (see `SimulatedMarket`)."""
+"""The listed instruments; another one gets a market like SOL's with ticks of its own (see `SimulatedMarket`)."""
 
 
 def default_markets(activity: float) -> dict[str, MarketParameters]:
     """Return the default markets at another activity."""
-    return {name: msgspec.structs.replace(market, activity=activity) for name, market in DEFAULT_MARKETS.items()}
+    return {name: with_activity(market, activity) for name, market in DEFAULT_MARKETS.items()}

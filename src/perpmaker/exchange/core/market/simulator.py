@@ -9,7 +9,12 @@ from collections.abc import Callable, Mapping
 from perpmaker.exchange.core.instruments import Instrument
 from perpmaker.exchange.core.market.latent import LatentPrice
 from perpmaker.exchange.core.market.makers import GapCloser, Ladder, TouchMaker, View
-from perpmaker.exchange.core.market.parameters import DEFAULT_MARKETS, IndexParameters, MarketParameters
+from perpmaker.exchange.core.market.parameters import (
+    DEFAULT_MARKETS,
+    IndexParameters,
+    MarketParameters,
+    market_like_btc,
+)
 from perpmaker.exchange.core.market.pit import Actor, Pit
 from perpmaker.exchange.core.market.takers import InformedTrader, MomentumTrader, NoiseTaker, Sweeper
 from perpmaker.exchange.core.rng import Rng
@@ -40,7 +45,9 @@ class SimulatedMarket:
         rng = Rng(seed)
         now_ns = venue.now_ns
         for instrument in venue.instruments:
-            parameters = markets.get(instrument.name, MarketParameters())
+            parameters = markets.get(instrument.name) or market_like_btc(
+                tick_bps=1e4 * instrument.tick_nano / instrument.start_px_nano
+            )
             market = _Market(venue, instrument, parameters, rng.split(instrument.name), now_ns)
             for maker in market.makers:
                 self._enter(maker.wake(now_ns), maker.wake, market)
@@ -75,22 +82,21 @@ class _Market:
     def __init__(
         self, venue: Venue, instrument: Instrument, parameters: MarketParameters, rng: Rng, now_ns: int
     ) -> None:
-        activity = parameters.activity
         pit = Pit(venue, instrument, LatentPrice(parameters.latent, rng.split("latent"), now_ns))
         crew = [
-            TouchMaker(pit, parameters.makers, activity, rng.split(f"touch {number}"), now_ns)
+            TouchMaker(pit, parameters.makers, rng.split(f"touch {number}"), now_ns)
             for number in range(parameters.makers.touch_makers)
         ]
         ladders = [
-            Ladder(pit, ladder, activity, View(pit, parameters.makers, rng.split("view"), now_ns), rng.split("ladder"))
+            Ladder(pit, ladder, View(pit, parameters.makers, rng.split("view"), now_ns), rng.split("ladder"))
             for ladder in parameters.makers.ladders
         ]
         self.makers: list[Actor] = [*crew, *ladders]
         self.takers: list[Actor] = [
-            NoiseTaker(pit, parameters.takers, activity, rng.split("noise")),
-            Sweeper(pit, parameters.takers, activity, rng.split("sweep")),
-            InformedTrader(pit, parameters.takers, activity, rng.split("informed")),
-            MomentumTrader(pit, parameters.takers, activity, rng.split("momentum")),
+            NoiseTaker(pit, parameters.takers, rng.split("noise")),
+            Sweeper(pit, parameters.takers, rng.split("sweep")),
+            InformedTrader(pit, parameters.takers, rng.split("informed")),
+            MomentumTrader(pit, parameters.takers, rng.split("momentum")),
         ]
         self.index = IndexTeller(pit, parameters.index, rng.split("index"))
         self._pit = pit

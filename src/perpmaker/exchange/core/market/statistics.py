@@ -95,6 +95,11 @@ def measure(quotes: Sequence[Quote], prints: Sequence[Print]) -> MarketStatistic
     )
 
 
+def maker_markout_bps(quotes: Sequence[Quote], prints: Sequence[Print], horizon_s: int) -> float:
+    """Mean over prints of what their makers have gained `horizon_s` later at mid, before fees."""
+    return _maker_markout_bps(_MidPath(quotes), prints, horizon_s)
+
+
 class _MidPath:
     """The mid price as a step function of time, in ticks."""
 

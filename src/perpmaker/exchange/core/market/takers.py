@@ -14,12 +14,12 @@ from perpmaker.exchange.core.types import Side
 class Taker:
     """What all takers share: a participant's number, a size distribution, and taking so far beyond the touch."""
 
-    def __init__(self, pit: Pit, role: str, parameters: TakerParameters, activity: float, rng: Rng) -> None:
+    def __init__(self, pit: Pit, role: str, parameters: TakerParameters, rng: Rng) -> None:
         self.pit = pit
         self.rng = rng
         self.parameters = parameters
         self.participant = pit.join(role)
-        self._median_lots = pit.lots(parameters.size_usd * activity)
+        self._median_lots = pit.lots(parameters.size_usd)
 
     def size(self, in_medians: float = 1.0) -> int:
         return log_normal_lots(self.rng, self._median_lots * in_medians, self.parameters.size_sigma)
@@ -39,9 +39,9 @@ class Taker:
 class NoiseTaker:
     """Trades for reasons of its own, in runs of one side."""
 
-    def __init__(self, pit: Pit, parameters: TakerParameters, activity: float, rng: Rng) -> None:
-        self._taker = Taker(pit, "noise", parameters, activity, rng)
-        self._mean_s = 1.0 / (parameters.noise_per_s * activity)
+    def __init__(self, pit: Pit, parameters: TakerParameters, rng: Rng) -> None:
+        self._taker = Taker(pit, "noise", parameters, rng)
+        self._mean_s = 1.0 / parameters.noise_per_s
         self._side = self._taker.side()
 
     def wake(self, now_ns: int) -> int:
@@ -60,11 +60,10 @@ class Sweeper:
     of market impact (Toth et al., Phys. Rev. X 1, 021006, 2011), and makers learn that late. The rest of it comes back.
     """
 
-    def __init__(self, pit: Pit, parameters: TakerParameters, activity: float, rng: Rng) -> None:
-        self._taker = Taker(pit, "sweep", parameters, activity, rng)
-        self._mean_s = 1.0 / (parameters.sweep_per_s * activity)
-        self._impact = parameters.sweep_impact / math.sqrt(activity)
-        self._most_lots = max(1, round(pit.lots(parameters.sweep_usd * activity)))
+    def __init__(self, pit: Pit, parameters: TakerParameters, rng: Rng) -> None:
+        self._taker = Taker(pit, "sweep", parameters, rng)
+        self._mean_s = 1.0 / parameters.sweep_per_s
+        self._most_lots = max(1, round(pit.lots(parameters.sweep_usd)))
 
     def wake(self, now_ns: int) -> int:
         taker, parameters, rng = self._taker, self._taker.parameters, self._taker.rng
@@ -72,7 +71,7 @@ class Sweeper:
         reach_bps = parameters.sweep_reach_bps * math.sqrt(rng.exponential(1.0))
         retail = rng.chance(parameters.sweep_retail)
         taker.take(side, self._most_lots, reach_bps, retail=retail)
-        impact_bps = self._impact * math.sqrt(reach_bps * parameters.sweep_reach_bps)
+        impact_bps = parameters.sweep_impact * math.sqrt(reach_bps * parameters.sweep_reach_bps)
         taker.pit.latent.jump(side * impact_bps, now_ns)
         return after(now_ns, rng, self._mean_s)
 
@@ -80,8 +79,8 @@ class Sweeper:
 class InformedTrader:
     """Knows the latent price and takes what is quoted too far on the wrong side of it, whoever quotes it."""
 
-    def __init__(self, pit: Pit, parameters: TakerParameters, activity: float, rng: Rng) -> None:
-        self._taker = Taker(pit, "informed", parameters, activity, rng)
+    def __init__(self, pit: Pit, parameters: TakerParameters, rng: Rng) -> None:
+        self._taker = Taker(pit, "informed", parameters, rng)
 
     def wake(self, now_ns: int) -> int:
         pit, parameters = self._taker.pit, self._taker.parameters
@@ -98,10 +97,9 @@ class InformedTrader:
 class MomentumTrader:
     """Follows what the mid price did over its last looks."""
 
-    def __init__(self, pit: Pit, parameters: TakerParameters, activity: float, rng: Rng) -> None:
-        self._taker = Taker(pit, "momentum", parameters, activity, rng)
+    def __init__(self, pit: Pit, parameters: TakerParameters, rng: Rng) -> None:
+        self._taker = Taker(pit, "momentum", parameters, rng)
         self._mids_bps: deque[float] = deque(maxlen=parameters.momentum_looks + 1)
-        self._chance = min(1.0, parameters.momentum_chance * activity)
 
     def wake(self, now_ns: int) -> int:
         pit, parameters, rng = self._taker.pit, self._taker.parameters, self._taker.rng
@@ -109,7 +107,7 @@ class MomentumTrader:
         if bid is not None and ask is not None:
             self._mids_bps.append(pit.bps((bid + ask) / 2))
             trend_bps = self._mids_bps[-1] - self._mids_bps[0]
-            if abs(trend_bps) > parameters.momentum_bps and rng.chance(self._chance):
+            if abs(trend_bps) > parameters.momentum_bps and rng.chance(parameters.momentum_chance):
                 side = Side.BUY if trend_bps > 0 else Side.SELL
                 self._taker.take(side, self._taker.size(parameters.momentum_size), parameters.noise_reach_bps)
         return after(now_ns, rng, parameters.momentum_wake_s)
