@@ -17,9 +17,10 @@ from perpmaker.model.units import NS_PER_MS
 
 REQUEST_ACTIONS: Final = frozenset(
     {"drop_request", "drop_response", "delay", "http", "burst_429", "defer", "truncate", "mutate", "bad_number"}
-    | {"miss_pending"}
+    | {"miss_pending", "crossed"}
 )
 FRAME_ACTIONS: Final = frozenset({"mute", "gap", "duplicate", "delay", "crossed", "mutate", "bad_number"})
+_FRAMES_BY_DEFAULT: Final = frozenset({"mute", "gap", "duplicate", "crossed"})
 ACTS: Final = frozenset({"close", "expire_cookie", "reset_sequences", "fail_over", "mode", "cancel_orders"})
 """Done once, at once, instead of waiting for a match."""
 _RULES_KEPT: Final = 1_000
@@ -27,7 +28,8 @@ _RULES_KEPT: Final = 1_000
 
 
 class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a rule is about; absent members match everything. A rule with `stream` is about frames, else about requests."""
+    """What a rule is about; absent members match everything. A rule with `stream` is about frames, else about requests,
+    but for the actions that only make sense for frames."""
 
     op: str | None = None
     """A route's name ("create_order"), "login", "time", "ws" (upgrades), "subscribe" or "unsubscribe"; "*" is any."""
@@ -120,7 +122,7 @@ class FaultSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def is_about_frames(self) -> bool:
-        return self.match.stream is not None or self.action in FRAME_ACTIONS - REQUEST_ACTIONS
+        return self.match.stream is not None or (self.match.op is None and self.action in _FRAMES_BY_DEFAULT)
 
     def hits_allowed(self) -> int | None:
         if self.until is not None and self.until.hits is not None:

@@ -169,9 +169,10 @@ class GrvtFace:
             return await self._respond(request, refusal_of(ApiError(1003)), Encoding.FULL)
         except ApiError as error:
             return await self._respond(request, Refusal(error.code, error.message, 401), Encoding.FULL)
-        outcome = altered(Reply(session.reply()), rules)
+        reply = Reply(session.reply())
+        outcome = altered(reply, rules)
         response = await self._respond(request, outcome, Encoding.FULL)
-        if isinstance(outcome, Reply) and outcome.status == 200:
+        if outcome is reply:
             response.headers["Set-Cookie"] = session.set_cookie()
             response.headers["X-Grvt-Account-Id"] = session.account_id
         return response
