@@ -26,9 +26,11 @@ from perpmaker.engine.records import (
     Boot,
     Checkpoint,
     Closed,
+    Crashed,
     Fingerprint,
     Intent,
     Latch,
+    Ready,
     Record,
     SegmentStart,
     encode,
@@ -36,6 +38,7 @@ from perpmaker.engine.records import (
 from perpmaker.errors import ConfigError, DataError
 from perpmaker.model.order import NewOrder
 
+Life = Boot | Ready | Closed | Crashed
 SyncMode = Literal["group", "full"]
 SEGMENT_BYTES: Final = 64 * 1024 * 1024
 RESERVE_BYTES: Final = 4 * 1024 * 1024
@@ -47,7 +50,7 @@ _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 class Recovered(msgspec.Struct, frozen=True):
     """What an existing journal says at start: `records` follow the last `checkpoint` (None: the journal's beginning).
 
-    `lives` are the begins and orderly ends of earlier lives, as far back as was read.
+    `lives` are the begins and ends of earlier lives, as far back as was read.
     """
 
     created: bool
@@ -55,7 +58,7 @@ class Recovered(msgspec.Struct, frozen=True):
     latch: Latch | None
     checkpoint: Checkpoint | None
     records: list[Record]
-    lives: list[Boot | Closed]
+    lives: list[Life]
     torn_bytes: int
 
 
@@ -335,7 +338,7 @@ class _History:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
-        self.lives: list[Boot | Closed] = []
+        self.lives: list[Life] = []
         self.checkpoint: Checkpoint | None = None
         self.epoch = 0
         self.latch: Latch | None = None
@@ -343,13 +346,13 @@ class _History:
 
     def prepend(self, segment: Segment) -> None:
         records: list[Record] = []
-        lives: list[Boot | Closed] = []
+        lives: list[Life] = []
         latch = segment.start.latch if segment.start is not None else None
         for record in segment.decoded():
             records.append(record)
             if isinstance(record, Checkpoint):
                 self.checkpoint, records = record, []
-            elif isinstance(record, Boot | Closed):
+            elif isinstance(record, Life):
                 lives.append(record)
                 self.epoch = max(self.epoch, record.epoch if isinstance(record, Boot) else 0)
             elif isinstance(record, SegmentStart):

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from perpmaker.model.events import Event, Fill
-from perpmaker.model.ids import InstrumentId, StrategyId
+from perpmaker.model.ids import AccountId, InstrumentId, StrategyId
 from perpmaker.model.order import NewOrder
 
 SCHEMA: Final = 1
@@ -74,6 +74,14 @@ class Boot(msgspec.Struct, frozen=True, tag=True):
     pid: int
     reason: str
     ts_ns: int
+    strategies: dict[str, int] = {}
+    """Numbers of the strategies in client order ids; a name keeps its number, a number its name."""
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """Every strategy's instrument was reconciled for the first time in this life."""
+
+    ts_ns: int
 
 
 class Closed(msgspec.Struct, frozen=True, tag=True):
@@ -81,6 +89,33 @@ class Closed(msgspec.Struct, frozen=True, tag=True):
 
     verified_empty: bool
     reason: str
+    ts_ns: int
+
+
+class Crashed(msgspec.Struct, frozen=True, tag=True):
+    """The engine ended by an error of its own; three of these within ten minutes bring the next life up halted."""
+
+    reason: str
+    ts_ns: int
+
+
+class HaltChanged(msgspec.Struct, frozen=True, tag=True):
+    """An account was halted, or resumed by a person."""
+
+    account: AccountId
+    halted: bool
+    code: str
+    text: str
+    flatten: bool
+    actor: str
+    ts_ns: int
+
+
+class FreezesChanged(msgspec.Struct, frozen=True, tag=True):
+    """What is frozen on an account now, all of it: instrument -> cause -> text."""
+
+    account: AccountId
+    freezes: dict[InstrumentId, dict[str, str]]
     ts_ns: int
 
 
@@ -106,7 +141,7 @@ class FillBooked(msgspec.Struct, frozen=True, tag=True):
     fill: Fill
     strategy: StrategyId
     position_after: Decimal
-    fair_px: float | None
+    fair_px: Decimal | None
     ts_ns: int
 
 
@@ -124,16 +159,29 @@ class Decision(msgspec.Struct, frozen=True, tag=True):
 
     strategy: StrategyId
     instrument: InstrumentId
-    inputs: dict[str, float | int | str | bool | None]
+    inputs: dict[str, float | int | str | bool | list[str] | None]
     ts_ns: int
 
 
 class EquityMark(msgspec.Struct, frozen=True, tag=True):
-    """Equity and signed positions at an instant; `marks` are the prices behind it."""
+    """One account's equity and its parts since the journal began, at an instant; `marks` are the prices behind it.
 
+    `fees` > 0 is a cost; `book_fees` and `book_funding` are the account's running totals, by which a restart continues.
+    """
+
+    account: AccountId
     equity: Decimal
-    positions: dict[str, Decimal]
-    marks: dict[str, Decimal]
+    balance: Decimal
+    transfers: Decimal
+    positions: dict[InstrumentId, Decimal]
+    marks: dict[InstrumentId, Decimal]
+    spread: Decimal
+    adverse: Decimal
+    inventory: Decimal
+    fees: Decimal
+    funding: Decimal
+    book_fees: Decimal
+    book_funding: Decimal
     ts_ns: int
 
 
@@ -158,8 +206,12 @@ class Checkpoint(msgspec.Struct, frozen=True, tag=True):
 Record = (
     SegmentStart
     | Boot
+    | Ready
     | Closed
+    | Crashed
     | Latch
+    | HaltChanged
+    | FreezesChanged
     | Intent
     | Happened
     | FillBooked

@@ -1,0 +1,155 @@
+"""What a strategy sees of the engine and says to it, while one of its hooks runs (strategies.api.Context)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
+
+from perpmaker.engine.core.slot import Ladder, Slot
+from perpmaker.model.account import Position
+from perpmaker.model.book import Book
+from perpmaker.model.commands import Notice
+from perpmaker.model.events import Ticker
+from perpmaker.model.ids import ClientOrderId, InstrumentId
+from perpmaker.model.instrument import Instrument
+from perpmaker.model.order import CancelOrder, NewOrder, OrderView, Side, TimeInForce
+from perpmaker.model.quote import Algorithm, Quote
+from perpmaker.strategies.api import DEFAULT_ALGORITHM, Explained
+
+if TYPE_CHECKING:
+    from perpmaker.engine.core.world import World
+
+_ZERO = Decimal(0)
+
+
+class SlotContext:
+    """The context of one strategy. Reads are of the world as it is now; wishes are gathered for after the hook."""
+
+    def __init__(self, world: World, slot: Slot) -> None:
+        self._world = world
+        self._slot = slot
+        self._account = slot.spec.account
+        self._strategy = slot.spec.strategy
+
+    # --- reading
+
+    def now_ns(self) -> int:
+        return self._world.now_ns
+
+    def instrument(self, instrument: InstrumentId) -> Instrument:
+        return self._world.instruments[instrument]
+
+    def book(self, instrument: InstrumentId) -> Book | None:
+        return self._world.book_without_own(instrument)
+
+    def raw_book(self, instrument: InstrumentId) -> Book | None:
+        return self._world.books.book(instrument, self._world.now_ns)
+
+    def ticker(self, instrument: InstrumentId) -> Ticker | None:
+        prices = self._world.books.prices(instrument)
+        return None if prices is None else prices.ticker
+
+    def mark_px(self, instrument: InstrumentId) -> Decimal | None:
+        prices = self._world.books.prices(instrument)
+        return None if prices is None else prices.mark_px
+
+    def index_px(self, instrument: InstrumentId) -> Decimal | None:
+        prices = self._world.books.prices(instrument)
+        return None if prices is None else prices.index_px
+
+    def funding_rate(self, instrument: InstrumentId) -> Decimal | None:
+        prices = self._world.books.prices(instrument)
+        return None if prices is None else prices.funding_rate
+
+    def position(self, instrument: InstrumentId) -> Position:
+        """The account's position: no two strategies of an account trade one instrument."""
+        return self._world.ledgers[self._account].book.position(instrument)
+
+    def open_orders(self, instrument: InstrumentId) -> Sequence[OrderView]:
+        return [order.view() for order in self._world.table.live(self._account, instrument, self._strategy)]
+
+    def equity(self) -> Decimal:
+        """Equity, or the settled balance while a position has no mark price."""
+        book = self._world.ledgers[self._account].book
+        return book.balance if book.equity is None else book.equity
+
+    def max_position_notional(self) -> Decimal:
+        return self._world.limits[self._account].max_position_notional
+
+    def maker_fee(self, instrument: InstrumentId) -> Decimal | None:
+        return self._world.fees.maker(self._account, instrument)
+
+    def taker_fee(self, instrument: InstrumentId) -> Decimal | None:
+        return self._world.fees.taker(self._account, instrument)
+
+    # --- saying
+
+    def quote(
+        self,
+        instrument: InstrumentId,
+        bids: Sequence[Quote] = (),
+        asks: Sequence[Quote] = (),
+        *,
+        bid: Quote | None = None,
+        ask: Quote | None = None,
+    ) -> None:
+        if (bids and bid is not None) or (asks and ask is not None):
+            raise ValueError("state a side of the ladder either as one quote or as a sequence, not both")
+        self._slot.wish.ladders[instrument] = Ladder(
+            (bid,) if bid is not None else tuple(bids), (ask,) if ask is not None else tuple(asks)
+        )
+
+    def target(self, instrument: InstrumentId, qty: Decimal, algo: Algorithm = DEFAULT_ALGORITHM) -> None:
+        self._slot.wish.targets[instrument] = (qty, algo)
+
+    def submit(
+        self,
+        instrument: InstrumentId,
+        side: Side,
+        qty: Decimal,
+        px: Decimal | None,
+        *,
+        tif: TimeInForce = TimeInForce.GTT,
+        post_only: bool = False,
+        reduce_only: bool = False,
+        tag: str = "",
+    ) -> ClientOrderId:
+        order = NewOrder(
+            client_order_id=self._slot.next_id(),
+            account=self._account,
+            strategy=self._strategy,
+            instrument=instrument,
+            side=side,
+            px=px,
+            qty=qty,
+            tif=tif,
+            post_only=post_only,
+            reduce_only=reduce_only,
+            tag=tag,
+        )
+        self._slot.wish.orders.append(order)
+        return order.client_order_id
+
+    def cancel(self, client_order_id: ClientOrderId) -> None:
+        order = self._world.table.get(self._account, client_order_id)
+        if order is not None and order.order.strategy == self._strategy and not order.is_terminal:
+            self._slot.wish.cancels.append(
+                CancelOrder(self._account, order.order.instrument, client_order_id, order.venue_order_id)
+            )
+
+    def cancel_all(self, instrument: InstrumentId) -> None:
+        self._slot.wish.ladders[instrument] = Ladder((), ())
+        self._slot.wish.targets.pop(instrument, None)
+        for order in self._world.table.live(self._account, instrument, self._strategy):
+            self.cancel(order.client_order_id)
+
+    def set_timer(self, key: str, at_ns: int) -> None:
+        self._slot.wish.timers[key] = at_ns
+
+    def explain(self, instrument: InstrumentId, inputs: Mapping[str, Explained]) -> None:
+        self._slot.explained[instrument] = inputs
+        self._slot.explained_ns = self._world.now_ns
+
+    def notice(self, level: Literal["info", "warning"], name: str, fields: Mapping[str, str]) -> None:
+        self._world.out.tell(Notice(level, name, {"strategy": self._strategy, **fields}, self._world.now_ns))

@@ -1,0 +1,180 @@
+"""The desk: the one place where orders and cancels become commands, each order through the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from perpmaker.engine.core.slot import Slot
+from perpmaker.engine.core.world import World
+from perpmaker.execution.tracked import TrackedOrder
+from perpmaker.model.commands import CancelAll, CancelOrders, Notice, ReplaceOrders, SubmitOrders
+from perpmaker.model.ids import AccountId, InstrumentId, StrategyId
+from perpmaker.model.order import Approved, CancelOrder, NewOrder, OrderState, OrderView, Refused
+
+TTL_MS: Final = 5000
+"""How long the venue keeps a cancel armed for an order that may still be on its way."""
+_UNCONFIRMED: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
+
+
+class Desk:
+    """Submits, replaces, cancels. What the gate refuses is counted, told, and kept for the strategy to hear of."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.denied: list[tuple[StrategyId, OrderView]] = []
+        """Refused orders whose strategies have not been told yet."""
+        self.dirty: dict[tuple[StrategyId, InstrumentId], None] = {}
+        """Ladders to look at again before the event is done with."""
+
+    # --- ladders
+
+    def work(self, slot: Slot, instrument: InstrumentId) -> None:
+        """Bring the live orders to the wanted ladder, or pull them when that is what the situation asks for."""
+        world = self._world
+        wanted = slot.wanted.get(instrument)
+        if wanted is None and instrument not in slot.ladders:
+            return
+        working = slot.working(instrument)
+        account = slot.spec.account
+        book = world.books.book(instrument, world.now_ns)
+        rules = world.instruments.get(instrument)
+        may_quote = slot.quoting_allowed and not world.hindrance(account, instrument)
+        if wanted is None or not may_quote or book is None or rules is None:
+            self.cancel(working.pull())
+            return
+        change = working.change(
+            wanted.bids,
+            wanted.asks,
+            instrument=rules,
+            book=book,
+            now_ns=world.now_ns,
+            allowance=world.gate.allowance(account, world.now_ns),
+        )
+        world.probe.lap("decide")
+        if change.is_empty:
+            return
+        approved = self._admit(change.orders)
+        working.sent(change, [passed.order.client_order_id for passed in approved], world.now_ns)
+        self._send(account, instrument, change.cancels, approved)
+
+    def pull(self, slot: Slot) -> None:
+        """Cancel every quote of a strategy."""
+        for working in slot.ladders.values():
+            self.cancel(working.pull())
+
+    # --- single orders
+
+    def submit(self, orders: Sequence[NewOrder]) -> Sequence[Approved]:
+        """Pass orders through the gate and send what it approves."""
+        approved: list[Approved] = []
+        for order in orders:
+            if self._world.blocks:
+                self._refuse(Refused(order, "BLOCKED", next(iter(self._world.blocks.values()))))
+                continue
+            passed = self._admit((order,))
+            approved += passed
+            self._send(order.account, order.instrument, (), passed)
+        return approved
+
+    def refuse(self, order: NewOrder, code: str, text: str) -> None:
+        """Refuse an order that does not even reach the gate: its strategy is paused, or the engine is stopping."""
+        self._refuse(Refused(order, code, text))
+
+    def cancel(self, cancels: Iterable[CancelOrder]) -> None:
+        """Cancel single orders, one command per account."""
+        by_account: dict[AccountId, list[CancelOrder]] = {}
+        for cancel in cancels:
+            by_account.setdefault(cancel.account, []).append(cancel)
+        for account, batch in by_account.items():
+            self._world.table.note_cancels(batch, self._world.now_ns)
+            self._world.out.command(CancelOrders(account, tuple(batch)))
+
+    def cancel_live(
+        self,
+        account: AccountId,
+        instrument: InstrumentId | None = None,
+        strategy: StrategyId | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
+        """Cancel our own live orders one by one; those with a cancel under way only `again`."""
+        live = self._world.table.live(account, instrument, strategy)
+        self.cancel(self._cancel_of(order) for order in live if order.own and (again or not order.cancel_pending))
+
+    def cancel_all(self, account: AccountId) -> None:
+        """Cancel everything of the account, orders in flight by their client order ids besides."""
+        self._world.out.command(CancelAll(account, None))
+        self.cancel_live(account, again=True)
+
+    def has_foreign(self, account: AccountId) -> bool:
+        """Whether orders that are not ours stand on the account."""
+        return any(not order.own for order in self._world.table.live(account))
+
+    # --- inside
+
+    def _admit(self, orders: Sequence[NewOrder]) -> Sequence[Approved]:
+        if not orders:
+            return ()
+        approved, refused = self._world.table.admit(self._world.gate, orders, self._world.now_ns)
+        self._world.probe.lap("gate")
+        for refusal in refused:
+            self._refuse(refusal)
+        return approved
+
+    def _send(
+        self,
+        account: AccountId,
+        instrument: InstrumentId,
+        cancels: tuple[CancelOrder, ...],
+        approved: Sequence[Approved],
+    ) -> None:
+        world = self._world
+        world.orders_sent += len(approved)
+        if cancels and approved:
+            world.out.command(ReplaceOrders(account, instrument, cancels, tuple(approved)))
+        elif approved:
+            world.out.command(SubmitOrders(account, tuple(approved)))
+        elif cancels:
+            world.out.command(CancelOrders(account, cancels))
+
+    def _refuse(self, refused: Refused) -> None:
+        world, order = self._world, refused.order
+        world.orders_refused[refused.code] = world.orders_refused.get(refused.code, 0) + 1
+        known = world.table.get(order.account, order.client_order_id)
+        view = (
+            known.view()
+            if known is not None
+            else OrderView(
+                order.client_order_id,
+                order.instrument,
+                order.side,
+                order.px,
+                order.qty,
+                order.qty * 0,
+                OrderState.DENIED,
+                tag=order.tag,
+                reason=f"{refused.code}: {refused.text}",
+            )
+        )
+        self.denied.append((order.strategy, view))
+        fields = {
+            "reason": refused.code,
+            "text": refused.text,
+            "strategy": order.strategy,
+            "instrument": order.instrument,
+            "client_order_id": str(order.client_order_id),
+            "tag": order.tag,
+        }
+        world.out.tell_seldom(
+            Notice("warning", "order_refused", fields, world.now_ns), refused.code, order.strategy, order.instrument
+        )
+
+    def _cancel_of(self, order: TrackedOrder) -> CancelOrder:
+        return CancelOrder(
+            account=order.order.account,
+            instrument=order.order.instrument,
+            client_order_id=order.client_order_id,
+            venue_order_id=order.venue_order_id,
+            ttl_ms=TTL_MS if order.state in _UNCONFIRMED else 0,
+        )

@@ -1,0 +1,307 @@
+"""What people tell the engine, and what the runtime tells it in their place (journal lost, clock off, machine slept)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+
+from perpmaker.engine.core.desk import Desk
+from perpmaker.engine.core.emptying import Emptyings
+from perpmaker.engine.core.reconciling import Reconciling
+from perpmaker.engine.core.runner import Runner
+from perpmaker.engine.core.slot import Slot, SlotState
+from perpmaker.engine.core.targets import Targets
+from perpmaker.engine.core.world import World
+from perpmaker.engine.records import HaltChanged, Latch
+from perpmaker.model.commands import Notice
+from perpmaker.model.events import Operator
+from perpmaker.model.ids import AccountId, InstrumentId
+from perpmaker.model.units import NS_PER_S
+from perpmaker.risk.codes import Code
+from perpmaker.risk.halts import Halt
+from perpmaker.risk.kill import CLEAR_PHRASE, HumanClear
+
+KILL_GAP_NS: Final = 5 * NS_PER_S
+STOP_GAP_NS: Final = 1 * NS_PER_S
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a command came to, so far."""
+
+    state: Literal["accepted", "done", "refused"]
+    text: str = ""
+
+
+class Operators:
+    """Carries commands out. `answer` says, at any time later, whether what one asked for has been reached."""
+
+    def __init__(
+        self,
+        world: World,
+        desk: Desk,
+        targets: Targets,
+        runner: Runner,
+        emptyings: Emptyings,
+        reconciling: Reconciling,
+    ) -> None:
+        self._world = world
+        self._desk = desk
+        self._targets = targets
+        self._runner = runner
+        self._emptyings = emptyings
+        self._reconciling = reconciling
+        self._answers: dict[str, Callable[[], Answer]] = {}
+        self._carry_out: dict[str, Callable[[Operator], Callable[[], Answer]]] = {
+            "pause": self._pause,
+            "resume": self._resume,
+            "close": self._close,
+            "kill": self._kill,
+            "clear_kill": self._clear_kill,
+            "stop": self._stop,
+            "shutdown": self._stop,
+            "arm": self._arm,
+            "halt": self._halt,
+            "block": self._block,
+            "unblock": self._unblock,
+            "resync": self._resync,
+        }
+
+    def on_event(self, event: Operator) -> None:
+        """Carry a command out."""
+        action = self._carry_out.get(event.kind)
+        answer = action(event) if action is not None else _refused(f"this engine does not know {event.kind!r}")
+        if event.command_id:
+            self._answers[event.command_id] = answer
+            while len(self._answers) > 200:
+                del self._answers[next(iter(self._answers))]
+
+    def answer(self, command_id: str) -> Answer | None:
+        """Return what a command came to, None for an unknown one."""
+        answer = self._answers.get(command_id)
+        return None if answer is None else answer()
+
+    # --- quoting
+
+    def _pause(self, event: Operator) -> Callable[[], Answer]:
+        slots = self._scope(event)
+        if not slots:
+            return _refused(_nobody(event))
+        for slot in slots:
+            slot.paused = True
+            self._targets.withdraw(slot.spec.account, strategy=slot.spec.strategy)
+            self._desk.cancel_live(slot.spec.account, strategy=slot.spec.strategy)
+            self._runner.touch(slot)
+        self._tell("info", "strategies_paused", event, strategies=_names(slots))
+        return lambda: self._without_orders(slots, "paused")
+
+    def _resume(self, event: Operator) -> Callable[[], Answer]:
+        world = self._world
+        slots = self._scope(event)
+        if not slots:
+            return _refused(_nobody(event))
+        if world.kill.latched:
+            return _refused("the kill latch is set; it is cleared by clear_kill alone, not by resume")
+        if world.stopping:
+            return _refused("the engine is stopping")
+        lifted: list[str] = []
+        for account in dict.fromkeys(slot.spec.account for slot in slots):
+            halt = world.halts.resume(account, actor=event.actor or "unknown")
+            if halt is not None:
+                lifted.append(f"halt of {account} ({halt.text})")
+                world.out.record(
+                    HaltChanged(account, False, halt.code.value, halt.text, halt.flatten, event.actor, world.now_ns)
+                )
+        for slot in slots:
+            account, instrument = slot.spec.account, slot.spec.instrument
+            self._targets.withdraw(account, instrument=instrument)
+            lifted += [
+                f"freeze of {instrument} ({text})"
+                for text in self._reconciling.unfreeze(account, instrument, event.actor or "unknown")
+            ]
+            slot.paused = False
+            if slot.state in (SlotState.FAILED, SlotState.STOPPED):
+                self._runner.restart(slot)
+            self._runner.touch(slot)
+        self._tell("info", "strategies_resumed", event, strategies=_names(slots), lifted="; ".join(lifted))
+        text = f"{_names(slots)} may quote again" + (f"; lifted: {'; '.join(lifted)}" if lifted else "")
+        return lambda: Answer("done", text)
+
+    def _close(self, event: Operator) -> Callable[[], Answer]:
+        world = self._world
+        if world.kill.latched:
+            return _refused("the kill latch is set: no order passes until it is cleared")
+        named = event.strategy is not None or "instrument" in event.arguments
+        slots = self._scope(event)
+        if named and not slots:
+            return _refused(_nobody(event))
+        for slot in slots:
+            slot.paused = True
+            self._runner.touch(slot)
+        keys = [(slot.spec.account, slot.spec.instrument) for slot in slots]
+        if not named:
+            for account, book in world.account_books.items():
+                keys += [(account, instrument) for instrument, held in book.positions.items() if held.qty]
+        keys = list(dict.fromkeys(keys))
+        for account, instrument in keys:
+            for order in world.table.live(account, instrument):
+                if order.own and not order.cancel_pending:
+                    self._desk.cancel_live(account, instrument)
+                    break
+            self._targets.close(account, instrument)
+        self._tell("info", "positions_closing", event, positions=", ".join(f"{a} {i}" for a, i in keys))
+        return lambda: self._flat(keys)
+
+    # --- stopping
+
+    def _kill(self, event: Operator) -> Callable[[], Answer]:
+        world = self._world
+        reason = event.arguments.get("reason") or f"by {event.actor or 'unknown'}"
+        if world.kill.trip(reason, world.now_ns):
+            world.out.record(Latch(True, reason, event.actor, world.now_ns))
+        self.empty_all(f"kill: {reason}", gap_ns=KILL_GAP_NS, foreign_too=True)
+        for slot in world.slots.values():
+            self._runner.touch(slot)
+        self._tell("error", "killed", event, reason=reason)
+        return lambda: self._emptied(f"killed: {reason}")
+
+    def _clear_kill(self, event: Operator) -> Callable[[], Answer]:
+        world = self._world
+        wanted = f"clear kill {world.spec.name}"
+        if not world.kill.latched:
+            return _refused("the kill latch is not set")
+        if event.arguments.get("confirmation", "").strip().lower() != wanted.lower():
+            return _refused(f"type exactly: {wanted}")
+        if not event.actor.strip():
+            return _refused("a person clears the kill latch: say who")
+        reason = world.kill.reason
+        world.kill.clear(HumanClear(event.actor, CLEAR_PHRASE))
+        world.out.record(Latch(False, reason, event.actor, world.now_ns))
+        self._emptyings.forget()
+        for slot in world.slots.values():
+            self._runner.touch(slot)
+        self._tell("warning", "kill_cleared", event, reason=reason)
+        return lambda: Answer("done", "the kill latch is cleared; trading goes on within the limits")
+
+    def _stop(self, event: Operator) -> Callable[[], Answer]:
+        world = self._world
+        if not world.stopping:
+            world.stopping = event.arguments.get("reason") or f"by {event.actor or 'unknown'}"
+            for slot in world.slots.values():
+                self._runner.stop(slot)
+            self.empty_all(f"stop: {world.stopping}", gap_ns=STOP_GAP_NS, foreign_too=False)
+            self._tell("info", "engine_stopping", event, reason=world.stopping)
+        return lambda: self._emptied("stopped")
+
+    def _halt(self, event: Operator) -> Callable[[], Answer]:
+        """The runtime found a reason to stop trading that a person must look at."""
+        for account in self._world.limits:
+            text = event.arguments.get("reason", "")
+            self.halt(Halt(account, Code.HALTED, text, False, self._world.now_ns), event.actor)
+        return lambda: Answer("done", "halted")
+
+    def _arm(self, event: Operator) -> Callable[[], Answer]:
+        """The confirmation was checked against the account by who holds its number (engine.commands)."""
+        self._world.gate.armed = event.arguments.get("armed") == "yes"
+        for slot in self._world.slots.values():
+            self._runner.touch(slot)
+        self._tell("warning", "trading_armed" if self._world.gate.armed else "trading_disarmed", event)
+        return lambda: Answer("done", "armed" if self._world.gate.armed else "disarmed")
+
+    def _block(self, event: Operator) -> Callable[[], Answer]:
+        cause, reason = event.arguments["cause"], event.arguments["reason"]
+        if self._world.blocks.get(cause) != reason:
+            self._world.blocks[cause] = reason
+            for slot in self._world.slots.values():
+                self._runner.touch(slot)
+            self._tell("error", "new_risk_blocked", event, cause=cause, reason=reason)
+        return lambda: Answer("done", "blocked")
+
+    def _unblock(self, event: Operator) -> Callable[[], Answer]:
+        cause = event.arguments["cause"]
+        if self._world.blocks.pop(cause, None) is not None:
+            for slot in self._world.slots.values():
+                self._runner.touch(slot)
+            self._tell("info", "new_risk_unblocked", event, cause=cause)
+        return lambda: Answer("done", "unblocked")
+
+    def _resync(self, event: Operator) -> Callable[[], Answer]:
+        """The machine slept or the clock jumped: nothing is placed before every account was read anew."""
+        for account in self._world.limits:
+            self._reconciling.request_pass(account, event.arguments.get("reason", "resync"), revoke=True)
+        for slot in self._world.slots.values():
+            self._runner.touch(slot)
+        return lambda: Answer("done", "reading the accounts anew")
+
+    # --- shared
+
+    def halt(self, halt: Halt, actor: str) -> None:
+        """Stop an account: cancel what is ours, flatten when the limit asks for it."""
+        world = self._world
+        world.halts.halt(halt)
+        world.out.record(HaltChanged(halt.account, True, halt.code.value, halt.text, halt.flatten, actor, world.now_ns))
+        self._targets.withdraw(halt.account)
+        self._desk.cancel_live(halt.account)
+        for slot in world.slots.values():
+            if slot.spec.account == halt.account:
+                self._runner.touch(slot)
+        fields = {"account": halt.account, "reason": halt.code.value, "text": halt.text}
+        world.out.tell(Notice("error", "account_halted", fields, world.now_ns))
+        if halt.flatten:
+            for instrument, held in world.account_books[halt.account].positions.items():
+                if held.qty:
+                    self._targets.close(halt.account, instrument)
+
+    def empty_all(self, why: str, *, gap_ns: int, foreign_too: bool) -> None:
+        """Cancel everything on every account and verify."""
+        for account in self._world.limits:
+            self._targets.withdraw(account)
+            self._emptyings.begin(account, why, gap_ns=gap_ns, foreign_too=foreign_too)
+
+    def _scope(self, event: Operator) -> list[Slot]:
+        instrument = event.arguments.get("instrument")
+        return [
+            slot
+            for slot in self._world.slots.values()
+            if event.strategy in (None, slot.spec.strategy) and instrument in (None, slot.spec.instrument)
+        ]
+
+    def _without_orders(self, slots: list[Slot], text: str) -> Answer:
+        live = sum(len(self._world.table.live(s.spec.account, strategy=s.spec.strategy)) for s in slots)
+        return Answer("accepted", f"{live} orders are being cancelled") if live else Answer("done", text)
+
+    def _flat(self, keys: list[tuple[AccountId, InstrumentId]]) -> Answer:
+        books = self._world.account_books
+        held = [
+            f"{instrument} {qty}" for account, instrument in keys if (qty := books[account].position_qty(instrument))
+        ]
+        closing = self._targets.closing()
+        waits = [text for key in keys if (text := closing.get(key))]
+        if not held and not any(key in closing for key in keys):
+            return Answer("done", "flat")
+        return Answer("accepted", "; ".join([*held, *waits]) or "orders are being cancelled")
+
+    def _emptied(self, text: str) -> Answer:
+        waiting = [account for account in self._world.limits if not self._emptyings.verified(account)]
+        if not waiting:
+            return Answer("done", f"{text}; no order is open")
+        live = sum(order.own for account in waiting for order in self._world.table.live(account))
+        return Answer("accepted", f"{text}; cancelling and verifying, {live} orders still known")
+
+    def _tell(self, level: str, name: str, event: Operator, **fields: str) -> None:
+        about = {"actor": event.actor, **{key: value for key, value in fields.items() if value}}
+        self._world.out.tell(Notice(level, name, about, self._world.now_ns))
+
+
+def _refused(text: str) -> Callable[[], Answer]:
+    return lambda: Answer("refused", text)
+
+
+def _nobody(event: Operator) -> str:
+    wanted = event.strategy or event.arguments.get("instrument", "")
+    return f"no strategy of this engine is or trades {wanted!r}"
+
+
+def _names(slots: list[Slot]) -> str:
+    return ", ".join(slot.spec.strategy for slot in slots)

@@ -1,0 +1,193 @@
+"""What is learned about orders, fills and money: into the table, the ledgers and the strategies, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+from perpmaker.engine.core.ledger import Ledger
+from perpmaker.engine.core.operators import Operators
+from perpmaker.engine.core.reconciling import Reconciling
+from perpmaker.engine.core.runner import Runner
+from perpmaker.engine.core.targets import Targets
+from perpmaker.engine.core.world import ENGINE_ITSELF, World
+from perpmaker.engine.records import FillBooked
+from perpmaker.execution.tracked import OrderChange
+from perpmaker.execution.working import quote_slot
+from perpmaker.model.commands import Notice
+from perpmaker.model.events import AccountSnapshot, Fill, FundingPaid, OrderEvent, PositionAdjusted
+from perpmaker.model.ids import InstrumentId, StrategyId, client_order_id_parts
+from perpmaker.portfolio.trades import Booking
+
+DRIFT_PASSES: Final = 3
+
+
+class OrderFlow:
+    """Private events at work."""
+
+    def __init__(
+        self, world: World, runner: Runner, targets: Targets, reconciling: Reconciling, operators: Operators
+    ) -> None:
+        self._world = world
+        self._runner = runner
+        self._targets = targets
+        self._reconciling = reconciling
+        self._operators = operators
+        self._drifts: dict[str, tuple[Decimal, int]] = {}
+
+    def on_order_event(self, event: OrderEvent) -> None:
+        if event.account not in self._world.ledgers:
+            return
+        self._learn(event, self._world.table.apply(event))
+
+    def on_snapshot(self, snapshot: AccountSnapshot) -> None:
+        """Take in a whole read of an account: the first ever opens its ledger, later ones bring what streams missed."""
+        world = self._world
+        ledger = world.ledgers.get(snapshot.account)
+        if ledger is None:
+            return
+        if not ledger.book.opened:
+            ledger.open(snapshot)
+            for fill in snapshot.fills:
+                world.table.remember(fill)
+            self.record_mark(ledger)
+        ledger.book.roll(world.now_ns)
+        changes = world.table.apply_snapshot(snapshot)
+        for payment in snapshot.funding:
+            ledger.on_funding(payment)
+        for report in snapshot.positions:
+            if report.mark_px is not None:
+                self.on_mark(ledger, report.instrument, report.mark_px)
+        self._learn(snapshot, changes)
+        self._watch_drift(ledger, snapshot)
+
+    def on_funding(self, payment: FundingPaid) -> None:
+        ledger = self._world.ledgers.get(payment.account)
+        if ledger is None or not ledger.book.opened:
+            return
+        ledger.book.roll(self._world.now_ns)
+        if ledger.on_funding(payment):
+            self.judge(ledger)
+        self._reconciling.on_event(payment.account, payment)
+
+    def on_adjustment(self, adjustment: PositionAdjusted) -> None:
+        world = self._world
+        ledger = world.ledgers.get(adjustment.account)
+        if ledger is None or not ledger.on_adjustment(adjustment):
+            return
+        fields = {
+            "account": adjustment.account,
+            "instrument": adjustment.instrument,
+            "qty": str(adjustment.qty),
+            "px": str(adjustment.px),
+        }
+        world.out.tell(Notice("error", "position_adjusted", fields, world.now_ns))
+        self.judge(ledger)
+        self._reconciling.on_event(adjustment.account, adjustment)
+
+    def on_mark(self, ledger: Ledger, instrument: InstrumentId, mark_px: Decimal) -> None:
+        """Value the account anew; the first time its equity can be computed its PnL begins to count."""
+        if not ledger.book.opened:
+            return
+        begun = ledger.attribution.started
+        ledger.on_mark(instrument, mark_px)
+        if ledger.attribution.started and not begun:
+            self.record_mark(ledger)
+        if ledger.book.position_qty(instrument):
+            self.judge(ledger)
+
+    def judge(self, ledger: Ledger) -> None:
+        """Halt the account when a limit of loss or drawdown is reached."""
+        world = self._world
+        if not ledger.attribution.started:
+            return  # marks are still to come: nothing is placed before, and not knowing yet is no breach
+        halt = world.halts.check(ledger.book, world.limits[ledger.account], world.now_ns)
+        if halt is not None:
+            self._operators.halt(halt, "risk")
+
+    def record_mark(self, ledger: Ledger) -> None:
+        """Write equity and its parts into the journal."""
+        mark = ledger.mark(self._world.now_ns)
+        if mark is not None:
+            self._world.out.record(mark)
+
+    def _learn(self, event: OrderEvent | AccountSnapshot, changes: Sequence[OrderChange]) -> None:
+        for change in changes:
+            self._on_change(change)
+        self._reconciling.on_event(event.account, event, changes)
+        for change in changes:
+            self._hear(change)
+
+    def _on_change(self, change: OrderChange) -> None:
+        """Book first: strategies hear of a change when positions and equity have it."""
+        if change.fill is not None:
+            self._book(change, change.fill)
+        tracked = change.order
+        if tracked is None:
+            return
+        slot = self._world.slots.get(tracked.order.strategy)
+        if slot is not None and tracked.order.instrument in slot.ladders:
+            slot.working(tracked.order.instrument).on_change(change, self._world.now_ns)
+
+    def _hear(self, change: OrderChange) -> None:
+        tracked, fill = change.order, change.fill
+        client_order_id = tracked.client_order_id if tracked is not None else fill.client_order_id if fill else 0
+        name = tracked.order.strategy if tracked is not None else StrategyId("")
+        slot = self._world.slot_of(name, client_order_id)
+        if slot is not None and fill is not None:
+            self._runner.on_fill(slot, fill)
+        if slot is not None and tracked is not None:
+            self._runner.on_order(slot, tracked.view())
+        if tracked is not None:
+            self._targets.step((tracked.order.account, tracked.order.instrument))
+
+    def _book(self, change: OrderChange, fill: Fill) -> None:
+        world = self._world
+        ledger = world.ledgers[fill.account]
+        ledger.book.roll(world.now_ns)
+        strategy, layer = self._origin(change, fill)
+        booking, fair_px = ledger.on_fill(fill, strategy, layer)
+        if booking is not Booking.NEW:
+            return
+        world.fills_total += 1
+        world.fees.on_fill(fill)
+        booked = FillBooked(
+            number=world.fills_total,
+            fill=fill,
+            strategy=strategy,
+            position_after=ledger.book.position_qty(fill.instrument),
+            fair_px=fair_px,
+            ts_ns=world.now_ns,
+        )
+        ledger.fills.append(booked)
+        world.out.record(booked)
+        self.judge(ledger)
+
+    def _origin(self, change: OrderChange, fill: Fill) -> tuple[StrategyId, int | None]:
+        """Say whose fill it is, and of which layer of its ladder."""
+        tracked = change.order
+        if tracked is not None and tracked.order.strategy:
+            slot = quote_slot(tracked.order.tag)
+            return tracked.order.strategy, None if slot is None else slot[1]
+        owner = self._world.slot_of(StrategyId(""), fill.client_order_id)
+        if owner is not None:
+            return owner.spec.strategy, None
+        parts = client_order_id_parts(fill.client_order_id)
+        ours = parts is not None and parts.instance == self._world.spec.instance
+        return ENGINE_ITSELF if ours else StrategyId(""), None
+
+    def _watch_drift(self, ledger: Ledger, snapshot: AccountSnapshot) -> None:
+        """Tell when the venue's balance stays away from ours though nothing is in flight: money moved that we missed."""
+        world = self._world
+        drift = ledger.book.drift(snapshot)
+        recent = any(order.unbooked_qty for order in world.table.unsettled(ledger.account))
+        known, passes = self._drifts.get(ledger.account, (Decimal(0), 0))
+        if not drift or recent:
+            self._drifts[ledger.account] = (Decimal(0), 0)
+            return
+        passes = passes + 1 if drift == known else 1
+        self._drifts[ledger.account] = (drift, passes)
+        if passes == DRIFT_PASSES:
+            fields = {"account": ledger.account, "venue_minus_ours": str(drift), "currency": snapshot.currency}
+            world.out.tell(Notice("warning", "balance_drifted", fields, world.now_ns))

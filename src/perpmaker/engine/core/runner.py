@@ -1,0 +1,238 @@
+"""Runs the strategies: calls their hooks, carries out what they wish, and stops one that raises; the others go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from perpmaker.engine.core.context import SlotContext
+from perpmaker.engine.core.desk import Desk
+from perpmaker.engine.core.slot import Slot, SlotState
+from perpmaker.engine.core.targets import Targets
+from perpmaker.engine.core.world import World
+from perpmaker.engine.records import Decision
+from perpmaker.model.book import Book
+from perpmaker.model.commands import Notice
+from perpmaker.model.events import Bar, BookStale, Connectivity, Fill, Ticker, Timer, Trade
+from perpmaker.model.ids import InstrumentId, StrategyId
+from perpmaker.model.order import OrderView
+from perpmaker.model.units import NS_PER_MS, NS_PER_S
+from perpmaker.risk.gate import ReadyState
+from perpmaker.strategies.api import Explained
+
+MAX_CALLS: Final = 200
+"""Hook calls of one strategy within one event: more is a loop that feeds itself (RELIABILITY M2)."""
+SAMPLE_NS: Final = 10 * NS_PER_S
+_BOOK_TIMER: Final = "book"
+_STRATEGY_TIMER: Final = "strategy"
+
+
+class Runner:
+    """The hooks' caller."""
+
+    def __init__(self, world: World, desk: Desk, targets: Targets) -> None:
+        self._world = world
+        self._desk = desk
+        self._targets = targets
+        self._contexts = {name: SlotContext(world, slot) for name, slot in world.slots.items()}
+        self._calls: dict[str, int] = {}
+        self._starting: list[StrategyId] = list(world.slots)
+
+    # --- events
+
+    def on_book(self, instrument: InstrumentId, book: Book) -> None:
+        """Tell the strategies that want to hear of this book now; the others get it when their interval is over."""
+        for slot in self._hearing(instrument, "on_book"):
+            interval_ns = slot.subscriptions[instrument].book_interval_ms * NS_PER_MS
+            due_ns = slot.book_told_ns.get(instrument, 0) + interval_ns
+            if not interval_ns or self._world.now_ns >= due_ns:
+                self._tell_book(slot, instrument, book)
+            elif instrument not in slot.book_pending:
+                slot.book_pending.add(instrument)
+                self._world.out.timer(f"{_BOOK_TIMER} {slot.spec.strategy} {instrument}", due_ns)
+
+    def on_trade(self, trade: Trade) -> None:
+        for slot in self._hearing(trade.instrument, "on_trade"):
+            self._call(slot, "on_trade", trade)
+
+    def on_ticker(self, ticker: Ticker) -> None:
+        for slot in self._hearing(ticker.instrument, "on_ticker"):
+            self._call(slot, "on_ticker", ticker)
+
+    def on_bar(self, bar: Bar) -> None:
+        for slot in self._hearing(bar.instrument, "on_bar"):
+            if bar.interval_s in slot.subscriptions[bar.instrument].bars_s:
+                self._call(slot, "on_bar", bar)
+
+    def on_stale(self, stale: BookStale) -> None:
+        """A book may not be traded on any more: quotes are pulled, whatever the strategy makes of the news."""
+        for slot in self._world.slots.values():
+            if stale.instrument in slot.subscriptions or stale.instrument in slot.ladders:
+                self._desk.dirty[(slot.spec.strategy, stale.instrument)] = None
+                if slot.running:
+                    self._call(slot, "on_connectivity", stale)
+
+    def on_connectivity(self, event: Connectivity) -> None:
+        for slot in self._world.slots.values():
+            if event.name in (slot.spec.account, self._exchange(slot)):
+                self.touch(slot)
+                if slot.running:
+                    self._call(slot, "on_connectivity", event)
+
+    def on_fill(self, slot: Slot, fill: Fill) -> None:
+        if slot.running:
+            self._call(slot, "on_fill", fill)
+
+    def on_order(self, slot: Slot, view: OrderView) -> None:
+        self._desk.dirty[(slot.spec.strategy, view.instrument)] = None
+        if slot.running:
+            self._call(slot, "on_order", view)
+
+    def on_timer(self, timer: Timer) -> bool:
+        """Deliver a strategy's own timer or a conflated book; returns whether the key was one of these."""
+        kind, _, rest = timer.key.partition(" ")
+        name, _, key = rest.partition(" ")
+        slot = next((slot for slot in self._world.slots.values() if slot.spec.strategy == name), None)
+        if slot is None or kind not in (_BOOK_TIMER, _STRATEGY_TIMER):
+            return False
+        if kind == _STRATEGY_TIMER:
+            if slot.running:
+                self._call(slot, "on_timer", key)
+            return True
+        instrument = InstrumentId(key)
+        slot.book_pending.discard(instrument)
+        book = self._world.book_without_own(instrument)
+        if book is not None and slot.running:
+            self._tell_book(slot, instrument, book)
+        return True
+
+    # --- lives
+
+    def start_ready(self) -> None:
+        """Start the strategies whose instrument has become ready."""
+        if not self._starting:
+            return
+        waiting: list[StrategyId] = []
+        for name in self._starting:
+            slot = self._world.slots[name]
+            if slot.state is not SlotState.STARTING:
+                continue
+            state = self._world.reconcilers.ready_state(slot.spec.account, slot.spec.instrument)
+            if state in (ReadyState.READY, ReadyState.FROZEN):
+                slot.state = SlotState.RUNNING
+                self._call(slot, "on_start")
+            else:
+                waiting.append(name)
+        self._starting = waiting
+
+    def restart(self, slot: Slot) -> None:
+        """Begin a failed or stopped strategy afresh."""
+        slot.renew()
+        self._contexts[slot.spec.strategy] = SlotContext(self._world, slot)
+        self._starting.append(slot.spec.strategy)
+        self.start_ready()
+
+    def stop(self, slot: Slot) -> None:
+        """Stop a strategy in order: its last hook, then its orders."""
+        if slot.running:
+            self._call(slot, "on_stop")
+        if slot.state is not SlotState.FAILED:
+            slot.state = SlotState.STOPPED
+        slot.wanted.clear()
+        self._desk.cancel_live(slot.spec.account, strategy=slot.spec.strategy)
+
+    def touch(self, slot: Slot) -> None:
+        """Have all ladders of a strategy looked at again."""
+        for instrument in {**dict.fromkeys(slot.wanted), **dict.fromkeys(slot.ladders)}:
+            self._desk.dirty[(slot.spec.strategy, instrument)] = None
+
+    def settle(self) -> None:
+        """Before an event is done with: tell of denials, work the ladders that it concerned."""
+        while self._desk.denied or self._desk.dirty:
+            denied, self._desk.denied = self._desk.denied, []
+            for name, view in denied:
+                slot = self._world.slots.get(name)
+                if slot is not None and slot.running:
+                    self._call(slot, "on_order", view)
+            dirty, self._desk.dirty = self._desk.dirty, {}
+            for name, instrument in dirty:
+                self._desk.work(self._world.slots[name], instrument)
+        self._calls.clear()
+
+    # --- inside
+
+    def _hearing(self, instrument: InstrumentId, hook: str) -> list[Slot]:
+        return [
+            slot
+            for slot in self._world.slots.values()
+            if slot.running and instrument in slot.subscriptions and hook in slot.strategy.hooks
+        ]
+
+    def _exchange(self, slot: Slot) -> str:
+        listed = self._world.instruments.get(slot.spec.instrument)
+        return listed.exchange if listed is not None else ""
+
+    def _tell_book(self, slot: Slot, instrument: InstrumentId, book: Book) -> None:
+        slot.book_told_ns[instrument] = self._world.now_ns
+        self._call(slot, "on_book", book)
+
+    def _call(self, slot: Slot, hook: str, *arguments: object) -> None:
+        if hook not in slot.strategy.hooks:
+            return
+        calls = self._calls[slot.spec.strategy] = self._calls.get(slot.spec.strategy, 0) + 1
+        if calls > MAX_CALLS:
+            self._fail(slot, f"called {MAX_CALLS} times by one event: it feeds itself")
+            return
+        try:
+            getattr(slot.strategy, hook)(self._contexts[slot.spec.strategy], *arguments)
+        except Exception as error:  # noqa: BLE001 (a strategy's mistake stops that strategy, nothing else)
+            slot.take_wish()
+            self._fail(slot, f"{hook} raised {type(error).__name__}: {error}")
+            return
+        self._carry_out(slot)
+
+    def _carry_out(self, slot: Slot) -> None:
+        if slot.explained_ns and slot.explained_ns - slot.sampled_ns >= SAMPLE_NS:
+            self._sample(slot)
+        if not slot.wish:
+            return
+        wish = slot.take_wish()
+        for key, at_ns in wish.timers.items():
+            self._world.out.timer(f"{_STRATEGY_TIMER} {slot.spec.strategy} {key}", at_ns)
+        self._desk.cancel(wish.cancels)
+        for instrument, ladder in wish.ladders.items():
+            slot.wanted[instrument] = ladder
+            self._desk.dirty.pop((slot.spec.strategy, instrument), None)
+            self._desk.work(slot, instrument)
+        for order in wish.orders:
+            if not slot.quoting_allowed or self._world.stopping:
+                self._desk.refuse(order, "PAUSED", "the strategy is paused or stopping")
+            else:
+                self._desk.submit((order,))
+        for instrument, (qty, algorithm) in wish.targets.items():
+            self._targets.want(slot, instrument, qty, algorithm)
+
+    def _fail(self, slot: Slot, text: str) -> None:
+        if slot.state is SlotState.FAILED:
+            return
+        slot.state, slot.error = SlotState.FAILED, text
+        slot.wanted.clear()
+        self._targets.withdraw(slot.spec.account, strategy=slot.spec.strategy)
+        self._desk.cancel_live(slot.spec.account, strategy=slot.spec.strategy)
+        fields = {"strategy": slot.spec.strategy, "text": text}
+        self._world.out.tell(Notice("error", "strategy_failed", fields, self._world.now_ns))
+
+    def _sample(self, slot: Slot) -> None:
+        slot.sampled_ns = slot.explained_ns
+        for instrument, inputs in slot.explained.items():
+            self._world.out.record(
+                Decision(slot.spec.strategy, instrument, plain(inputs), self._world.now_ns),
+            )
+
+
+def plain(inputs: Mapping[str, Explained]) -> dict[str, float | int | str | bool | list[str] | None]:
+    """Return quoting inputs with sequences as lists."""
+    return {
+        key: value if isinstance(value, float | int | str | bool | None) else list(value)
+        for key, value in inputs.items()
+    }

@@ -1,0 +1,116 @@
+"""One running strategy: what it wants, in which state it is, and what it said last."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from perpmaker.engine.core.spec import StrategySpec
+from perpmaker.execution.working import WorkingOrders
+from perpmaker.model.events import Bar, BookDelta, BookSnapshot, Ticker, Trade
+from perpmaker.model.ids import ClientOrderId, ClientOrderIds, InstrumentId
+from perpmaker.model.order import CancelOrder, NewOrder
+from perpmaker.model.quote import Algorithm, Quote
+from perpmaker.strategies.api import Explained, Strategy, Subscription
+
+
+class SlotState(enum.Enum):
+    STARTING = "starting"
+    """Waits for its account to be reconciled; no hook was called yet."""
+    RUNNING = "running"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    """It raised; its orders were cancelled. A person may resume it: it then starts afresh."""
+
+
+class Ladder(NamedTuple):
+    """The whole wanted ladder of one instrument."""
+
+    bids: tuple[Quote, ...]
+    asks: tuple[Quote, ...]
+
+
+class Wish:
+    """What a strategy said during one hook; carried out when the hook has returned."""
+
+    def __init__(self) -> None:
+        self.ladders: dict[InstrumentId, Ladder] = {}
+        self.orders: list[NewOrder] = []
+        self.cancels: list[CancelOrder] = []
+        self.targets: dict[InstrumentId, tuple[Decimal, Algorithm]] = {}
+        self.timers: dict[str, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.ladders or self.orders or self.cancels or self.targets or self.timers)
+
+
+class Slot:
+    """A strategy and what the engine keeps for it."""
+
+    def __init__(
+        self, spec: StrategySpec, ids: ClientOrderIds, working: Callable[[InstrumentId], WorkingOrders]
+    ) -> None:
+        self.spec = spec
+        self.ids = ids
+        self.strategy: Strategy[Any] = spec.make()
+        self.state = SlotState.STARTING
+        self.paused = False
+        self.error = ""
+        self.wanted: dict[InstrumentId, Ladder] = {}
+        """What it last asked to quote, worked whenever that is allowed."""
+        self.explained: dict[InstrumentId, Mapping[str, Explained]] = {}
+        self.explained_ns = 0
+        self.sampled_ns = 0
+        self.subscriptions: dict[InstrumentId, Subscription] = {}
+        self.book_told_ns: dict[InstrumentId, int] = {}
+        self.book_pending: set[InstrumentId] = set()
+        """Only asked about one instrument at a time, never walked: its order is nobody's."""
+        self.wish = Wish()
+        self._make_working = working
+        self._working: dict[InstrumentId, WorkingOrders] = {}
+        self._subscribe()
+
+    @property
+    def running(self) -> bool:
+        return self.state is SlotState.RUNNING
+
+    @property
+    def quoting_allowed(self) -> bool:
+        """Whether it may place orders, as far as its own state goes."""
+        return self.running and not self.paused
+
+    def working(self, instrument: InstrumentId) -> WorkingOrders:
+        """Its ladder on an instrument."""
+        known = self._working.get(instrument)
+        if known is None:
+            known = self._working[instrument] = self._make_working(instrument)
+        return known
+
+    @property
+    def ladders(self) -> Mapping[InstrumentId, WorkingOrders]:
+        return self._working
+
+    def renew(self) -> None:
+        """Begin afresh after a failure: a new strategy with nothing wanted; its orders were cancelled before."""
+        self.strategy = self.spec.make()
+        self.state, self.error, self.paused = SlotState.STARTING, "", False
+        self.wanted.clear()
+        self.explained.clear()
+        self.book_told_ns.clear()
+        self.book_pending.clear()
+        self._subscribe()
+
+    def wants_event(self, event: BookSnapshot | BookDelta | Trade | Ticker | Bar) -> bool:
+        return event.instrument in self.subscriptions
+
+    def take_wish(self) -> Wish:
+        wish, self.wish = self.wish, Wish()
+        return wish
+
+    def next_id(self) -> ClientOrderId:
+        return self.ids.next()
+
+    def _subscribe(self) -> None:
+        self.subscriptions = {wanted.instrument: wanted for wanted in self.strategy.subscriptions()}

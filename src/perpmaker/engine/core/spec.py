@@ -1,0 +1,67 @@
+"""What an engine is made of, stated as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Protocol
+
+import msgspec
+
+from perpmaker.model.ids import AccountId, InstrumentId, StrategyId
+from perpmaker.risk.limits import Limits
+from perpmaker.strategies.api import Strategy
+
+
+class AccountSpec(msgspec.Struct, frozen=True):
+    """One account: its exchange's identity (as MARKET_DATA connectivity names it) and its limits."""
+
+    account: AccountId
+    exchange: str
+    limits: Limits
+    quote_life_s: int = 120
+
+
+class StrategySpec(msgspec.Struct, frozen=True):
+    """One strategy. `number` is its place in client order ids (1..63; 0 is the engine itself) and never changes hands."""
+
+    strategy: StrategyId
+    kind: str
+    number: int
+    account: AccountId
+    instrument: InstrumentId
+    make: Callable[[], Strategy[Any]]
+    """Makes a fresh one: at the start, and again when a person resumes it after it failed."""
+
+
+class FeeRates(msgspec.Struct, frozen=True):
+    """Fractions of notional, > 0 is a cost."""
+
+    maker: Decimal
+    taker: Decimal
+
+
+class EngineSpec(msgspec.Struct, frozen=True):
+    """Everything a core is built from. `epoch` is this life's boot epoch, already on disk."""
+
+    name: str
+    instance: int
+    epoch: int
+    armed: bool
+    accounts: tuple[AccountSpec, ...]
+    strategies: tuple[StrategySpec, ...]
+    close_max_slippage_bps: Decimal = Decimal(50)
+    fees: dict[InstrumentId, FeeRates] = {}
+
+
+class Probe(Protocol):
+    """Where the core says that a stage of the hot path is done; a runtime times it. It changes no decision."""
+
+    def lap(self, stage: str) -> None: ...
+
+
+class NoProbe:
+    """Measures nothing."""
+
+    def lap(self, stage: str) -> None:
+        """Do nothing."""

@@ -1,0 +1,274 @@
+"""The core at rest: what a checkpoint holds, and how a start rebuilds the core from it and from the records after it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final, cast, get_args
+
+import msgspec
+
+from perpmaker.engine.core.ledger import LedgerState
+from perpmaker.engine.core.reconciling import Reconciling
+from perpmaker.engine.core.world import World
+from perpmaker.engine.records import (
+    Closed,
+    EquityMark,
+    FillBooked,
+    FreezesChanged,
+    HaltChanged,
+    Happened,
+    Intent,
+    Record,
+)
+from perpmaker.errors import DataError
+from perpmaker.execution.tracked import OrderChange, TrackedOrder
+from perpmaker.model.events import (
+    AccountSnapshot,
+    FundingPaid,
+    InstrumentListed,
+    Operator,
+    OrderEvent,
+    OrderReport,
+    PositionAdjusted,
+    Source,
+    VenueStatus,
+)
+from perpmaker.model.ids import StrategyId, VenueOrderId
+from perpmaker.model.instrument import Instrument
+from perpmaker.model.order import NewOrder, OrderState
+from perpmaker.risk.codes import Code
+from perpmaker.risk.halts import Halt
+
+VERSION: Final = 1
+_PERSISTED: Final = (OrderState.SENT, OrderState.OPEN, OrderState.CANCEL_SENT, OrderState.UNKNOWN)
+_ORDER_EVENTS: Final[tuple[type, ...]] = get_args(OrderEvent)
+
+
+class OrderAtRest(msgspec.Struct, frozen=True):
+    """A live order of ours; whatever became of it since is the venue's to say."""
+
+    order: NewOrder
+    created_ns: int
+    confirmed: bool
+    venue_order_id: VenueOrderId | None
+    cum_qty: Decimal
+
+
+class CoreState(msgspec.Struct, frozen=True):
+    """Everything a restart needs that the venue cannot tell."""
+
+    version: int
+    instruments: tuple[Instrument, ...]
+    ledgers: tuple[LedgerState, ...]
+    orders: tuple[OrderAtRest, ...]
+    halts: tuple[HaltChanged, ...]
+    freezes: tuple[FreezesChanged, ...]
+    paused: tuple[StrategyId, ...]
+    fills_total: int
+    orders_sent: int
+
+
+def state_of(world: World, reconciling: Reconciling) -> CoreState:
+    """Return the core at rest."""
+    live = [order for order in world.table.live() if order.own and not order.adopted and order.state in _PERSISTED]
+    still_live = frozenset(int(order.client_order_id) for order in live)
+    return CoreState(
+        version=VERSION,
+        instruments=tuple(world.instruments.values()),
+        ledgers=tuple(ledger.state(still_live) for ledger in world.ledgers.values() if ledger.book.opened),
+        orders=tuple(_at_rest(order) for order in live),
+        halts=tuple(
+            HaltChanged(halt.account, True, halt.code.value, halt.text, halt.flatten, "", halt.ts_ns)
+            for halt in world.halts.active.values()
+        ),
+        freezes=tuple(
+            FreezesChanged(account, frozen, world.now_ns)
+            for account in world.ledgers
+            if (frozen := reconciling.freezes(account))
+        ),
+        paused=tuple(name for name, slot in world.slots.items() if slot.paused),
+        fills_total=world.fills_total,
+        orders_sent=world.orders_sent,
+    )
+
+
+def encode_state(state: CoreState) -> bytes:
+    return msgspec.msgpack.encode(state)
+
+
+def decode_state(content: bytes) -> CoreState:
+    """Read a checkpoint; raise DataError when it is of another build's form."""
+    try:
+        state = msgspec.msgpack.decode(content, type=CoreState)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise DataError(f"the checkpoint is not readable by this build: {error}") from error
+    if state.version != VERSION:
+        raise DataError(f"the checkpoint has version {state.version}; this build reads {VERSION}")
+    return state
+
+
+def state_hash(world: World, reconciling: Reconciling) -> str:
+    """Return a digest of everything that decisions rest on; equal inputs give equal digests in every process."""
+    state = state_of(world, reconciling)
+    orders = [(int(o.client_order_id), o.state.value, str(o.cum_qty), str(o.filled_qty)) for o in world.table.live()]
+    slots = [(name, slot.state.value, slot.paused, repr(slot.wanted)) for name, slot in world.slots.items()]
+    rest = (orders, slots, world.kill.current, world.kill.latched, world.stopping, sorted(world.orders_refused.items()))
+    content = encode_state(state) + msgspec.json.encode(rest)
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+class Restorer:
+    """Rebuilds a new core, before its first event, from a checkpoint and the records after it."""
+
+    def __init__(self, world: World, reconciling: Reconciling) -> None:
+        self._world = world
+        self._reconciling = reconciling
+        self._paused: dict[StrategyId, bool] = {}
+
+    def restore(self, state: CoreState | None, records: Iterable[Record]) -> None:
+        """Take over the state, then what happened after it. Pauses end with a life that ended in order."""
+        for ledger in self._world.ledgers.values():
+            ledger.replaying = True
+        if state is not None:
+            self._restore_state(state)
+        for record in records:
+            self._replay(record)
+        for ledger in self._world.ledgers.values():
+            ledger.replaying = False
+        for name, paused in self._paused.items():
+            slot = self._world.slots.get(name)
+            if slot is not None:
+                slot.paused = paused
+
+    def _restore_state(self, state: CoreState) -> None:
+        world = self._world
+        for instrument in state.instruments:
+            self._list(instrument)
+        for order in state.orders:
+            self._restore_order(order)
+        for ledger_state in state.ledgers:
+            ledger = world.ledgers.get(ledger_state.book.account)
+            if ledger is None:
+                continue
+            ledger.restore(ledger_state)
+            world.account_books[ledger.account] = ledger.book
+            for booked in ledger_state.fills:
+                world.table.apply(booked.fill)
+                world.fees.on_fill(booked.fill)
+        for halt in state.halts:
+            self._restore_halt(halt)
+        for freezes in state.freezes:
+            self._reconciling.restore(freezes)
+        self._paused.update(dict.fromkeys(state.paused, True))
+        world.fills_total, world.orders_sent = state.fills_total, state.orders_sent
+
+    def _restore_order(self, rest: OrderAtRest) -> None:
+        self._world.table.restore(rest.order, rest.created_ns)
+        if rest.confirmed:
+            self._world.table.apply(
+                OrderReport(
+                    account=rest.order.account,
+                    client_order_id=rest.order.client_order_id,
+                    venue_order_id=rest.venue_order_id,
+                    instrument=rest.order.instrument,
+                    status=VenueStatus.OPEN,
+                    cum_qty=rest.cum_qty,
+                    avg_px=None,
+                    reason="",
+                    source=Source.JOURNAL,
+                    ts_event_ns=rest.created_ns,
+                    ts_recv_ns=rest.created_ns,
+                )
+            )
+
+    def _replay(self, record: Record) -> None:
+        world = self._world
+        world.now_ns = max(world.now_ns, record.ts_ns)
+        if isinstance(record, Intent):
+            world.table.restore(record.order, record.ts_ns)
+            world.orders_sent += 1
+        elif isinstance(record, Happened):
+            self._replay_event(record)
+        elif isinstance(record, FillBooked):
+            ledger = world.ledgers.get(record.fill.account)
+            world.fills_total = record.number
+            if ledger is not None:
+                ledger.replay_fill(record)
+                world.fees.on_fill(record.fill)
+        elif isinstance(record, EquityMark):
+            known = world.ledgers.get(record.account)
+            if known is not None:
+                known.replay_mark(record)
+        elif isinstance(record, HaltChanged):
+            self._restore_halt(record)
+        elif isinstance(record, FreezesChanged):
+            self._reconciling.restore(record)
+        elif isinstance(record, Closed):
+            self._paused.clear()
+
+    def _replay_event(self, record: Happened) -> None:
+        world, event = self._world, record.event
+        if isinstance(event, InstrumentListed):
+            self._list(event.instrument)
+        elif isinstance(event, Operator):
+            self._replay_pause(event)
+        elif isinstance(event, AccountSnapshot | FundingPaid | PositionAdjusted):
+            self._replay_account(event, record.ts_ns)
+        elif isinstance(event, _ORDER_EVENTS):
+            evidence = cast(OrderEvent, event)
+            if evidence.account in world.ledgers:
+                world.ledgers[evidence.account].book.roll(record.ts_ns)
+                self._book(world.table.apply(evidence))
+
+    def _replay_account(self, event: AccountSnapshot | FundingPaid | PositionAdjusted, ts_ns: int) -> None:
+        ledger = self._world.ledgers.get(event.account)
+        if ledger is None:
+            return
+        ledger.book.roll(ts_ns)
+        if isinstance(event, FundingPaid):
+            ledger.on_funding(event)
+        elif isinstance(event, PositionAdjusted):
+            ledger.on_adjustment(event)
+        else:
+            self._replay_snapshot(event)
+
+    def _replay_snapshot(self, snapshot: AccountSnapshot) -> None:
+        world = self._world
+        ledger = world.ledgers[snapshot.account]
+        if not ledger.book.opened:
+            ledger.open(snapshot)
+            for fill in snapshot.fills:
+                world.table.remember(fill)
+        self._book(world.table.apply_snapshot(snapshot))
+        for payment in snapshot.funding:
+            ledger.on_funding(payment)
+
+    def _book(self, changes: Iterable[OrderChange]) -> None:
+        for change in changes:
+            if change.fill is not None:
+                self._world.ledgers[change.account].on_fill(change.fill, StrategyId(""), None)
+
+    def _replay_pause(self, event: Operator) -> None:
+        if event.kind not in ("pause", "close", "resume"):
+            return
+        for name, slot in self._world.slots.items():
+            if event.strategy in (None, name) and event.arguments.get("instrument") in (None, slot.spec.instrument):
+                self._paused[name] = event.kind != "resume"
+
+    def _restore_halt(self, record: HaltChanged) -> None:
+        if record.halted:
+            halt = Halt(record.account, Code(record.code), record.text, record.flatten, record.ts_ns)
+            self._world.halts.halt(halt)
+        else:
+            self._world.halts.resume(record.account, actor=record.actor or "unknown")
+
+    def _list(self, instrument: Instrument) -> None:
+        self._world.instruments[instrument.instrument_id] = instrument
+        self._world.books.apply(InstrumentListed(instrument, self._world.now_ns))
+
+
+def _at_rest(order: TrackedOrder) -> OrderAtRest:
+    confirmed = order.state in (OrderState.OPEN, OrderState.CANCEL_SENT)
+    return OrderAtRest(order.order, order.created_ns, confirmed, order.venue_order_id, order.cum_qty)

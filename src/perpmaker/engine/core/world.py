@@ -1,0 +1,146 @@
+"""Everything the core knows, and the questions its parts ask of it. It decides nothing."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from perpmaker.engine.core.fees import Fees
+from perpmaker.engine.core.ledger import Ledger
+from perpmaker.engine.core.outbox import Outbox
+from perpmaker.engine.core.slot import Slot
+from perpmaker.engine.core.spec import EngineSpec, Probe
+from perpmaker.execution.orders import OrderTable
+from perpmaker.execution.reconcile import Reconcilers
+from perpmaker.execution.working import LadderRules, WorkingOrders
+from perpmaker.marketdata.book import BookWithout
+from perpmaker.marketdata.books import Books
+from perpmaker.model.ids import AccountId, ClientOrderIds, InstrumentId, StrategyId, client_order_id_parts
+from perpmaker.model.instrument import Instrument
+from perpmaker.model.units import NS_PER_S
+from perpmaker.portfolio.account import AccountBook
+from perpmaker.risk.gate import Gate, ReadyState
+from perpmaker.risk.halts import Halts
+from perpmaker.risk.kill import KillLatch
+from perpmaker.risk.limits import Limits
+
+ENGINE_ITSELF: Final = StrategyId("engine")
+"""Whose orders are that belong to no strategy: closings."""
+
+
+class World:
+    """The core's state. `now_ns` is the receive time of the event being handled and never runs backwards."""
+
+    def __init__(self, spec: EngineSpec, probe: Probe) -> None:
+        self.spec = spec
+        self.probe = probe
+        self.now_ns = 0
+        self.out = Outbox()
+        self.instruments: dict[InstrumentId, Instrument] = {}
+        self.books = Books()
+        self.kill = KillLatch()
+        self.halts = Halts()
+        self.table = OrderTable(self.instruments, instance=spec.instance, epoch=spec.epoch)
+        self.reconcilers = Reconcilers()
+        self.limits: dict[AccountId, Limits] = {a.account: a.limits for a in spec.accounts}
+        self.ledgers: dict[AccountId, Ledger] = {a.account: Ledger(a.account) for a in spec.accounts}
+        self.account_books: dict[AccountId, AccountBook] = {name: ledger.book for name, ledger in self.ledgers.items()}
+        self.gate = Gate(
+            kill=self.kill,
+            books=self.books,
+            accounts=self.account_books,
+            limits=self.limits,
+            own_orders=self.table,
+            readiness=self.reconcilers,
+            halts=self.halts,
+            armed=spec.armed,
+        )
+        self.fees = Fees(spec.fees)
+        self.blocks: dict[str, str] = {}
+        """Causes, with their reasons, for which the engine itself places no order: journal, clock, ..."""
+        self.stopping = ""
+        """Why the engine is stopping, "" while it is not."""
+        self.links: dict[str, bool] = {}
+        self.fills_total = 0
+        self.orders_sent = 0
+        self.orders_refused: dict[str, int] = {}
+        self.engine_ids = ClientOrderIds(instance=spec.instance, strategy=0, epoch=spec.epoch)
+        self.slots: dict[StrategyId, Slot] = {}
+        self._quote_life_ns = {a.account: a.quote_life_s * NS_PER_S for a in spec.accounts}
+        for strategy in spec.strategies:
+            ids = ClientOrderIds(instance=spec.instance, strategy=strategy.number, epoch=spec.epoch)
+            self.slots[strategy.strategy] = Slot(strategy, ids, self._working(strategy.account, strategy.strategy, ids))
+        self._slot_of_number = {slot.spec.number: slot for slot in self.slots.values()}
+
+    # --- questions
+
+    def book_without_own(self, instrument: InstrumentId) -> BookWithout | None:
+        """Return the book less our own orders, None unless it may be traded on."""
+        return self.books.view_without(instrument, self.table.own_levels(instrument), self.now_ns)
+
+    def slot_of(self, strategy: StrategyId, client_order_id: int) -> Slot | None:
+        """Return the strategy an order belongs to, by name or, once forgotten, by its client order id."""
+        slot = self.slots.get(strategy)
+        if slot is not None:
+            return slot
+        parts = client_order_id_parts(client_order_id)
+        if parts is None or parts.instance != self.spec.instance:
+            return None
+        return self._slot_of_number.get(parts.strategy)
+
+    def hindrance(self, account: AccountId, instrument: InstrumentId) -> str:
+        """Return why no order that adds risk may be placed now, "" when one may."""
+        if self.kill.latched:
+            return f"killed: {self.kill.reason}"
+        if self.stopping:
+            return f"stopping: {self.stopping}"
+        if not self.gate.armed:
+            return "live trading is not armed"
+        if self.blocks:
+            return next(iter(self.blocks.values()))
+        halt = self.halts.active.get(account)
+        if halt is not None:
+            return f"halted: {halt.text}"
+        state = self.reconcilers.ready_state(account, instrument)
+        if state is not ReadyState.READY:
+            return _READY_TEXT[state]
+        stale = self.books.stale_reason(instrument, self.now_ns)
+        return "" if stale is None else f"book is stale: {stale.value}"
+
+    def equity(self) -> Decimal | None:
+        """The sum over all accounts, None while one cannot be computed."""
+        total = Decimal(0)
+        for book in self.account_books.values():
+            if book.equity is None:
+                return None
+            total += book.equity
+        return total
+
+    def _working(self, account: AccountId, strategy: StrategyId, ids: ClientOrderIds) -> _MakeWorking:
+        return _MakeWorking(self.table, account, strategy, ids, LadderRules(quote_life_ns=self._quote_life_ns[account]))
+
+
+class _MakeWorking:
+    """Makes the ladder of one strategy on an instrument."""
+
+    def __init__(
+        self, table: OrderTable, account: AccountId, strategy: StrategyId, ids: ClientOrderIds, rules: LadderRules
+    ) -> None:
+        self._table, self._account, self._strategy, self._ids, self._rules = table, account, strategy, ids, rules
+
+    def __call__(self, instrument: InstrumentId) -> WorkingOrders:
+        return WorkingOrders(
+            account=self._account,
+            strategy=self._strategy,
+            instrument=instrument,
+            table=self._table,
+            next_id=self._ids.next,
+            rules=self._rules,
+        )
+
+
+_READY_TEXT: Final = {
+    ReadyState.STARTING: "being reconciled with the venue",
+    ReadyState.PRIVATE_DOWN: "the private stream is down",
+    ReadyState.FROZEN: "frozen: a difference with the venue is unexplained",
+}
