@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
-from perpmaker.engine.core import AccountSpec, Engine, EngineSpec, StrategySpec
-from perpmaker.engine.records import Record
+from perpmaker.engine.core import AccountSpec, Engine, EngineSpec, StrategySpec, belongs_in_journal
+from perpmaker.engine.records import Happened, Intent, Record
 from perpmaker.model.commands import (
     CancelAll,
     CancelOrders,
@@ -110,6 +110,9 @@ class Rig:
         self.events: list[Event] = []
         self.commands: list[Command] = []
         self.records: list[Record] = []
+        """What the core wanted written."""
+        self.journal: list[Record] = []
+        """All that a runtime would have written, in order."""
         self.timers: dict[str, int] = {}
         self._heap: list[tuple[int, str]] = []
         self._armed: dict[str, CancelOrder] = {}
@@ -164,13 +167,17 @@ class Rig:
         while self._queue:
             event = self._queue.popleft()
             self.events.append(event)
+            if belongs_in_journal(event):
+                self.journal.append(Happened(event, self.now_ns))
             commands = self.engine.process(event)
             self.collect()
             self._carry_out(commands)
         self._feeding = False
 
     def collect(self) -> None:
-        self.records += self.engine.take_records()
+        records = self.engine.take_records()
+        self.records += records
+        self.journal += records
 
     def run(self, seconds: float, *, market: bool = True) -> None:
         """Let time pass in steps of 100 ms, with market data at each unless told otherwise."""
@@ -329,6 +336,7 @@ class Rig:
 
     def _submit(self, orders: Iterable[NewOrder]) -> None:
         for order in orders:
+            self.journal.append(Intent(order, b"signed", self.now_ns))
             self.feed(OrderPrepared(MAIN, order.client_order_id, self.now_ns))
             if not self.accepts:
                 continue

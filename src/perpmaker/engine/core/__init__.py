@@ -3,5 +3,16 @@
 from perpmaker.engine.core.engine import Engine
 from perpmaker.engine.core.operators import Answer
 from perpmaker.engine.core.spec import AccountSpec, EngineSpec, FeeRates, NoProbe, Probe, StrategySpec
+from perpmaker.engine.core.state import belongs_in_journal
 
-__all__ = ["AccountSpec", "Answer", "Engine", "EngineSpec", "FeeRates", "NoProbe", "Probe", "StrategySpec"]
+__all__ = [
+    "AccountSpec",
+    "Answer",
+    "Engine",
+    "EngineSpec",
+    "FeeRates",
+    "NoProbe",
+    "Probe",
+    "StrategySpec",
+    "belongs_in_journal",
+]

@@ -111,8 +111,11 @@ class Engine:
         Restorer(self.world, self.reconciling).restore(state, records)
 
     def start(self, now_ns: int) -> Sequence[Command]:
-        """Begin this life: reconcilers ask for their first pass as soon as their account's private stream is up."""
-        self.world.now_ns = max(self.world.now_ns, now_ns)
+        """Begin this life: reconcilers ask for their first pass as soon as their account's private stream is up.
+
+        From here on time never runs backwards; the journal may come from a clock that was ahead of this one.
+        """
+        self.world.now_ns = now_ns
         self.reconciling.start()
         self.world.out.timer(SECOND, now_ns + NS_PER_S)
         self._drain()

@@ -25,11 +25,14 @@ from perpmaker.engine.records import (
 from perpmaker.errors import DataError
 from perpmaker.execution.tracked import OrderChange, TrackedOrder
 from perpmaker.model.events import (
+    AccountEvent,
     AccountSnapshot,
+    Event,
     FundingPaid,
     InstrumentListed,
     Operator,
     OrderEvent,
+    OrderPrepared,
     OrderReport,
     PositionAdjusted,
     Source,
@@ -44,6 +47,21 @@ from perpmaker.risk.halts import Halt
 VERSION: Final = 1
 _PERSISTED: Final = (OrderState.SENT, OrderState.OPEN, OrderState.CANCEL_SENT, OrderState.UNKNOWN)
 _ORDER_EVENTS: Final[tuple[type, ...]] = get_args(OrderEvent)
+
+
+_JOURNALLED: Final = (
+    *(kind for kind in _ORDER_EVENTS if kind is not OrderPrepared),
+    *get_args(AccountEvent),
+    Operator,
+)
+
+
+def belongs_in_journal(event: Event) -> bool:
+    """Say whether the runtime writes an event down before the core sees it: everything private and every command.
+
+    OrderPrepared is left out: the intent itself stands there.
+    """
+    return isinstance(event, _JOURNALLED)
 
 
 class OrderAtRest(msgspec.Struct, frozen=True):
