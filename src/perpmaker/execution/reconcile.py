@@ -214,8 +214,8 @@ class AccountReconciler:
             elif counts and not known.is_unsure:
                 known.equal_passes += 1
             self._judge(name, known, name in odd, outcome, now_ns)
-        lively = any(known.is_unsure or not known.ready for known in self._instruments.values() if known.traded)
-        self._due_ns = now_ns + (self._rules.soon_ns if differing or odd or lively else self._rules.pass_every_ns)
+        waiting = any(known.waits_for_pass for known in self._instruments.values())
+        self._due_ns = now_ns + (self._rules.soon_ns if differing or odd or waiting else self._rules.pass_every_ns)
 
     def _judge(self, name: InstrumentId, known: _Instrument, is_odd: bool, outcome: Outcome, now_ns: int) -> None:
         known.odd_passes = known.odd_passes + 1 if is_odd else 0
@@ -425,6 +425,13 @@ class _Instrument:
         self.active_ns = 0
         """When a fill was last booked."""
         self.freezes: dict[FreezeCause, str] = {}
+
+    @property
+    def waits_for_pass(self) -> bool:
+        """Whether another pass would settle something about it."""
+        if not self.traded:
+            return False
+        return self.is_unsure or not self.ready or any(cause in self.freezes for cause in _BY_EQUAL_PASSES)
 
 
 class Reconcilers:

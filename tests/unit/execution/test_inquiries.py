@@ -1,0 +1,180 @@
+"""Single orders: unknown outcomes, proofs, stubborn cancels."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.execution.stage import (
+    BUY,
+    MAIN,
+    S,
+    position_report,
+    report,
+)
+from tests.unit.execution.venue_loop import Loop
+
+from perpmaker.execution.findings import FindingKind
+from perpmaker.model.commands import CancelAll, QueryOrders
+from perpmaker.model.events import (
+    CancelFailed,
+    CancelReceived,
+    CancelSent,
+    Source,
+    SubmitUnknown,
+    VenueStatus,
+)
+from perpmaker.model.order import OrderState
+from perpmaker.risk.gate import ReadyState
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+def test_an_unknown_order_is_queried_at_a_quarter_half_one_two_and_four_seconds(loop: Loop) -> None:
+    loop.ready()
+    coid = loop.lost_order()
+    loop.run(8.5)
+    assert loop.at(QueryOrders) == [250, 500, 1000, 2000, 4000, 6000, 8000]
+    assert [(ms, c.client_order_id, c.ttl_ms) for ms, c in loop.cancels()] == [(4000, coid, 5000)]
+
+
+def test_an_unknown_order_that_is_found_is_asked_about_no_more(loop: Loop) -> None:
+    loop.ready()
+    coid = loop.lost_order()
+    loop.run(0.3)
+    loop.event(report(coid, source=Source.QUERY, at=loop.stage.now))
+    loop.run(4.2)
+    assert loop.at(QueryOrders) == [250]
+    assert loop.cancels() == []
+
+
+def test_an_order_that_never_arrived_is_retired_with_proof_within_fifteen_seconds(loop: Loop) -> None:
+    loop.ready()
+    coid = loop.lost_order()
+    loop.not_found(coid, 15, ttl_ends_s=9.05)
+    tracked = loop.stage.tracked(coid)  # type: ignore[arg-type]
+    assert tracked.state is OrderState.RETIRED
+    assert tracked.reason.startswith("a cancel waited for it in vain; not found")
+    (retired,) = loop.found(FindingKind.RETIRED)
+    assert retired.ts_ns - loop.start_ns <= 12 * S
+    assert loop.state() is ReadyState.READY
+
+
+def test_not_found_alone_is_no_proof_and_freezes_after_a_minute(loop: Loop) -> None:
+    loop.ready()
+    coid = loop.lost_order()
+    loop.not_found(coid, 59)
+    assert loop.stage.tracked(coid).state is OrderState.UNKNOWN  # type: ignore[arg-type]
+    assert loop.state() is ReadyState.READY
+    loop.not_found(coid, 2)
+    assert loop.state() is ReadyState.FROZEN
+    loop.event(report(coid, VenueStatus.REJECTED, source=Source.QUERY, at=loop.stage.now))
+    assert loop.state() is ReadyState.READY
+    assert loop.found(FindingKind.RETIRED) == []
+
+
+def test_a_cancel_that_says_not_found_at_once_is_no_proof(loop: Loop) -> None:
+    loop.ready()
+    coid = loop.lost_order()
+    loop.not_found(coid, 14, ttl_ends_s=4.2)
+    assert loop.stage.tracked(coid).state is OrderState.UNKNOWN  # type: ignore[arg-type]
+
+
+def test_a_position_that_differs_is_no_proof(loop: Loop) -> None:
+    loop.ready()
+    coid = loop.lost_order()
+    loop.positions = lambda: (position_report("0.01"),)
+    loop.not_found(coid, 5.6, ttl_ends_s=None)
+    assert loop.found(FindingKind.POSITION_DIFFERENCE)
+    assert loop.stage.tracked(coid).state is OrderState.UNKNOWN  # type: ignore[arg-type]
+
+
+def test_without_a_pass_there_is_no_proof(loop: Loop) -> None:
+    loop.ready()
+    coid = loop.lost_order()
+    loop.answer_passes = False
+    loop.not_found(coid, 20, ttl_ends_s=9.05)
+    assert loop.stage.tracked(coid).state is OrderState.UNKNOWN  # type: ignore[arg-type]
+
+
+def test_an_expired_signature_is_proof_as_good_as_a_waiting_cancel(loop: Loop) -> None:
+    loop.ready()
+    tracked = loop.stage.sent(BUY, expire_ns=loop.stage.now + 6 * S)
+    coid = tracked.client_order_id
+    loop.event(SubmitUnknown(MAIN, coid, "timeout", loop.stage.now))
+    loop.start_ns = loop.stage.now
+    loop.not_found(coid, 10.9)
+    assert tracked.state is OrderState.UNKNOWN
+    loop.not_found(coid, 3)
+    assert (tracked.state, tracked.reason[:21]) == (OrderState.RETIRED, "its signature expired")
+
+
+def test_a_creation_without_any_answer_becomes_unknown_after_three_seconds(loop: Loop) -> None:
+    loop.ready()
+    tracked = loop.stage.sent(BUY)
+    loop.event(CancelReceived(MAIN, tracked.client_order_id, loop.stage.now))  # any event of the account will do
+    loop.run(2.9)
+    assert tracked.state is OrderState.SENT
+    loop.run(0.2)
+    assert tracked.state is OrderState.UNKNOWN
+
+
+def test_queries_are_bundled_and_bounded(loop: Loop) -> None:
+    loop.ready()
+    flying = [loop.stage.sent(BUY, qty="0.002") for _ in range(14)]
+    for tracked in flying:
+        loop.event(SubmitUnknown(MAIN, tracked.client_order_id, "timeout", loop.stage.now))
+    loop.run(0.26)
+    asked = [command.client_order_ids for _, command in loop.commands if isinstance(command, QueryOrders)]
+    assert [len(ids) for ids in asked] == [10, 4]
+    assert sorted(coid for ids in asked for coid in ids) == [tracked.client_order_id for tracked in flying]
+
+
+def canceling(loop: Loop) -> int:
+    loop.ready()
+    tracked = loop.stage.resting(BUY)
+    loop.event(CancelSent(MAIN, tracked.client_order_id, loop.stage.now))
+    return tracked.client_order_id
+
+
+def test_a_cancel_without_receipt_is_queried_then_repeated_by_the_other_id_then_for_all(loop: Loop) -> None:
+    canceling(loop)
+    loop.run(15)
+    assert loop.at(QueryOrders)[:4] == [1000, 3000, 9000, 14000]
+    assert [(ms, c.by_venue_id) for ms, c in loop.cancels()] == [(3000, True), (14_000, True)]
+    assert loop.at(CancelAll) == [9000]
+
+
+def test_a_received_cancel_is_given_three_seconds(loop: Loop) -> None:
+    coid = canceling(loop)
+    loop.event(CancelReceived(MAIN, coid, loop.stage.now))  # type: ignore[arg-type]
+    loop.run(2.9)
+    assert loop.at(QueryOrders) == []
+    loop.run(0.2)
+    assert loop.at(QueryOrders) == [3000]
+
+
+def test_a_confirmed_cancel_ends_the_watch(loop: Loop) -> None:
+    coid = canceling(loop)
+    loop.run(0.5)
+    loop.event(report(coid, VenueStatus.CANCELED, at=loop.stage.now))
+    loop.run(4)
+    assert (loop.at(QueryOrders), loop.cancels()) == ([], [])
+
+
+def test_a_failed_cancel_is_followed_up(loop: Loop) -> None:
+    coid = canceling(loop)
+    loop.event(CancelFailed(MAIN, coid, False, "timeout", loop.stage.now))  # type: ignore[arg-type]
+    loop.run(3.1)
+    assert [ms for ms, _ in loop.cancels()] == [3000]
+
+
+def test_not_found_on_a_cancel_asks_at_once_what_became_of_the_order(loop: Loop) -> None:
+    coid = canceling(loop)
+    loop.event(CancelFailed(MAIN, coid, True, "not found", loop.stage.now))  # type: ignore[arg-type]
+    assert loop.at(QueryOrders) == [0]
+    loop.event(report(coid, VenueStatus.FILLED, "0.01", source=Source.QUERY, at=loop.stage.now))
+    loop.run(3)
+    assert loop.at(QueryOrders) == [0]
+    assert loop.cancels() == []
