@@ -14,7 +14,8 @@ from perpmaker.model.ids import InstrumentId
 from perpmaker.model.order import Side
 
 ZERO: Final = Decimal(0)
-_PRECISION: Final = Decimal("1e-12")
+_DECIMALS: Final = -12
+_PRECISION: Final = Decimal((0, (1,), _DECIMALS))
 """Averages are rounded to this, so that sums of money stay within the 28 digits Decimal keeps exactly (up to 1e15)."""
 
 
@@ -31,7 +32,7 @@ class RunningPosition:
     def __init__(self, instrument: InstrumentId, qty: Decimal = ZERO, avg_entry_px: Decimal = ZERO) -> None:
         self.instrument = instrument
         self.qty = qty
-        self.cost = (qty * avg_entry_px).quantize(_PRECISION)
+        self.cost = _rounded(qty * avg_entry_px)
         self.realized_pnl = self.fees = self.funding = self.volume = ZERO
 
     def trade(self, side: Side, px: Decimal, qty: Decimal) -> Decimal:
@@ -44,7 +45,7 @@ class RunningPosition:
             self.cost += px * signed
             return ZERO
         if before * after > 0:
-            taken = (self.cost * -signed / before).quantize(_PRECISION)
+            taken = _rounded(self.cost * -signed / before)
             realized = px * -signed - taken
             self.cost -= taken
         else:  # all of it is closed, and what is over opens the other side
@@ -60,7 +61,7 @@ class RunningPosition:
     @property
     def avg_entry_px(self) -> Decimal:
         """0 when flat; rounded to 1e-12."""
-        return (self.cost / self.qty).quantize(_PRECISION) if self.qty else ZERO
+        return _rounded(self.cost / self.qty) if self.qty else ZERO
 
     def view(self) -> Position:
         """Return it as strategies and pages see it."""
@@ -72,6 +73,12 @@ class RunningPosition:
             fees=self.fees,
             funding=self.funding,
         )
+
+
+def _rounded(amount: Decimal) -> Decimal:
+    """Round what has more decimals than `_PRECISION`; leave the rest as short as it is."""
+    exponent = amount.as_tuple().exponent
+    return amount.quantize(_PRECISION) if isinstance(exponent, int) and exponent < _DECIMALS else amount
 
 
 class FifoMatch(msgspec.Struct, frozen=True):

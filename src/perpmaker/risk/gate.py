@@ -199,10 +199,13 @@ class Gate:
             if halt is not None:
                 return Code.HALTED, f"{order.account} is halted: {halt.text}"
             if not is_inside_loss(account.day_pnl, limits):
-                return Code.MAX_LOSS, f"the day's PnL is {account.day_pnl}, the limit is -{limits.max_loss}"
+                return Code.MAX_LOSS, f"the day's PnL is {_short(account.day_pnl)}, the limit is -{limits.max_loss}"
             if not is_inside_drawdown(account.drawdown_frac, limits):
                 limit = limits.max_drawdown_frac
-                return Code.MAX_DRAWDOWN, f"the drawdown is {account.drawdown_frac} of the peak, the limit is {limit}"
+                return (
+                    Code.MAX_DRAWDOWN,
+                    f"the drawdown is {_short(account.drawdown_frac)} of the peak, the limit is {limit}",
+                )
         window.count(now_ns)
         return None
 
@@ -234,6 +237,10 @@ class Gate:
 
 
 _Reason = tuple[Code, str]
+
+
+def _short(figure: Decimal | None) -> str:
+    return "unknown" if figure is None else f"{figure:.4f}"
 
 
 def _inexact(order: NewOrder, px: Decimal, instrument: Instrument) -> _Reason | None:

@@ -69,19 +69,21 @@ def _breach(book: AccountBook, limits: Limits, now_ns: int) -> Halt | None:
     if not is_inside_loss(loss, limits):
         if loss is None:
             return Halt(book.account, Code.MAX_LOSS, "equity cannot be computed: no mark price", False, now_ns)
-        loss_text = f"the day's PnL is {loss}, the limit is -{limits.max_loss}"
+        loss_text = f"the day's PnL is {loss:.2f}, the limit is -{limits.max_loss}"
         loss_halt = Halt(book.account, Code.MAX_LOSS, loss_text, limits.flatten_on_loss, now_ns)
     else:
         loss_halt = None
     if is_inside_drawdown(drawdown, limits):
         return loss_halt
-    drawdown_text = (
-        f"equity is {drawdown} below its peak of {book.peak_equity}, the limit is {limits.max_drawdown_frac}"
-    )
+    drawdown_text = f"equity is {_frac(drawdown)} below its peak, the limit is {limits.max_drawdown_frac}"
     flatten = limits.flatten_on_drawdown and drawdown is not None and drawdown.is_finite()
     if loss_halt is not None and not flatten:
         return loss_halt
     return Halt(book.account, Code.MAX_DRAWDOWN, drawdown_text, flatten, now_ns)
+
+
+def _frac(drawdown_frac: Decimal | None) -> str:
+    return "an unknown part" if drawdown_frac is None else f"{drawdown_frac:.4f}"
 
 
 def is_inside_loss(day_pnl: Decimal | None, limits: Limits) -> bool:
