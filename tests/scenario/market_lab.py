@@ -331,19 +331,16 @@ def print_activity() -> None:
 
 def print_fills(seeds: Sequence[int], minutes: int = 30) -> None:
     for half_spread_bps in HALF_SPREADS_BPS:
-        for instrument in (BTC, ETH, SOL):
-            counts: list[int] = []
-            markouts: list[float] = []
-            for seed in seeds:
-                venue = open_venue()
-                makers = [SpreadMaker(venue, listed, half_spread_bps) for listed in venue.instruments]
-                run = run_market(venue, seed=seed, seconds=60 * minutes, clients=makers)
-                counts += fills_per_minute(run, instrument, minutes)
-                markouts.append(markout_bps(run, instrument, 10))
-            counts.sort()
+        runs = []
+        for seed in seeds:
+            venue = open_venue()
+            makers = [SpreadMaker(venue, listed, half_spread_bps) for listed in venue.instruments]
+            runs.append(run_market(venue, seed=seed, seconds=60 * minutes, clients=makers))
+        for name in (BTC, ETH, SOL):
+            counts = sorted(count for run in runs for count in fills_per_minute(run, name, minutes))
             cells = (counts[0], counts[len(counts) // 20], counts[len(counts) // 2], counts[-1])
-            earned = sum(markouts) / len(markouts)
-            print(f"| {half_spread_bps:g} | {instrument} | {' | '.join(map(str, cells))} | {earned:+.2f} |")
+            earned = sum(markout_bps(run, name, 10) for run in runs) / len(runs)
+            print(f"| {half_spread_bps:g} | {name} | {' | '.join(map(str, cells))} | {earned:+.2f} |")
 
 
 def print_touch(seeds: Sequence[int]) -> None:
