@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 
 import msgspec
 
@@ -60,6 +60,8 @@ class Instrument(msgspec.Struct, frozen=True):
             rounding = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
             return int((px / self.tick).to_integral_value(rounding))
         ratio = px / float(self.tick)
+        if not math.isfinite(ratio):
+            raise ValueError(f"{self.symbol}: a price of {px} is out of range")
         nearest = round(ratio)
         if abs(ratio - nearest) < 1e-6:
             return nearest
@@ -80,7 +82,10 @@ class Instrument(msgspec.Struct, frozen=True):
 def _exact(value: Decimal, step: Decimal, what: str, symbol: str) -> int:
     if not value.is_finite():
         raise ValueError(f"{symbol}: a {what} must be finite, not {value}")
-    units, rest = divmod(value, step)
+    try:
+        units, rest = divmod(value, step)
+    except InvalidOperation:  # more digits than Decimal keeps: no price and no quantity
+        raise ValueError(f"{symbol}: a {what} of {value} is out of range") from None
     if rest:
         raise ValueError(f"{symbol}: {what} {value} is not a multiple of {step}")
     return int(units)

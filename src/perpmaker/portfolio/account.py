@@ -14,6 +14,7 @@ from perpmaker.model.events import AccountSnapshot, Fill, FundingPaid, PositionA
 from perpmaker.model.ids import AccountId, InstrumentId
 from perpmaker.model.order import Side
 from perpmaker.model.units import NS_PER_S
+from perpmaker.portfolio.exact import exactly
 from perpmaker.portfolio.position import ZERO, FifoLot, FifoLots, RunningPosition
 from perpmaker.portfolio.trades import Booking, SeenTrades
 
@@ -99,6 +100,7 @@ class AccountBook:
         """Every position ever held here, flat ones included."""
         return self._positions
 
+    @exactly
     def open(self, snapshot: AccountSnapshot) -> None:
         """Start from the first snapshot: its balance, its positions; its fills and payments count as booked."""
         if self._opened:
@@ -120,6 +122,7 @@ class AccountBook:
         self.roll(snapshot.ts_recv_ns)
         self._revalue()
 
+    @exactly
     def on_fill(self, fill: Fill) -> Booking:
         """Book a fill unless it was booked before; only NEW changed anything."""
         booking = self._trades.add(fill)
@@ -144,6 +147,7 @@ class AccountBook:
         """Count a fill as booked without booking it: after a restart from a state that includes it."""
         self._trades.add(fill)
 
+    @exactly
     def on_funding(self, payment: FundingPaid) -> bool:
         """Book a payment once per `payment_id`; returns whether it was new."""
         if not self._first(f"funding {payment.payment_id}"):
@@ -157,6 +161,7 @@ class AccountBook:
         self._revalue()
         return True
 
+    @exactly
     def on_adjustment(self, adjustment: PositionAdjusted) -> bool:
         """Book a reconciliation difference once per `adjustment_id`, as a trade without fee; returns whether it was new."""
         if not self._first(f"adjustment {adjustment.adjustment_id}"):
@@ -170,6 +175,7 @@ class AccountBook:
         self._revalue()
         return True
 
+    @exactly
     def transfer(self, amount: Decimal) -> None:
         """Book money moved in (> 0) or out by a person: part of equity, of no PnL."""
         self.balance += amount
@@ -340,6 +346,7 @@ class AccountBook:
             del self._ids[next(iter(self._ids))]
         return True
 
+    @exactly
     def _revalue(self) -> None:
         """Reckon equity anew, and raise the peak to it; the first figure of a day becomes its base."""
         unrealized = self.unrealized

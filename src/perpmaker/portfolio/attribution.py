@@ -30,6 +30,7 @@ from perpmaker.model.ids import InstrumentId, StrategyId
 from perpmaker.model.order import Side
 from perpmaker.model.units import NS_PER_S
 from perpmaker.portfolio.account import AccountBook
+from perpmaker.portfolio.exact import exactly
 from perpmaker.portfolio.mids import MidHistory
 from perpmaker.portfolio.position import ZERO
 
@@ -132,6 +133,7 @@ class Attribution:
             return ()
         return self._close(leg, ts_event_ns)
 
+    @exactly
     def on_fill(self, fill: Fill, strategy: StrategyId, layer: int | None = None) -> Decimal | None:
         """Open the windows of a fill that the account booked as NEW; returns the fair price taken, None for none known."""
         leg = self._leg(fill.instrument)
@@ -155,11 +157,13 @@ class Attribution:
             )
         return fair_px
 
+    @exactly
     def on_funding(self, payment: FundingPaid) -> None:
         """Take in a payment that the account booked as new."""
         if payment.currency in ("", self._account.currency):
             self._leg(payment.instrument).funding += payment.amount
 
+    @exactly
     def on_adjustment(self, adjustment: PositionAdjusted) -> None:
         """Take in a position adjustment the account booked: it is inventory from now on."""
         leg = self._leg(adjustment.instrument)
@@ -170,6 +174,7 @@ class Attribution:
         """Close the windows that ended by `venue_now_ns` with the last mid known then."""
         return [markout for leg in self._legs.values() for markout in self._close(leg, venue_now_ns)]
 
+    @exactly
     def split(self) -> Split | None:
         """Return the parts since `start`, None before it or while a mark price is missing."""
         parts = [self.split_of(instrument) for instrument in self._legs]
@@ -184,11 +189,13 @@ class Attribution:
             funding=sum((part.funding for part in known), ZERO),
         )
 
+    @exactly
     def split_of(self, instrument: InstrumentId) -> Split | None:
         """Return the parts that one instrument contributed, None while its mark price is missing."""
         leg = self._legs.get(instrument)
         return _NOTHING if leg is None else leg.split(self._account.mark_px(instrument))
 
+    @exactly
     def assert_identity(self) -> bool:
         """Raise InvariantError unless the parts sum exactly to the account's change in equity less transfers.
 
@@ -215,6 +222,7 @@ class Attribution:
             leg = self._legs[instrument] = _Leg()
         return leg
 
+    @exactly
     def _close(self, leg: _Leg, venue_now_ns: int) -> list[Markout]:
         closed: list[Markout] = []
         while leg.windows and leg.windows[0].due_ns <= venue_now_ns:

@@ -16,7 +16,7 @@ from perpmaker.model.order import Side
 ZERO: Final = Decimal(0)
 _DECIMALS: Final = -12
 _PRECISION: Final = Decimal((0, (1,), _DECIMALS))
-"""Averages are rounded to this, so that sums of money stay within the 28 digits Decimal keeps exactly (up to 1e15)."""
+"""Averages are rounded to this: what a division leaves over stays in the cost, so that no sum is touched by it."""
 
 
 class RunningPosition:

@@ -217,11 +217,13 @@ class Gate:
         prices = self._books.prices(order.instrument)
         book = self._books.book(order.instrument, now_ns)
         oldest_ns = now_ns - limits.max_reference_age_s * NS_PER_S
-        if prices is None or prices.mark_px is None or prices.mark_ns < oldest_ns:
+        mark_px = None if prices is None else _known(prices.mark_px, prices.mark_ns, oldest_ns)
+        index_px = None if prices is None else _known(prices.index_px, prices.index_ns, oldest_ns)
+        if mark_px is None:
             return Code.NO_REFERENCE, f"no recent mark price of {order.instrument}"
-        references = [("mark", prices.mark_px)]
-        if prices.index_px is not None and prices.index_ns >= oldest_ns:
-            references.append(("index", prices.index_px))
+        references = [("mark", mark_px)]
+        if index_px is not None:
+            references.append(("index", index_px))
         if book is not None:
             references.append(("mid", book.mid_px))
         for name, reference in references:
@@ -241,6 +243,11 @@ _Reason = tuple[Code, str]
 
 def _short(figure: Decimal | None) -> str:
     return "unknown" if figure is None else f"{figure:.4f}"
+
+
+def _known(px: Decimal | None, ts_ns: int, oldest_ns: int) -> Decimal | None:
+    """Return a price that is proven to be one, and recent."""
+    return px if px is not None and px.is_finite() and px > _ZERO and ts_ns >= oldest_ns else None
 
 
 def _inexact(order: NewOrder, px: Decimal, instrument: Instrument) -> _Reason | None:
