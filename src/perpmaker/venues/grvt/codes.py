@@ -49,6 +49,7 @@ class Ending(enum.Enum):
 SESSION_EXPIRED: Final = 1000
 NOT_FOUND: Final = 1004
 RATE_LIMITED: Final = 1006
+OVERLAPPING: Final = "OVERLAPPING_CLIENT_ORDER_ID"
 TTL_CODES: Final = frozenset({2300, 2301})
 """Cancel time-to-live is switched off, or too long: the same cancel without it is still good."""
 
@@ -130,7 +131,7 @@ ENDINGS: Final[Mapping[str, Ending]] = MappingProxyType(
         "MM_PROTECTION": Ending.VENUE,
         "SELF_TRADE_PROTECTION": Ending.VENUE,
         "SELF_MATCHED_SUBACCOUNT": Ending.VENUE,
-        "OVERLAPPING_CLIENT_ORDER_ID": Ending.AMBIGUOUS,
+        OVERLAPPING: Ending.AMBIGUOUS,
         "BELOW_MARGIN": Ending.REFUSED,
         "LIQUIDATION": Ending.VENUE,
         "INSTRUMENT_INVALID": Ending.REFUSED,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from perpmaker.clock import Clock
 from perpmaker.model.events import Bar, BookStale, StaleReason, Trade
+from perpmaker.model.ids import TradeId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.units import NS_PER_S
 from perpmaker.venues.api import Sink, Timings
 from perpmaker.venues.grvt import parse
 from perpmaker.venues.grvt.candles import BarAssembler
+from perpmaker.venues.grvt.memory import Remembered
 from perpmaker.venues.grvt.objects import WireBook, WireCandle, WireTicker, WireTrade
 from perpmaker.venues.grvt.subscription import Broken, StreamKind
 
@@ -115,8 +116,7 @@ class TradeStream:
 
     def __init__(self, market: Market) -> None:
         self._market = market
-        self._seen: set[str] = set()
-        self._order: deque[str] = deque()
+        self._trades = Remembered[TradeId](REMEMBERED_TRADES)
         self.rfq_trades = 0
 
     def on_ready(self) -> None: ...
@@ -127,19 +127,10 @@ class TradeStream:
             self.rfq_trades += 1
             return
         trade: Trade = parse.trade(feed, self._market.reader, now_ns, replayed=snapshot)
-        if self._is_new(trade.trade_id):
+        if self._trades.is_new(trade.trade_id):
             self._market.sink(trade)
 
     def on_broken(self, reason: Broken, text: str) -> None: ...
-
-    def _is_new(self, trade_id: str) -> bool:
-        if trade_id in self._seen:
-            return False
-        self._seen.add(trade_id)
-        self._order.append(trade_id)
-        if len(self._order) > REMEMBERED_TRADES:
-            self._seen.discard(self._order.popleft())
-        return True
 
 
 class TickerStream:

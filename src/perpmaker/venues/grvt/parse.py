@@ -259,14 +259,32 @@ def funding_rate(wire: WireFundingRate) -> FundingRate:
     )
 
 
-def order_report(wire: WireOrder, account: AccountId, source: Source, ts_recv_ns: int) -> OrderReport:
-    """Return what the venue says about an order; raises UnknownStatus when it says it in a word we do not know."""
+def order_report(
+    wire: WireOrder,
+    account: AccountId,
+    source: Source,
+    ts_recv_ns: int,
+    *,
+    unknown_as: VenueStatus | None = None,
+) -> OrderReport:
+    """Return what the venue says about an order.
+
+    Raises UnknownStatus when it says it in a word we do not know, unless the caller knows what it must mean: an order in a
+    list of open ones is open whatever its status is called.
+    """
     if len(wire.legs) != 1:
         raise DataError(f"an order with {len(wire.legs)} legs")
     leg = wire.legs[0]
     client_order_id = ClientOrderId(numbers.unsigned(wire.metadata.client_order_id, "client_order_id"))
     report = _state_report(
-        wire.state, client_order_id, wire.order_id, instrument_id(leg.instrument), account, source, ts_recv_ns
+        wire.state,
+        client_order_id,
+        wire.order_id,
+        instrument_id(leg.instrument),
+        account,
+        source,
+        ts_recv_ns,
+        unknown_as,
     )
     return msgspec.structs.replace(
         report,
@@ -366,8 +384,9 @@ def _state_report(
     account: AccountId,
     source: Source,
     ts_recv_ns: int,
+    unknown_as: VenueStatus | None = None,
 ) -> OrderReport:
-    status = _STATUSES.get(wire.status)
+    status = _STATUSES.get(wire.status, unknown_as)
     if status is None:
         raise UnknownStatus(wire.status, client_order_id)
     if status is VenueStatus.CANCELED and wire.reject_reason == "EXPIRED":

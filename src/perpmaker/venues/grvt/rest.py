@@ -88,7 +88,7 @@ class Rest:
         """
         if route.cost in {Cost.CREATE, Cost.CANCEL, Cost.CANCEL_ALL}:
             raise InvariantError(f"{route.path} is not a read")
-        await self._budget(route.cost)
+        await self.budget(route.cost)
         body = self.codec.encode(request)
         answer = await self.ask(route, body)
         if isinstance(answer, Refusal) and answer.session_expired:
@@ -155,12 +155,8 @@ class Rest:
         venue_ns = _server_time_ms(payload) * NS_PER_MS
         return TimeReading(venue_ns - (began_wall_ns + round_trip_ns // 2), round_trip_ns)
 
-    def note(self, cost: Cost, answer: Answer) -> None:
-        """Tell the limiter when the venue said "too fast"."""
-        if isinstance(answer, Refusal) and answer.outcome is Outcome.RATE_LIMIT:
-            self._limiter.penalise(cost.value, answer.retry_after_s)
-
-    async def _budget(self, cost: Cost) -> None:
+    async def budget(self, cost: Cost) -> None:
+        """Wait for a read's turn; raises RateLimited when it does not come in `BUDGET_WAIT_S`."""
         waited_s = 0.0
         while not self._limiter.try_take(cost.value):
             wait_s = max(self._limiter.wait_s(cost.value), 0.005)
@@ -168,6 +164,11 @@ class Rest:
             if waited_s > BUDGET_WAIT_S:
                 raise RateLimited(f"no request budget for {cost.value}", retry_after_s=wait_s)
             await asyncio.sleep(wait_s)
+
+    def note(self, cost: Cost, answer: Answer) -> None:
+        """Tell the limiter when the venue said "too fast"."""
+        if isinstance(answer, Refusal) and answer.outcome is Outcome.RATE_LIMIT:
+            self._limiter.penalise(cost.value, answer.retry_after_s)
 
     async def _login(self, route: Route[Q, R]) -> Mapping[str, str]:
         if route.gateway is Gateway.MARKET_DATA:

@@ -35,9 +35,12 @@ _ORDER_HEAD: Final = (
 _ORDER_TAIL: Final = "uint32 nonce,int64 expiration)"
 
 
+_keccak_256: Final = sha3.keccak_256
+
+
 def keccak(data: bytes) -> bytes:
     """Return Keccak-256 (the original padding, not SHA3-256)."""
-    digest: bytes = sha3.keccak_256(data).digest()
+    digest: bytes = _keccak_256(data).digest()
     return digest
 
 
@@ -122,22 +125,73 @@ def order_struct_hash(
 
     Raises DataError when a number does not fit the integer type it is signed as.
     """
-    if not (
-        0 <= sub_account_id <= MAX_U64 and 0 <= nonce <= MAX_U32 and 0 <= expiration <= MAX_I64 and 0 <= tif <= 255
-    ):
-        raise DataError("an order to sign: sub account, nonce, expiration or time in force is out of range")
-    leg_hashes = b"".join([_leg_hash(leg) for leg in legs])
-    head = (
-        (_ORDER_TYPE_HASH if builder is None else _BUILDER_ORDER_TYPE_HASH)
+    type_hash = _ORDER_TYPE_HASH if builder is None else _BUILDER_ORDER_TYPE_HASH
+    head = _order_head(type_hash, sub_account_id, is_market, tif, post_only, reduce_only)
+    leg_hashes = b"".join([leg_hash(leg_head(leg.asset_id), leg.size, leg.px, leg.is_buy) for leg in legs])
+    extra = b"" if builder is None else _address_word(builder.address) + _u32_word(builder.fee, "builder fee")
+    return _order_hash(head, leg_hashes, extra, nonce, expiration)
+
+
+class OrderHasher:
+    """Hashes one-leg orders of one sub account: what never changes is laid out once."""
+
+    __slots__ = ("_heads", "_sub_account_id")
+
+    def __init__(self, sub_account_id: int) -> None:
+        self._sub_account_id = sub_account_id
+        self._heads: dict[tuple[bool, int, bool, bool], bytes] = {}
+
+    def hash(
+        self,
+        is_market: bool,
+        tif: int,
+        post_only: bool,
+        reduce_only: bool,
+        leg: bytes,
+        nonce: int,
+        expiration: int,
+    ) -> bytes:
+        """Return what `order_struct_hash` returns; `leg` is a `leg_hash`."""
+        flags = (is_market, tif, post_only, reduce_only)
+        head = self._heads.get(flags)
+        if head is None:
+            head = self._heads[flags] = _order_head(_ORDER_TYPE_HASH, self._sub_account_id, *flags)
+        return _order_hash(head, leg, b"", nonce, expiration)
+
+
+def leg_head(asset_id: int) -> bytes:
+    """Return the part of a leg that is the same for every order of an instrument."""
+    if not 0 <= asset_id < 1 << 256:
+        raise DataError("an order leg to sign: the asset id is out of range")
+    return _LEG_TYPE_HASH + asset_id.to_bytes(32, "big")
+
+
+def leg_hash(head: bytes, size: int, px: int, is_buy: bool) -> bytes:
+    if not (0 <= size <= MAX_U64 and 0 <= px <= MAX_U64):
+        raise DataError("an order leg to sign: size or price is out of range")
+    return keccak(head + size.to_bytes(32, "big") + px.to_bytes(32, "big") + (_TRUE if is_buy else _FALSE))
+
+
+def _order_head(
+    type_hash: bytes, sub_account_id: int, is_market: bool, tif: int, post_only: bool, reduce_only: bool
+) -> bytes:
+    if not (0 <= sub_account_id <= MAX_U64 and 0 <= tif <= 255):
+        raise DataError("an order to sign: sub account or time in force is out of range")
+    return (
+        type_hash
         + sub_account_id.to_bytes(32, "big")
         + (_TRUE if is_market else _FALSE)
         + tif.to_bytes(32, "big")
         + (_TRUE if post_only else _FALSE)
         + (_TRUE if reduce_only else _FALSE)
-        + keccak(leg_hashes)
     )
-    extra = b"" if builder is None else _address_word(builder.address) + _u32_word(builder.fee, "builder fee")
-    return keccak(head + extra + nonce.to_bytes(32, "big") + expiration.to_bytes(32, "big"))
+
+
+def _order_hash(head: bytes, leg_hashes: bytes, extra: bytes, nonce: int, expiration: int) -> bytes:
+    if not (0 <= nonce <= MAX_U32 and 0 <= expiration <= MAX_I64):
+        raise DataError("an order to sign: nonce or expiration is out of range")
+    words = nonce.to_bytes(32, "big") + expiration.to_bytes(32, "big")
+    return keccak(head + keccak(leg_hashes) + extra + words)
 
 
 def wallet_login_struct_hash(*, signer: str, nonce: int, expiration: int) -> bytes:
@@ -203,18 +257,6 @@ def checksum_address(address: bytes) -> str:
     marks = keccak(digits.encode("ascii")).hex()
     return "0x" + "".join(
         digit.upper() if int(mark, 16) >= 8 else digit for digit, mark in zip(digits, marks, strict=False)
-    )
-
-
-def _leg_hash(leg: Leg) -> bytes:
-    if not (0 <= leg.asset_id < 1 << 256 and 0 <= leg.size <= MAX_U64 and 0 <= leg.px <= MAX_U64):
-        raise DataError("an order leg to sign: asset, size or price is out of range")
-    return keccak(
-        _LEG_TYPE_HASH
-        + leg.asset_id.to_bytes(32, "big")
-        + leg.size.to_bytes(32, "big")
-        + leg.px.to_bytes(32, "big")
-        + (_TRUE if leg.is_buy else _FALSE)
     )
 
 

@@ -89,6 +89,7 @@ class GrvtSocket:
         self._owner = owner
         self._clock = clock
         self._session = session
+        self._headers: Headers = {}
         self._silence_ns = int(silence_s * NS_PER_S)
         self._backoff = FullJitter(base_s=BACKOFF_BASE_S, cap_s=BACKOFF_CAP_S, seed=seed)
         self._seed = seed
@@ -150,16 +151,21 @@ class GrvtSocket:
         if self._doubted is not None and not self._doubted.done():
             self._doubted.set_result(reason)
 
+    def session_is_over(self) -> None:
+        """The venue no longer accepts the login that this link was opened with: log in and connect anew."""
+        if self._session is not None:
+            self._session.reject(self._headers)
+        self.doubt("the session is over")
+
     async def serve(self) -> None:
         """Connect, then read until the link ends; see `keep_up`."""
-        headers: Headers = {}
         if self._session is not None:
-            headers = await self._session.headers()
+            self._headers = await self._session.headers()
         try:
-            link = await open_link(self._http, self._url, headers)
+            link = await open_link(self._http, self._url, self._headers)
         except AuthError:
             if self._session is not None:
-                self._session.reject(headers)
+                self._session.reject(self._headers)
             raise
         self.counters.connects += 1
         loop = asyncio.get_running_loop()

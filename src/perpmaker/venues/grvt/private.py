@@ -1,0 +1,240 @@
+"""The account's private streams as evidence, and the proof that they are still telling us everything."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+from perpmaker.clock import Clock
+from perpmaker.logs import get
+from perpmaker.model.events import CancelFailed, Event, OrderReport, Source, VenueStatus
+from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, TradeId
+from perpmaker.model.order import Side
+from perpmaker.model.units import NS_PER_S
+from perpmaker.venues.grvt import numbers, parse, streams
+from perpmaker.venues.grvt.codes import Ending, ending
+from perpmaker.venues.grvt.memory import Remembered
+from perpmaker.venues.grvt.objects import WireCancelOutcome, WireFill, WireOrder, WirePosition, WireStateChange
+from perpmaker.venues.grvt.socket import GrvtSocket
+from perpmaker.venues.grvt.subscription import Broken, State, StreamKind, Subscription
+
+PATIENCE_S: Final = 3.0
+"""A stream that owes us a frame for this long is mute."""
+REMEMBERED: Final = 20_000
+_EVERY_FRAME_COUNTS: Final = StreamKind()
+_ORDER_STREAMS: Final = (streams.ORDERS, streams.STATES, streams.FILLS, streams.POSITIONS, streams.CANCELS)
+
+_log = get("venues.grvt.private")
+
+
+class PrivateOwner(Protocol):
+    """Who the private streams report to."""
+
+    def emit(self, event: Event) -> None: ...
+    def instrument_of(self, client_order_id: ClientOrderId) -> InstrumentId | None: ...
+    def ask_about(self, client_order_id: ClientOrderId, why: str) -> None:
+        """The streams cannot say what became of an order: query it."""
+        ...
+
+    def account_refused(self, reason: str) -> None:
+        """The venue will take no order of this account."""
+        ...
+
+    def private_changed(self, whole: bool, reason: str) -> None:
+        """All streams are whole, or one of them is not any more."""
+        ...
+
+
+class PrivateStreams:
+    """Subscribes to everything the venue says about one sub account, and turns it into events."""
+
+    def __init__(
+        self, socket: GrvtSocket, owner: PrivateOwner, account: AccountId, sub_account_id: str, clock: Clock
+    ) -> None:
+        self._socket = socket
+        self._owner = owner
+        self._account = account
+        self._clock = clock
+        self._whole = False
+        self._trades = Remembered[tuple[TradeId, Side]](REMEMBERED)
+        self.debts = Debts(clock)
+        handlers: dict[str, Callable[[Any, int], None]] = {
+            streams.ORDERS: self._on_order,
+            streams.STATES: self._on_state,
+            streams.FILLS: self._on_fill,
+            streams.POSITIONS: self._on_position,
+            streams.CANCELS: self._on_cancel_outcome,
+        }
+        self._subscriptions: list[Subscription] = [
+            socket.subscribe(name, sub_account_id, _Handler(self, name, handlers[name]), _EVERY_FRAME_COUNTS)
+            for name in _ORDER_STREAMS
+        ]
+
+    @property
+    def is_whole(self) -> bool:
+        return self._whole
+
+    def tick(self) -> None:
+        """Look for what the streams owe; a mute one costs the link, and everything is read again after it."""
+        overdue = self.debts.overdue()
+        if overdue:
+            self.debts.forget_all()
+            self._socket.doubt(f"private streams are mute: {overdue}")
+
+    def renew(self, reason: Broken, text: str) -> None:
+        """Distrust every stream at once."""
+        for subscription in self._subscriptions:
+            self._socket.renew(subscription, reason, text)
+
+    def report(self, report: OrderReport) -> None:
+        """Pass on what the venue said about an order, and act on reasons that mean more than the order's end."""
+        kind = ending(report.reason or "UNSPECIFIED")
+        if kind is Ending.AMBIGUOUS:
+            self._owner.ask_about(report.client_order_id, f"reason {report.reason}")
+            if report.status is VenueStatus.REJECTED:
+                return  # another order under this id may be alive, and that one has not ended
+        if kind is Ending.VENUE:
+            _log.warning("venue_ended_order", client_order_id=report.client_order_id, reason=report.reason)
+        self._owner.emit(report)
+        if kind is Ending.FATAL:
+            self._owner.account_refused(report.reason)
+        elif kind is Ending.FAILOVER:
+            self.renew(Broken.GAP, "the venue failed over")
+
+    def changed(self, reason: str) -> None:
+        whole = all(subscription.state is State.LIVE for subscription in self._subscriptions)
+        if whole != self._whole:
+            self._whole = whole
+            self.debts.forget_all()
+            self._owner.private_changed(whole, reason)
+
+    def _on_order(self, wire: WireOrder, now_ns: int) -> None:
+        try:
+            report = parse.order_report(wire, self._account, Source.STREAM, now_ns)
+        except parse.UnknownStatus as error:
+            self._owner.ask_about(error.client_order_id, str(error))
+        else:
+            self._reported(report)
+
+    def _on_state(self, wire: WireStateChange, now_ns: int) -> None:
+        client_order_id = ClientOrderId(numbers.unsigned(wire.client_order_id, "client_order_id"))
+        instrument = self._owner.instrument_of(client_order_id)
+        if instrument is None:  # not of this life: the order stream, which names the instrument, tells it as well
+            return
+        try:
+            report = parse.state_report(wire, instrument, self._account, Source.STREAM, now_ns)
+        except parse.UnknownStatus as error:
+            self._owner.ask_about(error.client_order_id, str(error))
+        else:
+            self._reported(report)
+
+    def _reported(self, report: OrderReport) -> None:
+        self.debts.reported(report.client_order_id, report.cum_qty)
+        self.report(report)
+
+    def _on_fill(self, wire: WireFill, now_ns: int) -> None:
+        fill = parse.fill(wire, self._account, Source.STREAM, now_ns)
+        if not self._trades.is_new((fill.trade_id, fill.side)):
+            return
+        self.debts.filled(fill.client_order_id, fill.qty)
+        self._owner.emit(fill)
+
+    def _on_position(self, wire: WirePosition, now_ns: int) -> None:
+        self._owner.emit(parse.position_report(wire, self._account, Source.STREAM, now_ns))
+
+    def _on_cancel_outcome(self, wire: WireCancelOutcome, now_ns: int) -> None:
+        """A time-to-live ran out without meeting the order, or a second cancel overlapped the first."""
+        client_order_id = ClientOrderId(numbers.unsigned(wire.client_order_id, "client_order_id"))
+        not_found = wire.cancel_status == "EXPIRED"
+        reason = f"time to live: {wire.cancel_status[:40]}"
+        self._owner.emit(CancelFailed(self._account, client_order_id, not_found, reason, now_ns))
+
+
+class Debts:
+    """What the streams owe: a report for every order whose creation was acknowledged, a fill for every traded quantity.
+
+    Only orders acknowledged since the streams were last made whole are looked at: about others a fill may have been missed,
+    and reading the account again is what finds those.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._reports: dict[ClientOrderId, int] = {}
+        self._fills: dict[ClientOrderId, int] = {}
+        self._filled: OrderedDict[ClientOrderId, Decimal] = OrderedDict()
+        self._early: set[ClientOrderId] = set()
+        self._claimed: dict[ClientOrderId, Decimal] = {}
+
+    def written(self, client_order_id: ClientOrderId) -> None:
+        """An order left us: its fills count from zero."""
+        self._filled[client_order_id] = Decimal(0)
+        while len(self._filled) > REMEMBERED:
+            self._forget(self._filled.popitem(last=False)[0])
+
+    def acknowledged(self, client_order_id: ClientOrderId) -> None:
+        """The answer to the creation was good: a report has to follow, unless it has already come."""
+        if client_order_id in self._filled and client_order_id not in self._early:
+            self._reports[client_order_id] = self._due()
+
+    def reported(self, client_order_id: ClientOrderId, cum_qty: Decimal) -> None:
+        self._reports.pop(client_order_id, None)
+        filled = self._filled.get(client_order_id)
+        if filled is None:
+            return
+        self._early.add(client_order_id)
+        if cum_qty > filled:
+            self._claimed[client_order_id] = max(cum_qty, self._claimed.get(client_order_id, cum_qty))
+            self._fills.setdefault(client_order_id, self._due())
+
+    def filled(self, client_order_id: ClientOrderId, qty: Decimal) -> None:
+        filled = self._filled.get(client_order_id)
+        if filled is None:
+            return
+        self._filled[client_order_id] = filled + qty
+        if filled + qty >= self._claimed.get(client_order_id, Decimal(0)):
+            self._fills.pop(client_order_id, None)
+            self._claimed.pop(client_order_id, None)
+
+    def overdue(self) -> str:
+        """Return what should have come by now, "" when nothing."""
+        now_ns = self._clock.monotonic_ns()
+        for what, debts in (("report", self._reports), ("fill", self._fills)):
+            for client_order_id, due_ns in debts.items():
+                if now_ns > due_ns:
+                    return f"no {what} of order {client_order_id} in {PATIENCE_S:g} s"
+        return ""
+
+    def forget_all(self) -> None:
+        """The streams were broken or made whole: what they owed before can no longer be told."""
+        for debts in (self._reports, self._fills, self._filled, self._claimed):
+            debts.clear()
+        self._early.clear()
+
+    def _forget(self, client_order_id: ClientOrderId) -> None:
+        self._reports.pop(client_order_id, None)
+        self._fills.pop(client_order_id, None)
+        self._claimed.pop(client_order_id, None)
+        self._early.discard(client_order_id)
+
+    def _due(self) -> int:
+        return self._clock.monotonic_ns() + int(PATIENCE_S * NS_PER_S)
+
+
+class _Handler:
+    """One stream's end of `PrivateStreams`."""
+
+    def __init__(self, private: PrivateStreams, name: str, take: Callable[[Any, int], None]) -> None:
+        self._private = private
+        self._name = name
+        self._take = take
+
+    def on_ready(self) -> None:
+        self._private.changed(f"{self._name} is whole")
+
+    def on_frame(self, feed: Any, *, snapshot: bool) -> None:
+        self._take(feed, self._private._clock.now_ns())
+
+    def on_broken(self, reason: Broken, text: str) -> None:
+        self._private.changed(f"{self._name}: {reason.value}: {text}")
