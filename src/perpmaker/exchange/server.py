@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -96,6 +97,8 @@ async def serve(options: ExchangeOptions, ready: Ready, stop: asyncio.Event, clo
     exchange = Exchange(options, clock or WallClock())
     try:
         await exchange.start()
+        gc.collect()
+        gc.freeze()  # what is there now stays: later collections need not look at it again
         ready(exchange.ready_line())
         logger.info("exchange_started", port=exchange.ports[0], market=options.market, instance=exchange.instance_id)
         await exchange.watch(stop)
