@@ -7,13 +7,14 @@ from tests.unit.execution.stage import (
     BUY,
     MAIN,
     S,
-    position_report,
+    fill,
     report,
 )
 from tests.unit.execution.venue_loop import Loop
 
 from perpmaker.execution.findings import FindingKind
-from perpmaker.model.commands import CancelAll, QueryOrders
+from perpmaker.execution.tracked import TrackedOrder
+from perpmaker.model.commands import CancelAll, QueryOrders, RequestSnapshot
 from perpmaker.model.events import (
     CancelFailed,
     CancelReceived,
@@ -81,13 +82,57 @@ def test_a_cancel_that_says_not_found_at_once_is_no_proof(loop: Loop) -> None:
     assert loop.stage.tracked(coid).state is OrderState.UNKNOWN  # type: ignore[arg-type]
 
 
-def test_a_position_that_differs_is_no_proof(loop: Loop) -> None:
+def expired_order(loop: Loop) -> TrackedOrder:
+    """An order of unknown outcome whose signature expired long ago: only the searches are missing."""
+    tracked = loop.stage.sent(BUY, expire_ns=loop.stage.now - 60 * S)
+    loop.event(SubmitUnknown(MAIN, tracked.client_order_id, "timeout", loop.stage.now))
+    loop.start_ns = loop.stage.now
+    return tracked
+
+
+def test_not_found_has_to_last_five_seconds(loop: Loop) -> None:
     loop.ready()
-    coid = loop.lost_order()
-    loop.positions = lambda: (position_report("0.01"),)
-    loop.not_found(coid, 5.6, ttl_ends_s=None)
-    assert loop.found(FindingKind.POSITION_DIFFERENCE)
-    assert loop.stage.tracked(coid).state is OrderState.UNKNOWN  # type: ignore[arg-type]
+    tracked = expired_order(loop)
+    loop.not_found(tracked.client_order_id, 5.2)
+    assert tracked.state is OrderState.UNKNOWN
+    loop.not_found(tracked.client_order_id, 1.5)
+    assert tracked.state is OrderState.RETIRED
+
+
+def test_two_queries_that_found_nothing_are_too_few(loop: Loop) -> None:
+    loop.ready()
+    tracked = expired_order(loop)
+    loop.not_found(tracked.client_order_id, 0.3)
+    loop.run(5.5)
+    loop.not_found(tracked.client_order_id, 0.3)
+    loop.run(1.6)
+    assert tracked.state is OrderState.UNKNOWN
+    loop.not_found(tracked.client_order_id, 1)
+    assert tracked.state is OrderState.RETIRED
+
+
+def test_a_position_that_may_differ_is_no_proof(loop: Loop) -> None:
+    loop.ready()
+    tracked = expired_order(loop)
+    loop.positions = tuple
+    for number in range(6):
+        loop.event(fill(77, "0.01", trade=f"t{number}", at=loop.stage.now))
+        loop.not_found(tracked.client_order_id, 2)
+    assert tracked.state is OrderState.UNKNOWN
+    loop.positions = loop.positions_here
+    loop.not_found(tracked.client_order_id, 6)
+    assert tracked.state is OrderState.RETIRED
+
+
+def test_a_pass_that_does_not_reach_back_to_the_order_is_no_proof(loop: Loop) -> None:
+    loop.ready()
+    tracked = expired_order(loop)
+    loop.answer_passes = False
+    loop.not_found(tracked.client_order_id, 8)
+    loop.event(loop.snapshot_for(RequestSnapshot(MAIN, tracked.created_ns + 1)))
+    assert tracked.state is OrderState.UNKNOWN
+    loop.event(loop.snapshot_for(RequestSnapshot(MAIN, tracked.created_ns)))
+    assert tracked.state is OrderState.RETIRED
 
 
 def test_without_a_pass_there_is_no_proof(loop: Loop) -> None:
@@ -178,3 +223,12 @@ def test_not_found_on_a_cancel_asks_at_once_what_became_of_the_order(loop: Loop)
     loop.run(3)
     assert loop.at(QueryOrders) == [0]
     assert loop.cancels() == []
+
+
+def test_an_order_in_question_is_cancelled_by_its_inquiry_alone(loop: Loop) -> None:
+    coid = canceling(loop)
+    loop.open_orders = tuple
+    loop.event(CancelFailed(MAIN, coid, True, "not found", loop.stage.now))  # type: ignore[arg-type]
+    loop.run(16)
+    assert [(ms, c.ttl_ms) for ms, c in loop.cancels()] == [(4000, 5000), (14_000, 5000)]
+    assert loop.at(CancelAll) == []

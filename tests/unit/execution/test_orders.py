@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from tests.unit.execution.stage import (
@@ -138,11 +139,12 @@ def test_not_found_on_a_cancel_leaves_the_order_live(stage: Stage) -> None:
     assert stage.table.exposure(MAIN, BTC_ID).buy_qty == D("0.01")
 
 
-def test_a_cancel_of_an_order_in_flight_shows_once_the_venue_has_it(stage: Stage) -> None:
+@pytest.mark.parametrize("shown_by", [report, fill])
+def test_a_cancel_of_an_order_in_flight_shows_once_the_venue_has_it(stage: Stage, shown_by: Any) -> None:
     tracked = stage.sent()
     stage.apply(CancelSent(MAIN, tracked.client_order_id, T0))
     assert (tracked.state, tracked.cancel_pending) == (OrderState.SENT, True)
-    stage.apply(report(tracked.client_order_id))
+    stage.apply(shown_by(tracked.client_order_id, qty="0.001" if shown_by is fill else None))
     assert tracked.state is OrderState.CANCEL_SENT
 
 

@@ -107,6 +107,28 @@ def test_a_lost_link_takes_readiness_until_one_pass_asked_after_it_is_equal(loop
     assert len(loop.found(FindingKind.NOT_READY)) == 1
 
 
+def test_a_late_answer_from_before_the_link_was_lost_is_not_the_answer(loop: Loop) -> None:
+    loop.ready()
+    late = snapshot(asked=loop.stage.now, at=loop.stage.now, positions=(position_report("9"),))
+    loop.answer_passes = False
+    loop.run(1)
+    loop.link(False)
+    loop.link(True)
+    loop.event(late)
+    loop.run(2)
+    assert loop.at(RequestSnapshot) == [1000]
+    assert loop.found(FindingKind.POSITION_DIFFERENCE) == []
+
+
+def test_passes_while_a_link_is_down_do_not_count(loop: Loop) -> None:
+    loop.ready()
+    loop.link(False, Channel.ORDER_ENTRY)
+    loop.run(6)
+    loop.answer_passes = False
+    loop.link(True, Channel.ORDER_ENTRY)
+    assert loop.state() is ReadyState.STARTING
+
+
 def test_order_entry_down_means_no_new_risk(loop: Loop) -> None:
     loop.ready()
     loop.link(False, Channel.ORDER_ENTRY)
@@ -216,6 +238,18 @@ def test_an_ended_order_that_the_venue_shows_open_is_cancelled(loop: Loop) -> No
     assert tracked.state is OrderState.CANCELED
 
 
+def test_an_order_that_just_ended_may_still_show_in_a_read(loop: Loop) -> None:
+    loop.ready()
+    tracked = loop.stage.resting(BUY)
+    coid = tracked.client_order_id
+    loop.run(4.4)
+    loop.event(report(coid, VenueStatus.CANCELED, at=loop.stage.now))
+    loop.open_orders = lambda: (report(coid, source=Source.SNAPSHOT, at=loop.stage.now),)
+    loop.run(1)
+    assert loop.at(RequestSnapshot)
+    assert (loop.cancels(), loop.found(FindingKind.ZOMBIE_ORDER)) == ([], [])
+
+
 def test_a_foreign_order_is_told_and_never_cancelled(loop: Loop) -> None:
     loop.ready()
     by_hand = report(77, side=BUY, px=D(50000), qty=D(1), source=Source.SNAPSHOT, at=loop.stage.now)
@@ -250,6 +284,15 @@ def test_a_position_difference_is_searched_then_adjusted_once_and_frozen_for_a_p
     assert loop.state() is ReadyState.READY
     with pytest.raises(ValueError, match="who"):
         loop.reconciler.unfreeze(BTC_ID, actor=" ", now_ns=loop.stage.now)
+
+
+def test_each_difference_gets_three_passes_before_it_is_adjusted(loop: Loop) -> None:
+    loop.ready()
+    loop.positions = lambda: (position_report(str(loop.stage.account.position_qty(BTC_ID) + D("0.1"))),)
+    loop.run(7.1)
+    passes = [f.text[-1] for f in loop.found(FindingKind.POSITION_DIFFERENCE)]
+    assert passes == ["1", "2", "3", "1", "2", "3"]
+    assert loop.stage.account.position_qty(BTC_ID) == D("0.2")
 
 
 def test_a_difference_that_late_fills_explain_ends_by_itself(loop: Loop) -> None:

@@ -193,14 +193,17 @@ def test_a_reduce_only_order_must_only_reduce(stage: Stage, side: Any, qty: str,
     assert stage.check(side, "60010", qty, reduce_only=True) == code
 
 
-def test_what_already_reduces_counts_against_reduce_only(stage: Stage) -> None:
-    stage.trade(SELL, "0.05", trade="t")
-    stage.resting(BUY, px="59990", qty="0.015")
-    stage.resting(BUY, px="59980", qty="0.015")
-    assert stage.check(BUY, "59970", "0.015", reduce_only=True) == ""
-    assert stage.check(BUY, "59970", "0.016", reduce_only=True) == ""
-    stage.resting(BUY, px="59970", qty="0.01")
-    assert stage.check(BUY, "59960", "0.011", reduce_only=True) == "REDUCE_ONLY"
+@pytest.mark.parametrize(("side", "prices"), [(BUY, ("59990", "59980")), (SELL, ("60010", "60020"))])
+def test_what_already_reduces_counts_against_what_still_may(stage: Stage, side: Any, prices: tuple[str, str]) -> None:
+    stage.trade(side.opposite, "0.05", trade="t")
+    for px in prices:
+        stage.resting(side, px=px, qty="0.015")
+    limit(stage, max_position_notional=D(1))
+    assert stage.check(side, prices[1], "0.016", reduce_only=True) == ""
+    stage.resting(side, px=prices[1], qty="0.01")
+    assert stage.check(side, prices[1], "0.011", reduce_only=True) == "REDUCE_ONLY"
+    assert stage.check(side, prices[1], "0.011") == "MAX_POSITION"
+    assert stage.check(side, prices[1], "0.01") == ""
 
 
 def test_reduce_only_without_a_position_is_refused(stage: Stage) -> None:
