@@ -11,7 +11,7 @@ import { openStream } from "./stream.js";
 import { LoginPage } from "./panels/login.js";
 import { html, render } from "./view.js";
 
-const AGES_MS = 150;
+const AGES_MS = 200; // ages go on while no frame comes
 const HIDDEN_MS = 200;
 const MAX_ANSWERS = 5;
 const PAGES = new Set(["market", "markets", "engine", "logs"]);
@@ -29,6 +29,7 @@ const now = {
   drawn: { instrument: null, markers: [], lines: 0 },
 };
 let draws = 0;
+let drawnAt = 0;
 let frames = 0;
 let scheduled = false;
 let stream = null;
@@ -46,6 +47,7 @@ function schedule() {
 function draw() {
   scheduled = false;
   draws += 1;
+  drawnAt = performance.now();
   if (!now.loggedIn) {
     render(html`<${LoginPage} problem=${now.problem} onLogin=${enter} />`, root);
     return;
@@ -81,6 +83,7 @@ const actions = {
     schedule();
   },
   confirm(kind, instrument) {
+    if (now.asking !== kind) return; // the second click of two
     now.asking = null;
     carryOut(kind, instrument, now.picture.status?.state ?? "", report);
     schedule();
@@ -243,5 +246,5 @@ document.addEventListener("visibilitychange", () => {
   stream?.hurry();
   schedule();
 });
-setInterval(() => now.loggedIn && schedule(), AGES_MS);
+setInterval(() => now.loggedIn && performance.now() - drawnAt >= AGES_MS && schedule(), AGES_MS / 2);
 start();

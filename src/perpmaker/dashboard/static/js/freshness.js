@@ -1,8 +1,8 @@
 /** How old the numbers on the page are, and whether they may be believed. Pure: time is an input. */
 
 export const STALE_MS = 2000;
-/** Old enough to call the engine gone; the page is red at most 0.25 s later. */
-export const GONE_MS = 2600;
+/** Old enough to call the engine gone; the page is red at most 0.3 s later. */
+export const GONE_MS = 2400;
 
 /**
  * @param {{openedAt: number, frameAt: number|null, ageAtFrame: number|null, lagMs: number, connected: boolean, gap: boolean}} seen

@@ -4,7 +4,7 @@ import { age, base, clean, clock, decimal, direction, signed, toNumber } from ".
 import { html, memo } from "../view.js";
 import { Nothing, Panel, Side } from "./panel.js";
 
-const SHOWN_FILLS = 200;
+const SHOWN_FILLS = 100;
 
 export function OrdersPanel({ orders, instrument, ageMs }) {
   return html`<${Panel} title="Open orders" name="orders" note=${html`<span data-testid="open-orders-count">${orders.length}</span>`} ageMs=${ageMs}>
