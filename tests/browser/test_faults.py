@@ -1,0 +1,252 @@
+"""What only a stack of one's own can be put through: kill, crashes, lost frames, foreign pages, hostile text."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, WebSocketRoute
+from tests.browser.conftest import DESK, PHONE, OpenPage
+from tests.browser.stacks import FakeStack, Stack, until
+from tests.browser.test_any_stack import RED_WITHIN_S, assert_fits, command
+
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(120)]
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_kill_reaches_the_engine_and_latches(own_stack: FakeStack, open_page: OpenPage, size: dict[str, int]) -> None:
+    page = open_page(own_stack, size)
+    assert command(page, "kill") == "done"
+    status = own_stack.engine.status()
+    assert status.kill_latched
+    assert status.open_orders == []
+    page.wait_for_selector("[data-testid=banner-killed]")
+    assert "perpmaker kill --clear" in page.inner_text("[data-testid=banner-killed]")
+    for kind in ("pause", "resume", "close", "kill"):
+        assert page.get_attribute(f"[data-testid=control-{kind}]", "aria-disabled") == "true"
+    page.reload()
+    page.wait_for_selector("[data-testid=engine-state][data-state=killed]")
+
+
+def test_a_double_click_on_the_confirmation_is_one_command(own_stack: FakeStack, open_page: OpenPage) -> None:
+    page = open_page(own_stack, DESK)
+    page.click("[data-testid=control-pause]")
+    page.dblclick("[data-testid=confirm-yes]")
+    page.wait_for_selector("[data-testid=command-answer][data-state=done]")
+    assert page.locator("[data-testid=command-answer]").count() == 1
+
+
+def test_a_dead_dashboard_turns_the_page_red_and_a_new_one_heals_it(own_stack: FakeStack, open_page: OpenPage) -> None:
+    page = open_page(own_stack, DESK, expect_errors=True)
+    port = urlsplit(own_stack.url).port
+    assert port is not None
+    own_stack.kill("dashboard")
+    died = time.monotonic()
+    page.wait_for_selector("body[data-freshness=stale]", timeout=1000)
+    page.wait_for_selector("body[data-freshness=gone] [data-testid=banner-gone]", timeout=3000)
+    assert time.monotonic() - died <= RED_WITHIN_S
+    assert "DASHBOARD GONE" in page.inner_text("[data-testid=banner-gone]")
+    own_stack.start_dashboard(port)
+    page.wait_for_selector("body[data-freshness=live]")
+
+
+def test_a_crashed_engine_is_told_apart_from_a_crashed_dashboard(own_stack: FakeStack, open_page: OpenPage) -> None:
+    page = open_page(own_stack, DESK)
+    own_stack.kill("engine")
+    page.wait_for_selector("body[data-freshness=gone] [data-testid=banner-gone]", timeout=4000)
+    assert "ENGINE GONE" in page.inner_text("[data-testid=banner-gone]")
+    page.click("[data-testid=control-kill]")
+    page.click("[data-testid=confirm-yes]")
+    page.wait_for_selector("[data-testid=command-answer][data-state=refused]")
+    assert "not delivered" in page.inner_text("[data-testid=command-answer]")
+
+
+def test_a_lost_frame_makes_the_page_stale_until_everything_came_again(own_stack: FakeStack, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    lost: list[int] = []
+
+    def lossy(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+
+        def pass_on(message: str | bytes) -> None:
+            number = json.loads(message)["number"]
+            if number == 12:
+                lost.append(number)
+            else:
+                route.send(message)
+
+        server.on_message(pass_on)
+
+    page.route_web_socket("**/api/stream", lossy)
+    page.add_init_script("""addEventListener('DOMContentLoaded', () => {
+      window.states = [];
+      const note = () => window.states.push(document.body.dataset.freshness);
+      new MutationObserver(note).observe(document.body, { attributeFilter: ['data-freshness'] });
+    });""")
+    page.goto(own_stack.entrance)
+    page.wait_for_function("() => window.__perpmaker?.read().frame > 16", timeout=20_000)
+    assert lost == [12]
+    states = page.evaluate("window.states")
+    assert "stale" in states
+    assert states[-1] == "live"
+    numbers = page.evaluate("() => window.__perpmaker.read().fills.map((fill) => fill.number)")
+    assert numbers == list(range(1, len(numbers) + 1))
+    page.close()
+
+
+def test_a_hidden_tab_draws_five_times_a_second(own_stack: FakeStack, open_page: OpenPage) -> None:
+    page = open_page(own_stack, DESK)
+    page.evaluate("""() => {
+      Object.defineProperty(document, 'hidden', { get: () => true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }""")
+    page.wait_for_timeout(300)
+    before = page.evaluate("() => window.__perpmaker.read()")
+    page.wait_for_timeout(3000)
+    after = page.evaluate("() => window.__perpmaker.read()")
+    assert after["frames"] - before["frames"] >= 20
+    assert 8 <= after["draws"] - before["draws"] <= 16
+
+
+def test_an_hour_of_frames_would_not_fill_the_memory(own_stack: FakeStack, open_page: OpenPage) -> None:
+    """Templates and charts once kept every tree they had drawn; after a collection the count of nodes stands still."""
+    page = open_page(own_stack, DESK)
+    tools = page.context.new_cdp_session(page)
+    tools.send("Performance.enable")
+
+    def nodes() -> float:
+        for _ in range(3):
+            tools.send("HeapProfiler.collectGarbage")
+            page.wait_for_timeout(100)
+        metrics = tools.send("Performance.getMetrics")["metrics"]
+        return float(next(one["value"] for one in metrics if one["name"] == "Nodes"))
+
+    page.wait_for_timeout(4000)
+    before = nodes()
+    page.wait_for_timeout(8000)
+    assert nodes() - before <= 1500  # it was 5,000 and more when they leaked
+
+
+# Strangers.
+
+
+def test_a_foreign_page_can_neither_read_nor_steer_nor_frame(own_stack: FakeStack, open_page: OpenPage) -> None:
+    page = open_page(own_stack, DESK)
+    evil = page.context.new_page()
+    evil.route(
+        "http://evil.example/**", lambda route: route.fulfill(content_type="text/html", body="<p>free money</p>")
+    )
+    evil.goto("http://evil.example/")
+    tried = evil.evaluate(
+        """async (url) => {
+          const outcome = {};
+          outcome.socket = await new Promise((resolve) => {
+            const socket = new WebSocket(url.replace('http', 'ws') + '/api/stream');
+            socket.onopen = () => resolve('open');
+            socket.onerror = () => resolve('refused');
+          });
+          for (const mode of ['cors', 'no-cors']) {
+            const body = '{"command_id":"abcdefgh","kind":"kill","seen_state":"running"}';
+            const options = { method: 'POST', mode, credentials: 'include', body };
+            outcome[mode] = await fetch(url + '/api/commands', options).then((r) => r.type + r.status, () => 'refused');
+          }
+          const frame = document.createElement('iframe');
+          frame.src = url + '/';
+          document.body.append(frame);
+          await new Promise((resolve) => { frame.onload = frame.onerror = resolve; setTimeout(resolve, 2000); });
+          return outcome;
+        }""",
+        own_stack.url,
+    )
+    assert tried["socket"] == "refused"
+    assert tried["cors"] == "refused"
+    assert tried["no-cors"] in ("refused", "opaque0")
+    framed = [frame for frame in evil.frames if frame != evil.main_frame]
+    assert all("perpmaker" not in frame.content() for frame in framed)
+    assert not own_stack.engine.status().kill_latched
+
+
+@pytest.mark.parametrize(
+    "header", [("Origin", "http://evil.example"), ("Host", "evil.example"), ("Host", "evil.example:8410")]
+)
+@pytest.mark.parametrize("path", ["/api/session", "/api/stream", "/api/login", "/api/commands"])
+def test_a_foreign_origin_or_host_gets_403(stack: Stack, header: tuple[str, str], path: str) -> None:
+    address = urlsplit(stack.url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port)
+    connection.putrequest(
+        "POST" if path.endswith(("login", "commands")) else "GET", path, skip_host=header[0] == "Host"
+    )
+    connection.putheader(*header)
+    connection.putheader("Content-Length", "0")
+    if path == "/api/stream":
+        for name, value in (
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ):
+            connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.getresponse().status == 403
+    connection.close()
+
+
+def test_without_a_token_the_page_asks_for_one_and_takes_only_the_right_one(
+    own_stack: FakeStack, browser: Browser
+) -> None:
+    page = browser.new_page(viewport={"width": 375, "height": 812})
+    page.goto(own_stack.url)
+    page.wait_for_selector("[data-testid=login]")
+    assert page.locator("[data-testid=engine-state]").count() == 0
+    assert_fits(page)
+    page.fill("[data-testid=token]", "x" * 43)
+    page.click("[data-testid=login-submit]")
+    page.wait_for_selector("[data-testid=login-problem]")
+    page.fill("[data-testid=token]", own_stack.entrance)
+    page.click("[data-testid=login-submit]")
+    page.wait_for_selector("body[data-freshness=live] [data-testid=engine-state]")
+    page.close()
+
+
+def test_text_from_a_venue_is_never_markup(hostile_stack: FakeStack, open_page: OpenPage) -> None:
+    for size in (DESK, PHONE):
+        page = open_page(hostile_stack, size)
+        for name in ("market", "markets", "engine", "logs"):
+            page.click(f"[data-testid=page-{name}]")
+            page.wait_for_selector(".panel")
+            page.wait_for_timeout(300)
+            assert_fits(page)
+            assert_inert(page)
+        assert page.locator("[data-log-number]", has_text="<script>").count() > 0
+        assert "\u202e" not in page.inner_text("[data-testid=logs]")
+        page.click("[data-testid=page-market]")
+        page.click("[data-testid=control-close]")
+        page.wait_for_selector("[data-testid=confirm]")
+        assert_inert(page)
+
+
+def assert_inert(page: Page) -> None:
+    assert page.evaluate("window.__hacked") is None
+    assert page.locator("img").count() == 0
+    assert page.locator("body script").count() == 0
+
+
+def test_the_policy_stops_what_would_get_past_everything_else(own_stack: FakeStack, open_page: OpenPage) -> None:
+    page = open_page(own_stack, DESK, expect_errors=True)
+    page.evaluate("""() => {
+      window.broken = [];
+      addEventListener('securitypolicyviolation', (event) => window.broken.push(event.effectiveDirective));
+      const script = document.createElement('script');
+      script.textContent = 'window.__hacked = 1';
+      document.body.append(script);
+      const image = document.createElement('img');
+      image.src = 'http://evil.example/x.png';
+      document.body.append(image);
+      fetch('http://evil.example/').catch(() => {});
+    }""")
+    until(lambda: len(page.evaluate("window.broken")) >= 3, 5.0)
+    assert {"script-src-elem", "img-src", "connect-src"} <= set(page.evaluate("window.broken"))
+    assert page.evaluate("window.__hacked") is None

@@ -1,0 +1,191 @@
+"""The pure modules of the front end, run in the browser that will run them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+from tests.browser.stacks import Stack
+
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(60)]
+
+
+@pytest.fixture
+def page(browser: Browser, stack: Stack) -> Any:
+    opened = browser.new_page()
+    opened.goto(stack.url)
+    yield opened
+    opened.close()
+
+
+def call(page: Page, module: str, function: str, *arguments: Any) -> Any:
+    script = "async ([module, name, args]) => (await import(`/static/js/${module}.js`))[name](...args)"
+    return page.evaluate(script, [module, function, list(arguments)])
+
+
+FORMATS = [
+    ("decimal", ["1234567.8900"], "1,234,567.8900"),
+    ("decimal", ["-1234.5"], "−1,234.5"),
+    ("decimal", ["999"], "999"),
+    ("decimal", ["12345678901234567890.123"], "12,345,678,901,234,567,890.123"),
+    ("decimal", [None], "–"),
+    ("decimal", ["NaN"], "NaN"),
+    ("rounded", ["99999.995", 2], "99,999.99"),
+    ("rounded", ["-0.001", 2], "0.00"),
+    ("rounded", [None, 2], "–"),
+    ("rounded", ["Infinity", 2], "–"),
+    ("signed", ["1.5", 2], "+1.50"),
+    ("signed", ["-1.5", 2], "−1.50"),
+    ("signed", ["0.0001", 2], "0.00"),
+    ("significant", [0.000123456, 3], "0.000123"),
+    ("significant", [123456.7, 4], "123,457"),
+    ("percent", [0.0123, 2], "1.23 %"),
+    ("age", [340], "0.3 s"),
+    ("age", [61_000], "61 s"),
+    ("age", [600_000], "10 min"),
+    ("age", [None], "–"),
+    ("micros", [4.21], "4.2 µs"),
+    ("micros", [26_400], "26.4 ms"),
+    ("middle", ["60000.1", "60000.2"], "60000.15"),
+    ("middle", ["60000.1", "60000.3"], "60000.2"),
+    ("middle", [None, "1"], None),
+    ("clean", ["a\u202eb\u0007c", 40], "a�b�c"),
+    ("clean", ["x" * 50, 10], "x" * 10 + "…"),
+    ("base", ["BTC_USDT_Perp"], "BTC"),
+]
+
+
+def test_numbers_and_text_are_written_as_people_read_them(page: Page) -> None:
+    wrong = [
+        (name, arguments, got, expected)
+        for name, arguments, expected in FORMATS
+        if (got := call(page, "format", name, *arguments)) != expected
+    ]
+    assert wrong == []
+
+
+SEEN = {"openedAt": 0, "frameAt": 1000, "ageAtFrame": 50, "lagMs": 10, "connected": True, "gap": False}
+
+
+@pytest.mark.parametrize(
+    ("change", "now", "state"),
+    [
+        ({}, 1100, "live"),
+        ({}, 2939, "live"),
+        ({}, 2940, "stale"),
+        ({}, 3339, "stale"),
+        ({}, 3340, "gone"),
+        ({"connected": False}, 1100, "stale"),
+        ({"gap": True}, 1100, "stale"),
+        ({"ageAtFrame": 5000}, 1001, "gone"),
+        ({"lagMs": 19_000}, 1001, "gone"),
+        ({"frameAt": None}, 1000, "connecting"),
+        ({"frameAt": None}, 2700, "gone"),
+        ({"ageAtFrame": None}, 2700, "gone"),
+    ],
+)
+def test_old_numbers_are_called_old(page: Page, change: dict[str, Any], now: int, state: str) -> None:
+    assert call(page, "freshness", "judge", {**SEEN, **change}, now)["state"] == state
+
+
+def test_a_full_frame_replaces_everything_and_others_add(page: Page) -> None:
+    got = page.evaluate(
+        """async () => {
+          const { apply, empty, fits } = await import('/static/js/picture.js');
+          const nothing = { books: {}, candles: {}, fills: [], equity: [], logs: [], status: {} };
+          const head = { ts_ns: '1', lag_ms: 0, link: {}, version: '', page: '' };
+          const frame = (number, full, parts) => ({ ...head, ...nothing, number, full, ...parts });
+          const candle = (open_s, close) => ({ open_s, open: 1, high: 2, low: 0, close, volume: 1 });
+          const first = apply(empty(), frame(1, true, {
+            status: { a: 1, b: 1 },
+            fills: [{ number: 1 }],
+            books: JSON.parse('{"__proto__": {"x": 1}}'),
+            candles: { X: [candle(0, 1), candle(60, 1)] },
+          }));
+          const second = apply(first, frame(2, false, {
+            status: { b: 2 },
+            fills: [{ number: 2 }],
+            candles: { X: [candle(60, 5), candle(120, 6)] },
+          }));
+          const late = apply(second, frame(3, false, { candles: { X: [candle(90, 9)] } }));
+          const full = apply(second, frame(9, true, { status: { c: 3 } }));
+          return {
+            status: second.status,
+            fills: second.fills.length,
+            closes: second.candles.get('X').map((bar) => bar.close),
+            late: late.candles.get('X').map((bar) => bar.open_s),
+            untouched: first.fills.length,
+            polluted: ({}).x ?? null,
+            hasProto: second.books.has('__proto__'),
+            full: [full.status, full.fills, full.candles.size],
+            fits: [
+              fits(second, frame(3, false)),
+              fits(second, frame(4, false)),
+              fits(second, frame(4, true)),
+              fits(empty(), frame(1, false)),
+            ],
+          };
+        }"""
+    )
+    assert got == {
+        "status": {"a": 1, "b": 2},
+        "fills": 2,
+        "closes": [1, 5, 6],
+        "late": [0, 60, 90, 120],
+        "untouched": 1,
+        "polluted": None,
+        "hasProto": True,
+        "full": [{"c": 3}, [], 0],
+        "fits": [True, False, True, False],
+    }
+
+
+def a_fill(second: int, side: str, qty: str = "1", instrument: str = "X") -> dict[str, str]:
+    return {"instrument": instrument, "ts_event_ns": f"{second}000000000", "side": side, "qty": qty, "px": "10"}
+
+
+def test_there_is_one_marker_for_each_bar_and_side(page: Page) -> None:
+    bars = [{"open_s": 1_700_000_040 + 60 * i} for i in range(3)]
+    start = 1_700_000_040
+    fills = [a_fill(start - 1, "buy"), a_fill(start, "buy"), a_fill(start + 59, "buy", "2"), a_fill(start + 59, "sell")]
+    fills += [a_fill(start + 60, "buy"), a_fill(start, "buy", instrument="Y")]
+    markers = call(page, "series", "fillMarkers", fills, "X", bars, 60)
+    assert [(one["time"] - start, one["side"], one["fills"], one["qty"]) for one in markers] == [
+        (0, "buy", 2, 3),
+        (0, "sell", 1, 1),
+        (60, "buy", 1, 1),
+    ]
+
+
+def test_candles_join_into_longer_ones(page: Page) -> None:
+    candles = [
+        {"open_s": 300 + 60 * i, "open": i, "high": i + 2, "low": i - 1, "close": i + 1, "volume": 1} for i in range(7)
+    ]
+    bars = call(page, "series", "joined", candles, 60, 5)
+    assert bars == [
+        {"open_s": 300, "open": 0, "high": 6, "low": -1, "close": 5, "volume": 5},
+        {"open_s": 600, "open": 5, "high": 8, "low": 4, "close": 7, "volume": 2},
+    ]
+
+
+def test_the_drawdown_is_the_fall_from_the_highest_point_so_far(page: Page) -> None:
+    points = [{"ts_s": second, "equity": equity} for second, equity in ((1.2, 100), (1.9, 110), (2.5, 99), (3.5, 120))]
+    rows = call(page, "series", "drawdown", points)
+    assert [(row["time"], row["equity"], round(row["drawdown"], 6)) for row in rows] == [
+        (1, 110, 0),
+        (2, 99, -0.1),
+        (3, 120, 0),
+    ]
+
+
+def test_what_takes_on_risk_needs_live_numbers_and_what_makes_safer_does_not(page: Page) -> None:
+    status = {"kill_latched": False, "state": "running", "strategies": [{"state": "quoting"}, {"state": "paused"}]}
+    for kind in ("resume", "close"):
+        assert call(page, "commands", "unavailable", kind, status, "live") == ""
+        assert "old" in call(page, "commands", "unavailable", kind, status, "stale")
+    for kind in ("pause", "kill"):
+        assert call(page, "commands", "unavailable", kind, status, "gone") == ""
+    killed = {**status, "kill_latched": True}
+    for kind in ("pause", "resume", "close"):
+        assert "kill --clear" in call(page, "commands", "unavailable", kind, killed, "live")
