@@ -244,6 +244,17 @@ def _explain(problem: Any) -> list[str]:
     return [f"{key}: {shown[:80]!r} is not allowed; allowed: {allowed}"]
 
 
+def failpoint(environment: Mapping[str, str] | None = None) -> str:
+    """Return the plan of a crash test (engine.failpoints), "" for none: PERPMAKER_FAILPOINT, never in a file."""
+    return (os.environ if environment is None else environment).get("PERPMAKER_FAILPOINT", "")
+
+
+def runtime_folder(environment: Mapping[str, str] | None = None) -> Path:
+    """Return the user's folder for what lives as long as a login: XDG_RUNTIME_DIR, else where systemd puts it."""
+    named = (os.environ if environment is None else environment).get("XDG_RUNTIME_DIR", "")
+    return Path(named or f"/run/user/{os.getuid()}")
+
+
 def credentials(
     account: AccountSection, environment: Mapping[str, str] | None = None, dotenv: Path | None = None
 ) -> Credentials:
