@@ -60,6 +60,8 @@ class Recovered(msgspec.Struct, frozen=True):
     records: list[Record]
     lives: list[Life]
     torn_bytes: int
+    strategies: dict[str, int] = {}
+    """Numbers of strategies in client order ids, those of every life so far."""
 
 
 def open_journal(
@@ -109,6 +111,7 @@ class Journal:
         self.folder = last.path.parent
         self.epoch = recovered.epoch
         self.latch = recovered.latch
+        self._strategies = dict(recovered.strategies)
         self.failure = ""
         """Why no intent is taken any more, "" while all is well."""
         self.records_written = 0
@@ -139,16 +142,20 @@ class Journal:
     # --- writing
 
     def append(self, record: Record) -> None:
-        """Return when the record is written; raise OSError, leaving no trace of it, when it cannot be."""
-        self._write(encode(record))
+        """Return when the record is written; raise OSError, leaving no trace of it, when it cannot be.
 
-    def append_now(self, record: Boot | Latch | Record) -> None:
-        """As `append`, and on disk. The latch and the epoch are remembered for the files to come."""
+        The latch and the epoch are remembered for the files to come.
+        """
         self._write(encode(record))
         if isinstance(record, Latch):
             self.latch = record
         elif isinstance(record, Boot):
             self.epoch = record.epoch
+            self._strategies |= record.strategies
+
+    def append_now(self, record: Record) -> None:
+        """As `append`, and on disk: for the boot epoch and the kill latch."""
+        self.append(record)
         self.sync()
 
     def intent(self, order: NewOrder, signed: bytes) -> None:
@@ -198,6 +205,7 @@ class Journal:
             self.epoch,
             self.latch,
             now,
+            self._strategies,
         )
         path, size, digest = _create(self.folder, [start, Checkpoint(state, now)])
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
@@ -330,6 +338,7 @@ def _recover(paths: list[Path], fingerprint: Fingerprint) -> tuple[Segment, Reco
         records=history.records,
         lives=history.lives,
         torn_bytes=last.torn_bytes,
+        strategies=history.strategies,
     )
 
 
@@ -340,6 +349,7 @@ class _History:
         self.records: list[Record] = []
         self.lives: list[Life] = []
         self.checkpoint: Checkpoint | None = None
+        self.strategies: dict[str, int] = {}
         self.epoch = 0
         self.latch: Latch | None = None
         self._latch_known = False
@@ -347,6 +357,7 @@ class _History:
     def prepend(self, segment: Segment) -> None:
         records: list[Record] = []
         lives: list[Life] = []
+        numbers: dict[str, int] = {}
         latch = segment.start.latch if segment.start is not None else None
         for record in segment.decoded():
             records.append(record)
@@ -354,11 +365,12 @@ class _History:
                 self.checkpoint, records = record, []
             elif isinstance(record, Life):
                 lives.append(record)
-                self.epoch = max(self.epoch, record.epoch if isinstance(record, Boot) else 0)
-            elif isinstance(record, SegmentStart):
-                self.epoch = max(self.epoch, record.epoch)
             elif isinstance(record, Latch):
                 latch = record
+            if isinstance(record, Boot | SegmentStart):
+                self.epoch = max(self.epoch, record.epoch)
+                numbers |= record.strategies
+        self.strategies = numbers | self.strategies
         self.records = records + self.records
         self.lives = lives + self.lives
         if not self._latch_known:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -56,9 +56,11 @@ class Holder(msgspec.Struct, frozen=True):
     since: str
 
 
-def lock_folder(environment: Mapping[str, str]) -> Path:
-    """Return the user's own lock folder, made if need be; raise ConfigError when somebody else could write there."""
-    runtime = Path(environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+def lock_folder(runtime: Path) -> Path:
+    """Return the user's own lock folder, made if need be, in `runtime` or, without one, in /tmp.
+
+    Raises ConfigError when somebody else could write there.
+    """
     temporary = Path(f"/tmp/perpmaker-{os.getuid()}")  # noqa: S108 (its owner and mode are checked below)
     folder = runtime / "perpmaker" if runtime.is_dir() else temporary
     try:

@@ -64,6 +64,8 @@ class SegmentStart(msgspec.Struct, frozen=True, tag=True):
     epoch: int
     latch: Latch | None
     ts_ns: int
+    strategies: dict[str, int] = {}
+    """Numbers of strategies in client order ids, those of every life so far."""
 
 
 class Boot(msgspec.Struct, frozen=True, tag=True):

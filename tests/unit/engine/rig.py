@@ -93,7 +93,7 @@ class Rig:
         *strategies: StrategySpec,
         limits: Limits = LIMITS,
         epoch: int = 1,
-        armed: bool = True,
+        needs_arming: bool = False,
         now_ns: int = START_NS,
         venue: Rig | None = None,
     ) -> None:
@@ -101,7 +101,8 @@ class Rig:
             name="test",
             instance=1,
             epoch=epoch,
-            armed=armed,
+            needs_arming=needs_arming,
+            config_hash="c1",
             accounts=(AccountSpec(MAIN, "grvt", limits),),
             strategies=strategies,
         )

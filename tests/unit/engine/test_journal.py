@@ -217,6 +217,19 @@ def test_epoch_and_latch_survive_rotation_and_checkpoints(tmp_path: Path) -> Non
     assert verify(tmp_path).segments == 2
 
 
+def test_strategy_numbers_survive_every_file(tmp_path: Path) -> None:
+    journal, _ = opened(tmp_path)
+    journal.append_now(Boot(1, "b", 1, "", 1, {"btc": 1}))
+    journal.rotate(b"one")
+    journal.append_now(Boot(2, "b", 1, "", 2, {"btc": 1, "eth": 2}))
+    journal.rotate(b"two")
+    journal.close()
+    again, recovered = opened(tmp_path)
+    again.close()
+    assert recovered.strategies == {"btc": 1, "eth": 2}
+    assert recovered.epoch == 2
+
+
 def test_a_cleared_latch_stays_cleared(tmp_path: Path) -> None:
     journal, _ = opened(tmp_path)
     journal.append_now(Latch(True, "why", "me", 2))

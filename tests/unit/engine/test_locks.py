@@ -82,7 +82,7 @@ def test_a_killed_holder_frees_the_lock(tmp_path: Path) -> None:
 
 
 def test_the_lock_folder_is_private_and_in_the_runtime_folder(tmp_path: Path) -> None:
-    folder = lock_folder({"XDG_RUNTIME_DIR": str(tmp_path)})
+    folder = lock_folder(tmp_path)
     assert folder == tmp_path / "perpmaker"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
@@ -91,11 +91,11 @@ def test_a_lock_folder_that_others_could_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "perpmaker").mkdir(mode=0o755)
     (tmp_path / "perpmaker").chmod(0o755)
     with pytest.raises(ConfigError, match="0700"):
-        lock_folder({"XDG_RUNTIME_DIR": str(tmp_path)})
+        lock_folder(tmp_path)
 
 
 def test_a_symbolic_link_as_lock_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (tmp_path / "perpmaker").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigError):
-        lock_folder({"XDG_RUNTIME_DIR": str(tmp_path)})
+        lock_folder(tmp_path)

@@ -256,8 +256,15 @@ def test_a_resync_reads_the_account_before_anything_is_placed_again() -> None:
 
 
 def test_unarmed_trading_places_nothing() -> None:
-    rig = Rig(made(Maker), armed=False).start()
+    rig = Rig(made(Maker), needs_arming=True).start()
     rig.run(2)
     assert rig.orders == {}
-    rig.operate("arm", armed="yes")
+    rig.operate("arm", until_ns=str(rig.now_ns + 5 * 10**9), config="c1")
     assert len(rig.live()) == 2
+    rig.run(7)
+    assert rig.live() == []
+    assert rig.notices("arming_ended")
+
+
+def test_arming_is_refused_where_it_means_nothing() -> None:
+    assert two().operate("arm", until_ns="1", config="c1").state == "refused"

@@ -116,6 +116,7 @@ class Engine:
         From here on time never runs backwards; the journal may come from a clock that was ahead of this one.
         """
         self.world.now_ns = now_ns
+        self.world.judge_arming()
         self.reconciling.start()
         self.world.out.timer(SECOND, now_ns + NS_PER_S)
         self._drain()
@@ -337,6 +338,8 @@ class Engine:
             self.assert_identity()
             for ledger in world.ledgers.values():
                 self._flow.record_mark(ledger)
+        if world.judge_arming():
+            world.out.tell(Notice("warning", "arming_ended", {"engine": world.spec.name}, world.now_ns))
         for slot in world.slots.values():
             if slot.running and world.hindrance(slot.spec.account, slot.spec.instrument):
                 self.runner.touch(slot)

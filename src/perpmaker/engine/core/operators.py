@@ -12,6 +12,7 @@ from perpmaker.engine.core.emptying import Emptyings
 from perpmaker.engine.core.reconciling import Reconciling
 from perpmaker.engine.core.runner import Runner
 from perpmaker.engine.core.slot import Slot, SlotState
+from perpmaker.engine.core.spec import Arming
 from perpmaker.engine.core.targets import Targets
 from perpmaker.engine.core.world import World
 from perpmaker.engine.records import HaltChanged, Latch
@@ -66,6 +67,7 @@ class Operators:
             "block": self._block,
             "unblock": self._unblock,
             "resync": self._resync,
+            "epoch": self._epoch,
         }
 
     def on_event(self, event: Operator) -> None:
@@ -202,12 +204,16 @@ class Operators:
         return lambda: Answer("done", "halted")
 
     def _arm(self, event: Operator) -> Callable[[], Answer]:
-        """The confirmation was checked against the account by who holds its number (engine.commands)."""
-        self._world.gate.armed = event.arguments.get("armed") == "yes"
-        for slot in self._world.slots.values():
+        """The typed words were checked by who knows the account's number (engine.commands); `until_ns` is for how long."""
+        world = self._world
+        if not world.spec.needs_arming:
+            return _refused("this environment trades without being armed")
+        world.arming = Arming(int(event.arguments["until_ns"]), world.spec.config_hash)
+        world.judge_arming()
+        for slot in world.slots.values():
             self._runner.touch(slot)
-        self._tell("warning", "trading_armed" if self._world.gate.armed else "trading_disarmed", event)
-        return lambda: Answer("done", "armed" if self._world.gate.armed else "disarmed")
+        self._tell("warning", "trading_armed", event, config=world.spec.config_hash)
+        return lambda: Answer("done", "live trading is armed")
 
     def _block(self, event: Operator) -> Callable[[], Answer]:
         cause, reason = event.arguments["cause"], event.arguments["reason"]
@@ -233,6 +239,13 @@ class Operators:
         for slot in self._world.slots.values():
             self._runner.touch(slot)
         return lambda: Answer("done", "reading the accounts anew")
+
+    def _epoch(self, event: Operator) -> Callable[[], Answer]:
+        """The journal was rolled back: orders of a later epoch stand at the venue. A higher one is on disk already."""
+        epoch = int(event.arguments["epoch"])
+        self._world.adopt_epoch(epoch)
+        self._tell("error", "epoch_jumped", event, epoch=str(epoch))
+        return lambda: Answer("done", f"epoch {epoch}")
 
     # --- shared
 

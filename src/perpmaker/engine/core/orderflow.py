@@ -13,12 +13,14 @@ from perpmaker.engine.core.runner import Runner
 from perpmaker.engine.core.targets import Targets
 from perpmaker.engine.core.world import ENGINE_ITSELF, World
 from perpmaker.engine.records import FillBooked
-from perpmaker.execution.tracked import OrderChange
+from perpmaker.execution.tracked import Incident, OrderChange
 from perpmaker.execution.working import quote_slot
 from perpmaker.model.commands import Notice
 from perpmaker.model.events import AccountSnapshot, Fill, FundingPaid, OrderEvent, PositionAdjusted
 from perpmaker.model.ids import InstrumentId, StrategyId, client_order_id_parts
 from perpmaker.portfolio.trades import Booking
+from perpmaker.risk.codes import Code
+from perpmaker.risk.halts import Halt
 
 DRIFT_PASSES: Final = 3
 
@@ -124,11 +126,24 @@ class OrderFlow:
         if change.fill is not None:
             self._book(change, change.fill)
         tracked = change.order
+        if change.incident is not None:
+            self._on_incident(change, change.incident)
         if tracked is None:
             return
         slot = self._world.slots.get(tracked.order.strategy)
         if slot is not None and tracked.order.instrument in slot.ladders:
             slot.working(tracked.order.instrument).on_change(change, self._world.now_ns)
+
+    def _on_incident(self, change: OrderChange, incident: Incident) -> None:
+        """Signs of a journal that was rolled back (RELIABILITY S7), and of a second writer on the account (P7)."""
+        world, tracked = self._world, change.order
+        number = tracked.client_order_id if tracked is not None else change.fill.client_order_id if change.fill else 0
+        parts = client_order_id_parts(number)
+        if incident is Incident.HIGHER_EPOCH and parts is not None:
+            world.seen_epoch = max(world.seen_epoch, parts.epoch)
+        elif incident is Incident.OTHER_INSTANCE and parts is not None:
+            text = f"an order of engine instance {parts.instance} stands on {change.account}: does a second engine work it?"
+            self._operators.halt(Halt(change.account, Code.HALTED, text, False, world.now_ns), "engine")
 
     def _hear(self, change: OrderChange) -> None:
         tracked, fill = change.order, change.fill

@@ -46,11 +46,24 @@ class Wish:
         return bool(self.ladders or self.orders or self.cancels or self.targets or self.timers)
 
 
+class Ids:
+    """Hands out client order ids; `renew` goes on with those of a later boot epoch."""
+
+    def __init__(self, ids: ClientOrderIds) -> None:
+        self._ids = ids
+
+    def next(self) -> ClientOrderId:
+        return self._ids.next()
+
+    def renew(self, ids: ClientOrderIds) -> None:
+        self._ids = ids
+
+
 class Slot:
     """A strategy and what the engine keeps for it."""
 
     def __init__(
-        self, spec: StrategySpec, ids: ClientOrderIds, working: Callable[[InstrumentId], WorkingOrders]
+        self, spec: StrategySpec, ids: Ids, working: Callable[[InstrumentId], WorkingOrders]
     ) -> None:
         self.spec = spec
         self.ids = ids

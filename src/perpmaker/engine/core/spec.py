@@ -41,16 +41,27 @@ class FeeRates(msgspec.Struct, frozen=True):
     taker: Decimal
 
 
+class Arming(msgspec.Struct, frozen=True):
+    """A person allowed live trading until then, with this configuration and no other."""
+
+    until_ns: int
+    config_hash: str
+
+
 class EngineSpec(msgspec.Struct, frozen=True):
-    """Everything a core is built from. `epoch` is this life's boot epoch, already on disk."""
+    """Everything a core is built from. `epoch` is this life's boot epoch, already on disk.
+
+    With `needs_arming` nothing is placed before a person armed this `config_hash`.
+    """
 
     name: str
     instance: int
     epoch: int
-    armed: bool
+    needs_arming: bool
     accounts: tuple[AccountSpec, ...]
     strategies: tuple[StrategySpec, ...]
     close_max_slippage_bps: Decimal = Decimal(50)
+    config_hash: str = ""
     fees: dict[InstrumentId, FeeRates] = {}
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from perpmaker.engine.core.ledger import LedgerState
 from perpmaker.engine.core.reconciling import Reconciling
+from perpmaker.engine.core.spec import Arming
 from perpmaker.engine.core.world import World
 from perpmaker.engine.records import (
     Closed,
@@ -86,6 +87,7 @@ class CoreState(msgspec.Struct, frozen=True):
     paused: tuple[StrategyId, ...]
     fills_total: int
     orders_sent: int
+    arming: Arming | None
 
 
 def state_of(world: World, reconciling: Reconciling) -> CoreState:
@@ -109,6 +111,7 @@ def state_of(world: World, reconciling: Reconciling) -> CoreState:
         paused=tuple(name for name, slot in world.slots.items() if slot.paused),
         fills_total=world.fills_total,
         orders_sent=world.orders_sent,
+        arming=world.arming,
     )
 
 
@@ -181,6 +184,7 @@ class Restorer:
             self._reconciling.restore(freezes)
         self._paused.update(dict.fromkeys(state.paused, True))
         world.fills_total, world.orders_sent = state.fills_total, state.orders_sent
+        world.arming = state.arming
 
     def _restore_order(self, rest: OrderAtRest) -> None:
         self._world.table.restore(rest.order, rest.created_ns)
@@ -231,7 +235,7 @@ class Restorer:
         if isinstance(event, InstrumentListed):
             self._list(event.instrument)
         elif isinstance(event, Operator):
-            self._replay_pause(event)
+            self._replay_command(event)
         elif isinstance(event, AccountSnapshot | FundingPaid | PositionAdjusted):
             self._replay_account(event, record.ts_ns)
         elif isinstance(event, _ORDER_EVENTS):
@@ -268,7 +272,9 @@ class Restorer:
             if change.fill is not None:
                 self._world.ledgers[change.account].on_fill(change.fill, StrategyId(""), None)
 
-    def _replay_pause(self, event: Operator) -> None:
+    def _replay_command(self, event: Operator) -> None:
+        if event.kind == "arm" and event.arguments.get("until_ns", "").isdigit():
+            self._world.arming = Arming(int(event.arguments["until_ns"]), event.arguments.get("config", ""))
         if event.kind not in ("pause", "close", "resume"):
             return
         for name, slot in self._world.slots.items():

@@ -8,8 +8,8 @@ from typing import Final
 from perpmaker.engine.core.fees import Fees
 from perpmaker.engine.core.ledger import Ledger
 from perpmaker.engine.core.outbox import Outbox
-from perpmaker.engine.core.slot import Slot
-from perpmaker.engine.core.spec import EngineSpec, Probe
+from perpmaker.engine.core.slot import Ids, Slot
+from perpmaker.engine.core.spec import Arming, EngineSpec, Probe
 from perpmaker.execution.orders import OrderTable
 from perpmaker.execution.reconcile import Reconcilers
 from perpmaker.execution.working import LadderRules, WorkingOrders
@@ -53,8 +53,9 @@ class World:
             own_orders=self.table,
             readiness=self.reconcilers,
             halts=self.halts,
-            armed=spec.armed,
+            armed=not spec.needs_arming,
         )
+        self.arming: Arming | None = None
         self.fees = Fees(spec.fees)
         self.blocks: dict[str, str] = {}
         """Causes, with their reasons, for which the engine itself places no order: journal, clock, ..."""
@@ -64,13 +65,34 @@ class World:
         self.fills_total = 0
         self.orders_sent = 0
         self.orders_refused: dict[str, int] = {}
-        self.engine_ids = ClientOrderIds(instance=spec.instance, strategy=0, epoch=spec.epoch)
+        self.epoch = spec.epoch
+        self.seen_epoch = 0
+        """The highest epoch of an order of this instance that the venue showed and the journal does not know of."""
+        self.engine_ids = Ids(ClientOrderIds(instance=spec.instance, strategy=0, epoch=spec.epoch))
         self.slots: dict[StrategyId, Slot] = {}
         self._quote_life_ns = {a.account: a.quote_life_s * NS_PER_S for a in spec.accounts}
         for strategy in spec.strategies:
-            ids = ClientOrderIds(instance=spec.instance, strategy=strategy.number, epoch=spec.epoch)
+            ids = Ids(ClientOrderIds(instance=spec.instance, strategy=strategy.number, epoch=spec.epoch))
             self.slots[strategy.strategy] = Slot(strategy, ids, self._working(strategy.account, strategy.strategy, ids))
         self._slot_of_number = {slot.spec.number: slot for slot in self.slots.values()}
+
+    def adopt_epoch(self, epoch: int) -> None:
+        """Hand out ids of a later boot epoch from now on."""
+        instance = self.spec.instance
+        self.epoch = epoch
+        self.engine_ids.renew(ClientOrderIds(instance=instance, strategy=0, epoch=epoch))
+        for slot in self.slots.values():
+            slot.ids.renew(ClientOrderIds(instance=instance, strategy=slot.spec.number, epoch=epoch))
+
+    def judge_arming(self) -> bool:
+        """Open or shut the gate's arming by time and configuration; returns whether that changed."""
+        arming = self.arming
+        armed = not self.spec.needs_arming or (
+            arming is not None and arming.config_hash == self.spec.config_hash and self.now_ns < arming.until_ns
+        )
+        changed = armed is not self.gate.armed
+        self.gate.armed = armed
+        return changed
 
     # --- questions
 
@@ -116,7 +138,7 @@ class World:
             total += book.equity
         return total
 
-    def _working(self, account: AccountId, strategy: StrategyId, ids: ClientOrderIds) -> _MakeWorking:
+    def _working(self, account: AccountId, strategy: StrategyId, ids: Ids) -> _MakeWorking:
         return _MakeWorking(self.table, account, strategy, ids, LadderRules(quote_life_ns=self._quote_life_ns[account]))
 
 
@@ -124,7 +146,7 @@ class _MakeWorking:
     """Makes the ladder of one strategy on an instrument."""
 
     def __init__(
-        self, table: OrderTable, account: AccountId, strategy: StrategyId, ids: ClientOrderIds, rules: LadderRules
+        self, table: OrderTable, account: AccountId, strategy: StrategyId, ids: Ids, rules: LadderRules
     ) -> None:
         self._table, self._account, self._strategy, self._ids, self._rules = table, account, strategy, ids, rules
 

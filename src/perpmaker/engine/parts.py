@@ -1,0 +1,278 @@
+"""The objects of one life of a live engine, wired together. Made inside the running loop; nothing is connected yet."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from perpmaker import __version__, logs
+from perpmaker.clock import Clock
+from perpmaker.control.messages import (
+    BookRows,
+    CandleRow,
+    CommandAnswer,
+    CommandRequest,
+    EquityPoint,
+    FillRow,
+    LogLine,
+    Status,
+)
+from perpmaker.engine.assembly import VENUE, Plan
+from perpmaker.engine.commands import CommandDesk
+from perpmaker.engine.control import ControlServer
+from perpmaker.engine.core import Engine
+from perpmaker.engine.failpoints import FailingIntentLog, Failpoints
+from perpmaker.engine.folders import journal_folder, store_path
+from perpmaker.engine.journals import Opened, open_or_quarantine, strategy_numbers
+from perpmaker.engine.latchfile import read_latch, stricter, write_latch
+from perpmaker.engine.pump import Pump
+from perpmaker.engine.records import Boot, FillBooked, Latch, Record
+from perpmaker.engine.store import Store
+from perpmaker.engine.telemetry import Telemetry, prometheus
+from perpmaker.engine.upkeep import Upkeep
+from perpmaker.engine.venue_io import VenueIO
+from perpmaker.engine.view import About, View
+from perpmaker.model.events import Operator
+
+JOURNAL_BLOCK: Final = "journal"
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What a life is made in."""
+
+    plan: Plan
+    folder: Path
+    """The engine's own: journal, store, latch."""
+    recent: logs.RecentLines
+    clock: Clock
+    failpoints: Failpoints
+    log: Any
+    on_fatal: Callable[[BaseException], None]
+
+
+class Parts:
+    """Journal, core, pump, gateways, store, control server of one life."""
+
+    def __init__(self, around: Surroundings, loop: asyncio.AbstractEventLoop) -> None:
+        self._around = around
+        self._loop = loop
+        plan, clock = around.plan, around.clock
+        opened = self._open_journal()
+        self.journal, self.halt = opened.journal, opened.halt
+        self.telemetry = Telemetry()
+        self.engine = self._restored(opened)
+        about = About(
+            engine=plan.config.name,
+            pid=os.getpid(),
+            venue=VENUE,
+            env=plan.config.env,
+            mode=plan.config.mode,
+            started_ns=clock.now_ns(),
+            journal_path=lambda: str(self.journal.path),
+        )
+        self.view = View(self.engine, about, self.telemetry, around.recent, clock, warnings=self._warnings)
+        self.view.restore(_known_fills(self.engine, opened.recovered.records))
+        self.store = Store.open(
+            store_path(around.folder), journal_folder(around.folder), on_trouble=self._from_thread("store_in_trouble")
+        )
+        self.pump = Pump(
+            self.engine,
+            self.journal,
+            clock=clock,
+            telemetry=self.telemetry,
+            view=self.view,
+            log=around.log,
+            offer=self.store.offer,
+            on_latch=self._on_latch,
+            on_epoch=self._on_epoch,
+            on_fatal=around.on_fatal,
+            failpoints=around.failpoints,
+        )
+        self.desk = CommandDesk(
+            self.engine,
+            clock,
+            feed=self.pump.take,
+            write=self.pump.write,
+            sub_accounts=[who.sub_account_id for who in plan.keys.values()],
+        )
+        self.desk.restore(opened.recovered.records)
+        self.upkeep = Upkeep(self.engine, self.pump, self.journal, self.desk, self.view, self.telemetry, clock)
+        self.server = ControlServer(
+            Source(self), port=plan.config.control.port, on_trouble=lambda text: around.log.warning("stream", text=text)
+        )
+        failing = around.failpoints.active
+        self.venue = VenueIO(
+            plan,
+            self.engine,
+            epoch=opened.next_epoch,
+            intents=FailingIntentLog(self.journal, around.failpoints) if failing else self.journal,
+            kill=self.engine.world.kill,
+            clock=clock,
+            timings=self.telemetry,
+        )
+        self.pump.gateways = self.venue.gateways
+
+    def operate(self, kind: str, arguments: dict[str, str], actor: str = "engine") -> None:
+        """Tell the core something in a person's place."""
+        self.pump.take(Operator("", kind, None, arguments, actor, self._around.clock.now_ns()))
+
+    def may_have_orders(self) -> bool:
+        """Whether an order of ours is live, or an account that may hold some cannot be seen."""
+        return any(order.own for order in self.engine.world.table.live()) or any(
+            up for name, up in self.engine.world.links.items() if not name.endswith("market_data")
+        )
+
+    def what_is_open(self) -> str:
+        """Say which orders of ours are live and which positions are held, "" for none."""
+        said = []
+        live = [order for order in self.engine.world.table.live() if order.own]
+        if live:
+            said.append(f"{len(live)} orders may be open until the venue's dead-man timer fires")
+        for account, book in self.engine.world.account_books.items():
+            held = [f"{position.qty} {name}" for name, position in book.positions.items() if position.qty]
+            if held:
+                said.append(f"account {account} holds {', '.join(held)}")
+        return "; ".join(said)
+
+    def metrics(self) -> str:
+        """Return the metrics in the Prometheus text format."""
+        config, world = self._around.plan.config, self.engine.world
+        gauges: dict[str, float] = {
+            "up": 1.0,
+            "killed": float(world.kill.latched),
+            "ready": float(self.engine.ready),
+            "open_orders": float(len(world.table.live())),
+            "events": float(self.pump.events),
+            "fills": float(world.fills_total),
+            "orders_sent": float(world.orders_sent),
+            "orders_refused": float(sum(world.orders_refused.values())),
+            "journal_records": float(self.journal.record_number),
+            "store_lag": float(self.store.lag),
+            "subscribers": float(self.server.subscribers),
+            "tasks": float(len(asyncio.all_tasks(self._loop))),
+            **self.upkeep.usage,
+        }
+        equity = world.equity()
+        if equity is not None:
+            gauges["equity"] = float(equity)
+        return prometheus(self.telemetry, gauges, f'engine="{config.name}",env="{config.env}"')
+
+    # --- making
+
+    def _open_journal(self) -> Opened:
+        around = self._around
+        opened = open_or_quarantine(
+            around.folder,
+            around.plan.fingerprint,
+            build=__version__,
+            clock=around.clock,
+            sync=around.plan.config.journal.sync,
+            on_failure=self._from_thread("journal_failed", block=JOURNAL_BLOCK),
+        )
+        if opened.recovered.torn_bytes:
+            around.log.warning("journal_tail_cut", bytes=opened.recovered.torn_bytes)
+        return opened
+
+    def _restored(self, opened: Opened) -> Engine:
+        """Write the new epoch down, then build the core as it was."""
+        plan, clock, recovered = self._around.plan, self._around.clock, opened.recovered
+        numbers = strategy_numbers([row.name for row in plan.config.strategy], recovered.strategies)
+        self._strategies = numbers
+        boot = Boot(opened.next_epoch, __version__, os.getpid(), "start", clock.now_ns(), numbers)
+        opened.journal.append_now(boot)
+        engine = Engine(plan.spec(opened.next_epoch, numbers))
+        latch = stricter(recovered.latch, read_latch(self._around.folder))
+        if latch is not None:
+            engine.restore_kill(latched=True, reason=latch.reason, since_ns=latch.ts_ns)
+        engine.restore(None if recovered.checkpoint is None else recovered.checkpoint.state, recovered.records)
+        return engine
+
+    # --- hearing
+
+    def _on_latch(self, latch: Latch) -> None:
+        """The latch is written and the cancels are on their way: now both copies go to disk."""
+        try:
+            self.journal.sync()
+        except OSError as error:
+            self._around.log.error("latch_not_synced", error=str(error))
+        try:
+            write_latch(self._around.folder, latch)
+        except OSError as error:
+            self._around.log.error("latch_file_not_written", error=str(error))
+
+    def _on_epoch(self, seen: int) -> None:
+        """Orders of a later life of ours stand at the venue: the journal is an old copy. Never use its ids again."""
+        epoch = seen + 1
+        clock = self._around.clock
+        self.journal.append_now(
+            Boot(epoch, __version__, os.getpid(), "the venue shows a later epoch", clock.now_ns(), self._strategies)
+        )
+        self.operate("epoch", {"epoch": str(epoch)})
+
+    def _from_thread(self, name: str, *, block: str = "") -> Callable[[str], None]:
+        """Return a callback for other threads: it logs on the loop, and blocks new risk when that is what it means."""
+
+        def tell(reason: str) -> None:
+            self._around.log.error(name, reason=reason)
+            if block and hasattr(self, "pump"):
+                self.operate("block", {"cause": block, "reason": reason})
+
+        def hand_over(reason: str) -> None:
+            self._loop.call_soon_threadsafe(tell, reason)
+
+        return hand_over
+
+    def _warnings(self) -> list[str]:
+        found = []
+        if self.store.trouble:
+            found.append(f"the store is behind: {self.store.trouble} (trading is not concerned)")
+        return found
+
+
+class Source:
+    """What the control server shows (control.ControlSource)."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def now_ns(self) -> int:
+        return self._parts.view.now_ns()
+
+    def status(self) -> Status:
+        return self._parts.view.status()
+
+    def books(self) -> dict[str, BookRows]:
+        return self._parts.view.books()
+
+    def last_fills(self, limit: int) -> list[FillRow]:
+        return self._parts.view.last_fills(limit)
+
+    def fills_after(self, number: int) -> list[FillRow]:
+        return self._parts.view.fills_after(number)
+
+    def logs_after(self, number: int) -> list[LogLine]:
+        return self._parts.view.logs_after(number)
+
+    def equity_after(self, number: int) -> tuple[list[EquityPoint], int]:
+        return self._parts.view.equity_after(number)
+
+    def candles_after(self, open_s: dict[str, int]) -> dict[str, list[CandleRow]]:
+        return self._parts.view.charts.since(open_s)
+
+    def metrics(self) -> str:
+        return self._parts.metrics()
+
+    async def command(self, request: CommandRequest, peer: str) -> CommandAnswer:
+        return self._parts.desk.take(request, peer)
+
+
+def _known_fills(engine: Engine, records: Iterable[Record]) -> list[FillBooked]:
+    """Return the fills that checkpoint and records name, each once."""
+    found = {booked.number: booked for ledger in engine.world.ledgers.values() for booked in ledger.fills}
+    found |= {record.number: record for record in records if isinstance(record, FillBooked)}
+    return list(found.values())

@@ -1,0 +1,108 @@
+"""Chores of a live engine, off the hot path: checkpoints, rotation, garbage, equity samples, what the process uses."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from typing import Final
+
+from perpmaker.clock import Clock
+from perpmaker.engine.commands import CommandDesk
+from perpmaker.engine.core import Engine
+from perpmaker.engine.journal import Journal
+from perpmaker.engine.pump import Pump
+from perpmaker.engine.records import Checkpoint
+from perpmaker.engine.telemetry import Telemetry
+from perpmaker.engine.view import View
+from perpmaker.model.events import Operator
+
+CHECKPOINT_RECORDS: Final = 20_000
+TELEMETRY_TURN: Final = 60
+GARBAGE_EVERY: Final = 300
+USAGE_EVERY: Final = 5
+_JOURNAL: Final = "journal"
+
+
+class Upkeep:
+    """`each_second` is called once a second by a task of the loop."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        pump: Pump,
+        journal: Journal,
+        desk: CommandDesk,
+        view: View,
+        telemetry: Telemetry,
+        clock: Clock,
+    ) -> None:
+        self._engine = engine
+        self._pump = pump
+        self._journal = journal
+        self._desk = desk
+        self._view = view
+        self._telemetry = telemetry
+        self._clock = clock
+        self._seconds = 0
+        self._checkpoint_at = journal.record_number
+        self.usage: dict[str, float] = {}
+        """Memory, descriptors, threads as last looked at."""
+
+    def settle_garbage(self) -> None:
+        """Put everything made at start out of the collector's sight, and keep its full passes off the hot path."""
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(2_000, 50, 1_000_000)
+
+    def each_second(self) -> None:
+        self._seconds += 1
+        self._view.sample_equity()
+        self._desk.look_after()
+        self._mend_journal()
+        if self._journal.wants_rotation:
+            self._rotate()
+        elif self._journal.record_number - self._checkpoint_at >= CHECKPOINT_RECORDS:
+            self.checkpoint()
+        if self._seconds % TELEMETRY_TURN == 0:
+            self._telemetry.turn()
+        if self._seconds % USAGE_EVERY == 1:
+            self.usage = _usage()
+        if self._seconds % GARBAGE_EVERY == 0:
+            gc.collect()
+
+    def checkpoint(self) -> None:
+        """Write the core's state, so that a start need not replay what was before."""
+        self._pump.write(Checkpoint(self._engine.checkpoint(), self._clock.now_ns()))
+        self._checkpoint_at = self._journal.record_number
+
+    def _rotate(self) -> None:
+        try:
+            self._journal.rotate(self._engine.checkpoint())
+        except OSError:
+            return  # the next second tries again; the old file goes on meanwhile
+        self._checkpoint_at = self._journal.record_number
+
+    def _mend_journal(self) -> None:
+        """New risk is taken again once the disk has room again."""
+        blocked = _JOURNAL in self._engine.world.blocks
+        if self._journal.failure and not self._journal.regain_space():
+            if not blocked:
+                self._operate("block", {"cause": _JOURNAL, "reason": self._journal.failure})
+        elif blocked:
+            self._operate("unblock", {"cause": _JOURNAL})
+
+    def _operate(self, kind: str, arguments: dict[str, str]) -> None:
+        self._pump.take(Operator("", kind, None, arguments, "engine", self._clock.now_ns()))
+
+
+def _usage() -> dict[str, float]:
+    """Return what this process uses, as far as the system tells."""
+    found = {"threads": float(threading.active_count())}
+    try:
+        with open("/proc/self/statm", "rb") as handle:
+            found["resident_bytes"] = float(int(handle.read().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+        found["descriptors"] = float(len(os.listdir("/proc/self/fd")))
+    except OSError:
+        return found  # not Linux
+    return found

@@ -1,0 +1,402 @@
+"""What people see of the engine: status, ladder, fills, equity, candles, logs. Reads the core, changes nothing."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from perpmaker import __version__
+from perpmaker.clock import Clock
+from perpmaker.control.messages import (
+    BookRows,
+    BookTop,
+    EquityPoint,
+    FillRow,
+    LogLine,
+    OrderRow,
+    Percentiles,
+    PnlSplit,
+    PositionRow,
+    Status,
+    StrategyRow,
+)
+from perpmaker.engine.chart import Charts
+from perpmaker.engine.core.engine import Engine
+from perpmaker.engine.core.runner import plain
+from perpmaker.engine.core.slot import Slot, SlotState
+from perpmaker.engine.records import FillBooked
+from perpmaker.engine.telemetry import Telemetry
+from perpmaker.logs import RecentLines
+from perpmaker.model.ids import InstrumentId
+from perpmaker.model.order import Side
+from perpmaker.model.units import NS_PER_MS, NS_PER_S
+
+LADDER_LEVELS: Final = 15
+KEPT_FILLS: Final = 2_000
+KEPT_EQUITY: Final = 3_600
+STATUS_EVERY_NS: Final = 100 * NS_PER_MS
+FIGURES: Final = 10
+"""Decimals shown of derived amounts; positions, fills and prices are shown exactly."""
+
+
+class About(msgspec.Struct, frozen=True):
+    """What never changes in a life of the engine."""
+
+    engine: str
+    pid: int
+    venue: str
+    env: str
+    mode: str
+    started_ns: int
+    journal_path: Callable[[], str]
+
+
+class View:
+    """Assembles pictures of the engine; the status at most ten times a second."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        about: About,
+        telemetry: Telemetry,
+        recent: RecentLines,
+        clock: Clock,
+        *,
+        warnings: Callable[[], list[str]],
+    ) -> None:
+        self.charts = Charts()
+        self._engine = engine
+        self._world = engine.world
+        self._about = about
+        self._telemetry = telemetry
+        self._recent = recent
+        self._clock = clock
+        self._warnings = warnings
+        self._fills: deque[FillRow] = deque(maxlen=KEPT_FILLS)
+        self._equity: deque[EquityPoint] = deque(maxlen=KEPT_EQUITY)
+        self._equity_count = 0
+        self._status: Status | None = None
+        self._status_ns = 0
+        self._latency_us: dict[str, Percentiles] = {}
+        self._latency_ns = 0
+
+    # --- taking in
+
+    def on_fill(self, booked: FillBooked) -> None:
+        """Keep a fill for the page, newest last, each number once."""
+        if not self._fills or booked.number > self._fills[-1].number:
+            self._fills.append(_fill_row(booked))
+
+    def restore(self, fills: Iterable[FillBooked]) -> None:
+        """Show the fills of the lives before."""
+        for booked in sorted(fills, key=lambda fill: fill.number):
+            self.on_fill(booked)
+
+    def sample_equity(self) -> None:
+        """Note equity and positions as of now; called once a second."""
+        equity = self._world.equity()
+        if equity is None:
+            return
+        held: dict[str, float] = {}
+        for book in self._world.account_books.values():
+            for instrument, position in book.positions.items():
+                if position.qty:
+                    held[instrument] = held.get(instrument, 0.0) + float(position.qty)
+        self._equity.append(EquityPoint(self._clock.now_ns() / NS_PER_S, float(equity), held))
+        self._equity_count += 1
+
+    # --- control.ControlSource
+
+    def now_ns(self) -> int:
+        return self._clock.now_ns()
+
+    def last_fills(self, limit: int) -> list[FillRow]:
+        return list(islice(reversed(self._fills), limit))
+
+    def fills_after(self, number: int) -> list[FillRow]:
+        newer: list[FillRow] = []
+        for row in reversed(self._fills):
+            if row.number <= number:
+                break
+            newer.append(row)
+        newer.reverse()
+        return newer
+
+    def logs_after(self, number: int) -> list[LogLine]:
+        return [LogLine(line, text) for line, text in self._recent.since(number)]
+
+    def equity_after(self, number: int) -> tuple[list[EquityPoint], int]:
+        wanted = min(self._equity_count - number, len(self._equity))
+        newer = list(islice(self._equity, len(self._equity) - wanted, None)) if wanted > 0 else []
+        return newer, self._equity_count
+
+    def status(self) -> Status:
+        now_ns = self._clock.monotonic_ns()
+        if self._status is None or now_ns - self._status_ns >= STATUS_EVERY_NS:
+            self._status, self._status_ns = self._assemble(), now_ns
+        return self._status
+
+    def books(self) -> dict[str, BookRows]:
+        return {instrument: self._book_rows(instrument) for instrument in self._traded()}
+
+    def state(self) -> tuple[str, str]:
+        """Return the engine's state and the reason for it, one word and one sentence."""
+        world = self._world
+        if world.kill.latched:
+            return "killed", world.kill.reason
+        if world.stopping:
+            return "stopping", world.stopping
+        for halt in world.halts.active.values():
+            return "halted", halt.text
+        if not self._engine.ready:
+            return "starting", self._waiting()
+        if world.blocks:
+            return "halted", next(iter(world.blocks.values()))
+        slots = list(world.slots.values())
+        if all(slot.paused or not slot.running for slot in slots):
+            closing = self._engine.targets.closing()
+            return "paused", "closing positions" if closing else ""
+        return "running", ""
+
+    # --- inside
+
+    def _traded(self) -> list[InstrumentId]:
+        return list(dict.fromkeys(slot.spec.instrument for slot in self._world.slots.values()))
+
+    def _waiting(self) -> str:
+        for slot in self._world.slots.values():
+            if slot.state is SlotState.STARTING:
+                hindrance = self._world.hindrance(slot.spec.account, slot.spec.instrument)
+                return f"{slot.spec.instrument}: {hindrance or 'about to start'}"
+        return ""
+
+    def _assemble(self) -> Status:
+        world, about = self._world, self._about
+        books = list(world.account_books.values())
+        state, reason = self.state()
+        opened = [book for book in books if book.opened]
+        return Status(
+            state=state,
+            reason=reason,
+            venue=about.venue,
+            env=about.env,
+            mode=about.mode,
+            engine=f"{about.engine} {about.pid}",
+            version=__version__,
+            ts_ns=str(self._clock.now_ns()),
+            started_ns=str(about.started_ns),
+            currency=opened[0].currency if opened else "",
+            equity=_total([book.equity for book in books]),
+            balance=_total([book.balance if book.opened else None for book in books]),
+            peak_equity=_total([book.peak_equity for book in books]),
+            day_pnl=_total([book.day_pnl for book in books]),
+            drawdown_frac=max(
+                (float(book.drawdown_frac) for book in books if book.drawdown_frac is not None), default=None
+            ),
+            positions=self._positions(),
+            open_orders=self._orders(),
+            fills_total=world.fills_total,
+            volume=_shown(sum((book.volume for book in books), Decimal(0))),
+            pnl=self._split(),
+            books={instrument: self._top(instrument) for instrument in self._traded()},
+            strategies=[self._strategy(slot) for slot in world.slots.values()],
+            latency_us=self._latency(),
+            links=dict(world.links),
+            rate_budget=self._budget(),
+            kill_latched=world.kill.latched,
+            orders_sent=world.orders_sent,
+            orders_refused=dict(world.orders_refused),
+            clock_offset_ms=self._clock_offset_ms(),
+            warnings=self._warnings() + self._own_warnings(),
+            journal_path=about.journal_path(),
+        )
+
+    def _latency(self) -> dict[str, Percentiles]:
+        """Percentiles once a second: walking the histograms costs more than the rest of the status."""
+        now_ns = self._clock.monotonic_ns()
+        if not self._latency_us or now_ns - self._latency_ns >= NS_PER_S:
+            self._latency_us, self._latency_ns = self._telemetry.latency_us(), now_ns
+        return self._latency_us
+
+    def _positions(self) -> list[PositionRow]:
+        rows: list[PositionRow] = []
+        for account, book in self._world.account_books.items():
+            for instrument, running in book.positions.items():
+                position, mark_px = running.view(), book.mark_px(instrument)
+                rows.append(
+                    PositionRow(
+                        account=account,
+                        instrument=instrument,
+                        qty=str(position.qty),
+                        avg_entry_px=_shown(position.avg_entry_px),
+                        mark_px=None if mark_px is None else str(mark_px),
+                        notional=None if mark_px is None else _shown(position.qty * mark_px),
+                        unrealized_pnl=None if mark_px is None else _shown(running.unrealized(mark_px)),
+                        realized_pnl=_shown(position.realized_pnl),
+                        fees=_shown(position.fees),
+                        funding=_shown(position.funding),
+                    )
+                )
+        return rows
+
+    def _orders(self) -> list[OrderRow]:
+        now_ns = self._clock.now_ns()
+        return [
+            OrderRow(
+                account=tracked.order.account,
+                strategy=tracked.order.strategy,
+                instrument=tracked.order.instrument,
+                client_order_id=str(tracked.client_order_id),
+                venue_order_id=tracked.venue_order_id,
+                side="buy" if tracked.order.side is Side.BUY else "sell",
+                px=None if tracked.order.px is None else str(tracked.order.px),
+                qty=str(tracked.order.qty),
+                cum_qty=str(tracked.cum_qty),
+                state=tracked.state.value,
+                tag=tracked.order.tag,
+                age_ms=max(now_ns - tracked.created_ns, 0) / NS_PER_MS,
+            )
+            for tracked in self._world.table.live()
+        ]
+
+    def _split(self) -> PnlSplit:
+        parts = [Decimal(0)] * 5
+        for ledger in self._world.ledgers.values():
+            split = ledger.split()
+            if split is not None:
+                known = (split.spread, split.adverse, split.inventory, -split.fees, split.funding)
+                parts = [total + part for total, part in zip(parts, known, strict=True)]
+        return PnlSplit(*(_shown(part) for part in parts))
+
+    def _top(self, instrument: InstrumentId) -> BookTop:
+        world, now_ns = self._world, self._clock.now_ns()
+        age_ns = world.books.age_ns(instrument, now_ns)
+        age_ms = None if age_ns is None else age_ns / NS_PER_MS
+        stale = world.books.stale_reason(instrument, now_ns)
+        book = world.books.book(instrument, now_ns)
+        if book is None:
+            return BookTop(None, None, age_ms, "" if stale is None else stale.value)
+        rules = book.instrument
+        return BookTop(str(rules.px(book.bid_ticks)), str(rules.px(book.ask_ticks)), age_ms)
+
+    def _book_rows(self, instrument: InstrumentId) -> BookRows:
+        world, now_ns = self._world, self._clock.now_ns()
+        book = world.books.book(instrument, now_ns)
+        prices, chart = world.books.prices(instrument), self.charts.get(instrument)
+        age_ns = world.books.age_ns(instrument, now_ns)
+        own = world.table.own_levels(instrument)
+        sides: dict[Side, list[tuple[str, str, str]]] = {Side.BUY: [], Side.SELL: []}
+        if book is not None:
+            rules = book.instrument
+            for side, ours in ((Side.BUY, own.bids), (Side.SELL, own.asks)):
+                sides[side] = [
+                    (str(rules.px(ticks)), str(rules.qty(lots)), str(rules.qty(ours.get(ticks, 0))))
+                    for ticks, lots in book.levels(side, LADDER_LEVELS)
+                ]
+        return BookRows(
+            bids=sides[Side.BUY],
+            asks=sides[Side.SELL],
+            last_px=None if chart is None else chart.last_px,
+            last_side=None if chart is None else chart.last_side,
+            mark_px=None if prices is None or prices.mark_px is None else str(prices.mark_px),
+            funding_rate=None if prices is None or prices.funding_rate is None else str(prices.funding_rate),
+            next_funding_ns=None if prices is None or not prices.next_funding_ns else str(prices.next_funding_ns),
+            ts_event_ns=str(book.ts_event_ns if book is not None else 0),
+            age_ms=None if age_ns is None else age_ns / NS_PER_MS,
+        )
+
+    def _strategy(self, slot: Slot) -> StrategyRow:
+        state, reason = self._condition(slot)
+        inputs: dict[str, float | str | None] = {}
+        for explained in slot.explained.values():
+            for key, value in plain(explained).items():
+                inputs[key] = "; ".join(value) if isinstance(value, list) else _number_or_text(value)
+        if slot.explained_ns:
+            inputs["age_ms"] = max(self._clock.now_ns() - slot.explained_ns, 0) / NS_PER_MS
+        return StrategyRow(
+            name=slot.spec.strategy,
+            kind=slot.spec.kind,
+            account=slot.spec.account,
+            instrument=slot.spec.instrument,
+            state=state,
+            reason=reason,
+            inputs=inputs,
+        )
+
+    def _condition(self, slot: Slot) -> tuple[str, str]:
+        if slot.state is SlotState.FAILED:
+            return "failed", slot.error
+        if slot.state is SlotState.STOPPED:
+            return "stopped", self._world.stopping
+        if slot.paused:
+            return "paused", self._engine.targets.closing().get((slot.spec.account, slot.spec.instrument), "")
+        hindrance = self._world.hindrance(slot.spec.account, slot.spec.instrument)
+        if slot.state is SlotState.STARTING:
+            return "starting", hindrance
+        if hindrance:
+            return "waiting", hindrance
+        explained = slot.explained.get(slot.spec.instrument, {})
+        return ("warming_up", "") if explained.get("warming_up") else ("quoting", "")
+
+    def _budget(self) -> dict[str, float]:
+        shown: dict[str, float] = {}
+        for account, budget in self._engine.rate_budgets.items():
+            shown[f"{account} orders"] = budget.orders_left
+            shown[f"{account} cancels"] = budget.cancels_left
+            if budget.penalty_until_ns > self._clock.now_ns():
+                shown[f"{account} penalty_s"] = (budget.penalty_until_ns - self._clock.now_ns()) / NS_PER_S
+        return shown
+
+    def _clock_offset_ms(self) -> float | None:
+        offsets = [offset.offset_ns / NS_PER_MS for offset in self._engine.clock_offsets.values()]
+        return max(offsets, key=abs, default=None)
+
+    def _own_warnings(self) -> list[str]:
+        found = [f"no new risk: {reason}" for reason in self._world.blocks.values()]
+        for account in self._world.limits:
+            for instrument, causes in self._engine.reconciling.freezes(account).items():
+                found += [f"{instrument} is frozen ({text}); resume lifts it" for text in causes.values()]
+        return found
+
+
+def _fill_row(booked: FillBooked) -> FillRow:
+    fill = booked.fill
+    return FillRow(
+        number=booked.number,
+        ts_event_ns=str(fill.ts_event_ns),
+        account=fill.account,
+        strategy=booked.strategy,
+        instrument=fill.instrument,
+        side="buy" if fill.side is Side.BUY else "sell",
+        px=str(fill.px),
+        qty=str(fill.qty),
+        fee=str(fill.fee),
+        is_taker=fill.is_taker,
+        realized_pnl=str(fill.realized_pnl),
+        position_after=str(booked.position_after),
+        client_order_id=str(fill.client_order_id),
+        trade_id=fill.trade_id,
+    )
+
+
+def _total(amounts: list[Decimal | None]) -> str | None:
+    known = [amount for amount in amounts if amount is not None]
+    return _shown(sum(known, Decimal(0))) if known and len(known) == len(amounts) else None
+
+
+def _shown(amount: Decimal) -> str:
+    """Return an amount without exponent, rounded to what anybody reads."""
+    rounded = round(amount, FIGURES)
+    text = f"{rounded:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _number_or_text(value: float | int | str | bool | None) -> float | str | None:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return float(value) if isinstance(value, int | float) else value
