@@ -150,6 +150,7 @@ class OrderTable:
             tracked = self.get(cancel.account, cancel.client_order_id)
             if tracked is not None and not tracked.is_terminal and not tracked.cancel_pending:
                 tracked.cancel_sent_ns, tracked.cancel_received = now_ns, False
+                self._account(cancel.account).unsettled[tracked.key] = tracked
 
     def get(self, account: AccountId, client_order_id: ClientOrderId) -> TrackedOrder | None:
         """Return an order, terminal ones included while they are kept."""
@@ -179,13 +180,7 @@ class OrderTable:
 
     def unsettled(self, account: AccountId) -> Sequence[TrackedOrder]:
         """Return the orders that wait for evidence: any live state but OPEN, a cancel under way, or fills missing."""
-        known = self._account(account)
-        waiting = [
-            tracked
-            for tracked in known.live.values()
-            if tracked.state is not OrderState.OPEN or tracked.cancel_pending or tracked.unbooked_qty
-        ]
-        return [*waiting, *known.awaiting_fills.values()]
+        return list(self._account(account).unsettled.values())
 
     def recent(self, account: AccountId, count: int) -> list[TrackedOrder]:
         """Return the last terminal orders still kept, newest first."""
@@ -220,6 +215,8 @@ class OrderTable:
         known.orders[tracked.key] = known.live[tracked.key] = tracked
         worked = known.worked.setdefault((tracked.order.instrument, tracked.order.strategy), {})
         worked[tracked.key] = tracked
+        if tracked.is_unsettled:
+            known.unsettled[tracked.key] = tracked
         self._exposures.count(tracked)
 
     def _deny(self, refused: Refused, now_ns: int) -> None:
@@ -279,7 +276,7 @@ class OrderTable:
         tracked.cum_qty = tracked.filled_qty = report.cum_qty
         tracked.stated_avg_px = report.avg_px
         known.ended.pop(key, None)
-        known.awaiting_fills.pop(key, None)
+        known.unsettled.pop(key, None)
         self._enter(tracked)
         return (OrderChange(report.account, tracked, None, tracked.state, incident=incident, text=_who(report)),)
 
@@ -342,12 +339,14 @@ class OrderTable:
     ) -> Sequence[OrderChange]:
         """Step the state, keep the indices right, and report; `told`: something besides the state changed."""
         before = tracked.state
-        tracked.state, contradicts = step(before, evidence)
+        after, contradicts = step(before, evidence)
         if contradicts and incident is None:
             incident = Incident.CONTRADICTION
-        if tracked.state is not before and tracked.is_terminal:
-            tracked.reason = reason or tracked.reason
-            tracked.cancel_sent_ns = 0
+        if after is not before:
+            tracked.enter(after)
+            if tracked.is_terminal:
+                tracked.reason = reason or tracked.reason
+                tracked.cancel_sent_ns = 0
         self._file(tracked)
         self._exposures.count(tracked)
         if tracked.state is before and fill is None and incident is None and not told:
@@ -356,24 +355,22 @@ class OrderTable:
         return (OrderChange(tracked.order.account, tracked, before, tracked.state, fill, incident, text),)
 
     def _file(self, tracked: TrackedOrder) -> None:
-        """Move a terminal order out of the live ones, and forget the oldest beyond what is kept."""
-        if not tracked.is_terminal:
-            return
+        """Keep the indices: who waits for evidence, who is live, who has ended and may be forgotten."""
         known = self._account(tracked.order.account)
         key = tracked.key
-        if tracked.state is OrderState.DENIED:
+        if tracked.is_unsettled:
+            known.unsettled[key] = tracked
+        else:
+            known.unsettled.pop(key, None)
+        if not tracked.is_terminal or tracked.state is OrderState.DENIED:
             return
         known.denied.pop(key, None)
-        if tracked.unbooked_qty > 0:
-            known.awaiting_fills[key] = tracked
-        else:
-            known.awaiting_fills.pop(key, None)
         if known.live.pop(key, None) is None:
             return
         known.ended[key] = tracked
         del known.worked[(tracked.order.instrument, tracked.order.strategy)][key]
         if len(known.ended) > self._kept_terminal:
-            oldest = next((k for k in known.ended if k not in known.awaiting_fills), None)
+            oldest = next((k for k in known.ended if k not in known.unsettled), None)
             if oldest is not None:
                 del known.ended[oldest], known.orders[oldest]
 
@@ -381,7 +378,7 @@ class OrderTable:
 class _Account:
     """The orders of one account, by what becomes of them."""
 
-    __slots__ = ("awaiting_fills", "denied", "ended", "live", "orders", "trades", "worked")
+    __slots__ = ("denied", "ended", "live", "orders", "trades", "unsettled", "worked")
 
     def __init__(self) -> None:
         self.orders: dict[OrderKey, TrackedOrder] = {}
@@ -392,8 +389,8 @@ class _Account:
         self.ended: dict[OrderKey, TrackedOrder] = {}
         """Terminal ones, the first to end first."""
         self.denied: dict[OrderKey, TrackedOrder] = {}
-        self.awaiting_fills: dict[OrderKey, TrackedOrder] = {}
-        """Those of `ended` of which the venue says more was executed than fills told."""
+        self.unsettled: dict[OrderKey, TrackedOrder] = {}
+        """Those of `live` and `ended` that wait for evidence."""
         self.trades = SeenTrades()
 
 

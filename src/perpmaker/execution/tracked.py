@@ -56,11 +56,13 @@ class TrackedOrder:
         "cum_qty",
         "filled_notional",
         "filled_qty",
+        "is_terminal",
         "key",
         "kill_epoch",
         "order",
         "overfilled",
         "own",
+        "px_float",
         "reason",
         "state",
         "stated_avg_px",
@@ -82,6 +84,10 @@ class TrackedOrder:
         """As it was approved; of an adopted order as the venue states it, with strategy ""."""
         self.key: OrderKey = order.client_order_id if key is None else key
         self.state = state
+        """Set by `enter` alone."""
+        self.is_terminal = state.is_terminal
+        """As the state says; a plain attribute, because it is asked for on every book change."""
+        self.px_float = 0.0 if order.px is None else float(order.px)
         self.own = own
         """Whether this instance of the engine made it."""
         self.adopted = adopted
@@ -109,9 +115,9 @@ class TrackedOrder:
     def client_order_id(self) -> ClientOrderId:
         return self.order.client_order_id
 
-    @property
-    def is_terminal(self) -> bool:
-        return self.state.is_terminal
+    def enter(self, state: OrderState) -> None:
+        """Take on a state; for the table alone."""
+        self.state, self.is_terminal = state, state.is_terminal
 
     @property
     def cancel_pending(self) -> bool:
@@ -119,9 +125,18 @@ class TrackedOrder:
         return self.cancel_sent_ns != 0
 
     @property
+    def is_unsettled(self) -> bool:
+        """Whether it waits for evidence: any live state but OPEN, a cancel under way, or fills missing."""
+        if self.cum_qty != self.filled_qty:
+            return True
+        return not self.is_terminal and (self.state is not OrderState.OPEN or self.cancel_sent_ns != 0)
+
+    @property
     def leaves_qty(self) -> Decimal:
         """What can still execute: 0 once terminal."""
-        return _ZERO if self.state.is_terminal else max(self.order.qty - self.cum_qty, _ZERO)
+        if self.is_terminal:
+            return _ZERO
+        return max(self.order.qty - self.cum_qty, _ZERO) if self.cum_qty else self.order.qty
 
     @property
     def unbooked_qty(self) -> Decimal:
@@ -131,7 +146,7 @@ class TrackedOrder:
     @property
     def exposure_qty(self) -> Decimal:
         """What our position does not have yet but may get: leaves, plus executions whose fills are not booked."""
-        if self.state.is_terminal:
+        if self.is_terminal:
             return self.cum_qty - self.filled_qty
         return max(self.order.qty, self.cum_qty) - self.filled_qty
 

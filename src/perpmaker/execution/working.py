@@ -87,29 +87,27 @@ class LadderChange(msgspec.Struct, frozen=True):
         return not self.cancels and not self.orders
 
 
-Slot = tuple[Side, int]
-"""(side, layer): what at most one order of a ladder works."""
-
 _MAX_LAYERS: Final = 256
-_TAGS: Final = {
-    (side, layer): f"quote {'bid' if side is Side.BUY else 'ask'} {layer}"
-    for side in Side
-    for layer in range(_MAX_LAYERS)
-}
-_SLOTS: Final = {tag: slot for slot, tag in _TAGS.items()}
+_TAGS: Final = tuple(f"quote {side} {layer}" for layer in range(_MAX_LAYERS) for side in ("bid", "ask"))
+_SLOTS: Final = {tag: slot for slot, tag in enumerate(_TAGS)}
+"""A slot is what at most one order of a ladder works: 2 * layer, and 1 more for an ask. Inner slots sort first."""
 
 
 def quote_tag(side: Side, layer: int) -> str:
     """Name a ladder slot as orders carry it: "quote bid 2". ValueError for a layer not in 0..255."""
-    tag = _TAGS.get((side, layer))
-    if tag is None:
+    if not 0 <= layer < _MAX_LAYERS:
         raise ValueError(f"a layer must be between 0 and {_MAX_LAYERS - 1}, not {layer}")
-    return tag
+    return _TAGS[2 * layer + (side is Side.SELL)]
 
 
-def quote_slot(tag: str) -> Slot | None:
-    """Read a ladder slot back from an order's tag; None for an order that is no quote."""
-    return _SLOTS.get(tag)
+def quote_slot(tag: str) -> tuple[Side, int] | None:
+    """Read side and layer back from an order's tag; None for an order that is no quote."""
+    slot = _SLOTS.get(tag)
+    return None if slot is None else (_side(slot), slot // 2)
+
+
+def _side(slot: int) -> Side:
+    return Side.SELL if slot & 1 else Side.BUY
 
 
 class WorkingOrders:
@@ -140,9 +138,10 @@ class WorkingOrders:
         self._next_id = next_id
         self._rules = rules
         self._requests: list[_Request] = []
-        self._rejects = {Side.BUY: 0, Side.SELL: 0}
-        self._held_until_ns = {Side.BUY: 0, Side.SELL: 0}
-        self._refused_until_ns: dict[Slot, int] = {}
+        self._rejects = [0, 0]
+        self._held_until_ns = [0, 0]
+        """Of the bids and of the asks."""
+        self._refused_until_ns: dict[int, int] = {}
 
     def change(
         self,
@@ -160,16 +159,18 @@ class WorkingOrders:
         `allowance` is how many creations the rate limit still passes (`Gate.allowance`).
         """
         unanswered = self._unanswered() >= self._rules.max_unanswered
-        plan = _Plan(self._quotes(), instrument, self._rules, now_ns, 0 if unanswered else allowance)
+        plan = _Plan(self._quotes(), instrument, book, self._rules, now_ns, 0 if unanswered else allowance)
         plan.short_of = Dropped.UNANSWERED if unanswered else Dropped.NO_BUDGET
-        for side, quotes in ((Side.BUY, bids), (Side.SELL, asks)):
-            limit = book.ask_ticks - 1 if side is Side.BUY else book.bid_ticks + 1
-            plan.want(side, quotes, limit)
-        for slot in plan.slots():
-            reason = self._held(slot, now_ns)
-            plan.work(slot, reason, self._table.best_own_px(self._instrument, slot[0].opposite))
-        orders = tuple(self._order(slot, target, now_ns) for slot, target in plan.creations)
-        cancels = tuple(self._cancel(tracked) for tracked in plan.cancels)
+        plan.want(Side.BUY, bids)
+        plan.want(Side.SELL, asks)
+        slots = plan.open_slots()
+        if slots:
+            best = self._table.best_own_px
+            opposite = (best(self._instrument, Side.SELL), best(self._instrument, Side.BUY))
+            for slot in slots:
+                plan.work(slot, self._held(slot, now_ns), opposite[slot & 1])
+        orders = tuple([self._order(slot, px, qty, now_ns) for slot, px, qty in plan.creations])
+        cancels = tuple([self._cancel(tracked) for tracked in plan.cancels])
         return LadderChange(cancels, orders, plan.kept, tuple(plan.dropped))
 
     def pull(self) -> tuple[CancelOrder, ...]:
@@ -181,9 +182,8 @@ class WorkingOrders:
         passed = dict.fromkeys(approved)
         self._table.note_cancels(change.cancels, now_ns)
         for order in change.orders:
-            slot = quote_slot(order.tag)
-            if order.client_order_id not in passed and slot is not None:
-                self._refused_until_ns[slot] = now_ns + self._rules.refused_hold_ns
+            if order.client_order_id not in passed:
+                self._refused_until_ns[_SLOTS[order.tag]] = now_ns + self._rules.refused_hold_ns
         created = [self._table.get(self._account, order) for order in passed]
         canceled = [self._table.get(self._account, cancel.client_order_id) for cancel in change.cancels]
         if created or canceled:
@@ -194,7 +194,7 @@ class WorkingOrders:
         tracked = change.order
         if tracked is None or change.before is change.after or not self._is_mine(tracked):
             return
-        side = tracked.order.side
+        side = int(tracked.order.side is Side.SELL)
         if change.after is OrderState.REJECTED:
             hold_ns = min(self._rules.reject_hold_ns << self._rejects[side], self._rules.reject_hold_max_ns)
             self._rejects[side] = min(self._rejects[side] + 1, 16)
@@ -208,10 +208,10 @@ class WorkingOrders:
             order.strategy == self._strategy
             and order.instrument == self._instrument
             and order.account == self._account
-            and quote_slot(order.tag) is not None
+            and order.tag in _SLOTS
         )
 
-    def _quotes(self) -> list[tuple[Slot, TrackedOrder]]:
+    def _quotes(self) -> list[tuple[int, TrackedOrder]]:
         return [
             (slot, tracked)
             for tracked in self._table.live(self._account, self._instrument, self._strategy)
@@ -223,19 +223,19 @@ class WorkingOrders:
             self._requests = [request for request in self._requests if request.is_unanswered]
         return len(self._requests)
 
-    def _held(self, slot: Slot, now_ns: int) -> Dropped | None:
-        held = now_ns < self._held_until_ns[slot[0]] or now_ns < self._refused_until_ns.get(slot, 0)
+    def _held(self, slot: int, now_ns: int) -> Dropped | None:
+        held = now_ns < self._held_until_ns[slot & 1] or now_ns < self._refused_until_ns.get(slot, 0)
         return Dropped.REJECT_HOLD if held else None
 
-    def _order(self, slot: Slot, target: _Target, now_ns: int) -> NewOrder:
+    def _order(self, slot: int, px: Decimal, qty: Decimal, now_ns: int) -> NewOrder:
         return NewOrder(
             client_order_id=self._next_id(),
             account=self._account,
             strategy=self._strategy,
             instrument=self._instrument,
-            side=slot[0],
-            px=target.px,
-            qty=target.qty,
+            side=_side(slot),
+            px=px,
+            qty=qty,
             post_only=True,
             expire_ns=now_ns + self._rules.quote_life_ns if self._rules.quote_life_ns else 0,
             tag=_TAGS[slot],
@@ -264,64 +264,78 @@ class _Request(msgspec.Struct):
         )
 
 
-class _Target(msgspec.Struct, frozen=True):
-    """A wanted quote, rounded and clipped."""
-
-    px: Decimal
-    qty: Decimal
-    tolerance_bps: float
-
-
 class _Plan:
     """One comparison of wanted and live; slots are worked inner layers first, so that they get the budget."""
 
     def __init__(
         self,
-        quotes: Sequence[tuple[Slot, TrackedOrder]],
+        quotes: Sequence[tuple[int, TrackedOrder]],
         instrument: Instrument,
+        book: TopOfBook,
         rules: LadderRules,
         now_ns: int,
         budget: int,
     ) -> None:
         self.cancels: list[TrackedOrder] = []
-        self.creations: list[tuple[Slot, _Target]] = []
+        self.creations: list[tuple[int, Decimal, Decimal]] = []
+        """(slot, price, quantity)."""
         self.dropped: list[DroppedQuote] = []
         self.kept = 0
         self.short_of = Dropped.NO_BUDGET
         """What to say of a quote for which the budget is used up."""
         self._instrument = instrument
+        self._tick = float(instrument.tick)
+        self._book = book
         self._rules = rules
         self._now_ns = now_ns
         self._budget = budget
-        self._wanted: dict[Slot, _Target] = {}
-        self._live: dict[Slot, list[TrackedOrder]] = {}
+        self._wanted: dict[int, _Target | None] = {}
+        """What each slot shall hold; None where what is there was found good at a glance."""
+        self._live: dict[int, list[TrackedOrder]] = {}
         for slot, tracked in quotes:
             self._live.setdefault(slot, []).append(tracked)
 
-    def want(self, side: Side, quotes: Sequence[Quote], limit_ticks: int) -> None:
-        """Take in the wanted quotes of a side, rounded outward and clipped to `limit_ticks`; drop what cannot be sent."""
+    def want(self, side: Side, quotes: Sequence[Quote]) -> None:
+        """Take in the wanted quotes of a side; drop what cannot be sent."""
+        is_sell = side is Side.SELL
+        market_px = self._book.bid_px if is_sell else self._book.ask_px
         for quote in quotes:
-            slot = (side, quote.layer)
-            target = self._target(side, quote, limit_ticks)
-            if slot in self._wanted or slot not in _TAGS:
-                target = Dropped.BAD_LAYER
+            slot = 2 * quote.layer + is_sell
+            if slot in self._wanted or not 0 <= quote.layer < _MAX_LAYERS:
+                self.dropped.append(DroppedQuote(side, quote.layer, Dropped.BAD_LAYER))
+                continue
+            present = self._live.get(slot)
+            try:
+                if (
+                    present is not None
+                    and len(present) == 1
+                    and self._is_good_at_a_glance(present[0], quote, market_px)
+                ):
+                    self._wanted[slot] = None
+                    self.kept += 1
+                    continue
+                target = self._target(side, quote)
+            except ValueError:  # not finite, or out of range
+                target = Dropped.BAD_PRICE
             if isinstance(target, Dropped):
                 self.dropped.append(DroppedQuote(side, quote.layer, target))
             else:
                 self._wanted[slot] = target
 
-    def slots(self) -> list[Slot]:
-        """Return every slot that is wanted or live, inner layers first."""
-        return sorted(dict.fromkeys((*self._wanted, *self._live)), key=_layer)
+    def open_slots(self) -> list[int]:
+        """Return the slots still to be worked: wanted or live and not found good at a glance; inner layers first."""
+        live_only = [slot for slot in self._live if slot not in self._wanted]
+        return sorted([slot for slot, target in self._wanted.items() if target is not None] + live_only)
 
-    def work(self, slot: Slot, held: Dropped | None, opposite_px: Decimal | None) -> None:
+    def work(self, slot: int, held: Dropped | None, opposite_px: Decimal | None) -> None:
         """Decide one slot; `held` forbids creations on it, `opposite_px` is the best own price of the other side."""
         target = self._wanted.get(slot)
         present = self._live.get(slot, ())
-        standing = [tracked for tracked in present if not tracked.cancel_pending]
+        standing = [tracked for tracked in present if not tracked.cancel_sent_ns]
         if target is None:
             self.cancels += standing
             return
+        px, qty, _ = target
         good = next((tracked for tracked in standing if self._is_good(tracked, target)), None)
         if good is not None:
             self.kept += 1
@@ -330,28 +344,26 @@ class _Plan:
         reason = held
         if len(present) > len(standing) or any(tracked.state in _UNCONFIRMED for tracked in present):
             reason = Dropped.IN_FLIGHT
-        elif opposite_px is not None and not _is_clear(slot[0], target.px, opposite_px):
+        elif opposite_px is not None and not (px > opposite_px if slot & 1 else px < opposite_px):
             reason = Dropped.OWN_CROSS
         elif reason is None and self._budget <= 0:
             reason = self.short_of
         if reason is None:
             self._budget -= 1
             self.cancels += standing
-            self.creations.append((slot, target))
+            self.creations.append((slot, px, qty))
             return
-        self.dropped.append(DroppedQuote(slot[0], slot[1], reason))
+        self.dropped.append(DroppedQuote(_side(slot), slot // 2, reason))
         for tracked in standing:
             if tracked.state is OrderState.OPEN and not self._is_too_passive(tracked, target):
                 self.cancels.append(tracked)
 
-    def _target(self, side: Side, quote: Quote, limit_ticks: int) -> _Target | Dropped:
-        instrument = self._instrument
-        try:
-            ticks = instrument.round_ticks(quote.px, side)
-            qty = instrument.round_qty(quote.qty)
-        except ValueError:
-            return Dropped.BAD_PRICE
-        ticks = min(ticks, limit_ticks) if side is Side.BUY else max(ticks, limit_ticks)
+    def _target(self, side: Side, quote: Quote) -> _Target | Dropped:
+        """Round outward, and clip so as not to cross the venue's best price. ValueError for what is no figure."""
+        instrument, book = self._instrument, self._book
+        ticks = instrument.round_ticks(quote.px, side)
+        qty = instrument.round_qty(quote.qty)
+        ticks = min(ticks, book.ask_ticks - 1) if side is Side.BUY else max(ticks, book.bid_ticks + 1)
         if ticks <= 0:
             return Dropped.BAD_PRICE
         if qty < instrument.min_qty or not qty:
@@ -359,35 +371,48 @@ class _Plan:
         px = instrument.tick * ticks
         if px * qty < instrument.min_notional:
             return Dropped.BELOW_MIN_NOTIONAL
-        return _Target(px, qty, quote.tolerance_bps)
+        return px, qty, quote.tolerance_bps
+
+    def _is_good_at_a_glance(self, tracked: TrackedOrder, quote: Quote, market_px: float) -> bool:
+        """Say whether `_is_good` surely holds, in floats and without rounding: within tolerance by more than a tick."""
+        if tracked.cancel_sent_ns or not self._lives_on(tracked):
+            return False
+        wanted_px = float(quote.px)
+        if not abs(tracked.px_float - wanted_px) <= quote.tolerance_bps * 1e-4 * wanted_px - self._tick:
+            return False
+        if not (wanted_px > market_px if tracked.order.side is Side.SELL else wanted_px < market_px):
+            return False  # it would be clipped
+        if not quote.qty.is_finite():
+            return False
+        over = quote.qty - tracked.leaves_qty
+        return bool(0 <= over < self._instrument.lot)
 
     def _is_good(self, tracked: TrackedOrder, target: _Target) -> bool:
         """Say whether an order may keep its queue place: near enough, adequate size, not about to expire."""
-        order = tracked.order
-        if order.px is None:
-            return False
-        if order.px != target.px:
-            wanted_px = float(target.px)
-            if not abs(float(order.px) - wanted_px) * 1e4 <= target.tolerance_bps * wanted_px:
+        px, qty, tolerance_bps = target
+        if tracked.order.px != px:
+            wanted_px = float(px)
+            if not abs(tracked.px_float - wanted_px) * 1e4 <= tolerance_bps * wanted_px:
                 return False
         leaves = tracked.leaves_qty
-        if leaves != target.qty and not (
-            target.qty * self._rules.keep_size_min_frac <= leaves <= target.qty * self._rules.keep_size_max_frac
+        if leaves != qty and not (
+            qty * self._rules.keep_size_min_frac <= leaves <= qty * self._rules.keep_size_max_frac
         ):
             return False
-        return not order.expire_ns or order.expire_ns - self._now_ns > self._rules.renew_before_ns
+        return self._lives_on(tracked)
+
+    def _lives_on(self, tracked: TrackedOrder) -> bool:
+        """Say whether an order is not about to expire."""
+        expire_ns = tracked.order.expire_ns
+        return not expire_ns or expire_ns - self._now_ns > self._rules.renew_before_ns
 
     def _is_too_passive(self, tracked: TrackedOrder, target: _Target) -> bool:
         """Say whether all that is wrong with an order is that it is too far from the market: no risk while it waits."""
-        order = tracked.order
-        if order.px is None or tracked.leaves_qty > target.qty * self._rules.keep_size_max_frac:
+        order, (px, qty, _) = tracked.order, target
+        if order.px is None or tracked.leaves_qty > qty * self._rules.keep_size_max_frac:
             return False
-        return order.px <= target.px if order.side is Side.BUY else order.px >= target.px
+        return order.px <= px if order.side is Side.BUY else order.px >= px
 
 
-def _layer(slot: Slot) -> int:
-    return slot[1]
-
-
-def _is_clear(side: Side, px: Decimal, opposite_px: Decimal) -> bool:
-    return px < opposite_px if side is Side.BUY else px > opposite_px
+_Target = tuple[Decimal, Decimal, float]
+"""A wanted quote, rounded and clipped: (price, quantity, tolerance in bps)."""

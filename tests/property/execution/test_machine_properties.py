@@ -177,6 +177,8 @@ def test_indices_agree_with_a_walk_over_all_orders(steps: list[tuple[int, int, b
         assert exposure.sell_qty == sum((t.exposure_qty for t in sells), Decimal(0))
         assert exposure.unknown == sum(t.state is OrderState.UNKNOWN for t in live)
         assert stage.table.open_count(MAIN) == len(live)
+        assert {t.key for t in stage.table.unsettled(MAIN)} == {t.key for t in made if t.is_unsettled}
+        assert all(t.is_terminal is t.state.is_terminal for t in made)
         for group, best in ((buys, max), (sells, min)):
             prices = [t.order.px for t in group if not t.is_terminal and t.order.px is not None]
             if group:

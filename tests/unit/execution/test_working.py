@@ -272,9 +272,29 @@ def test_a_layer_stated_twice_counts_once(ladder: Ladder) -> None:
     assert ([o.px for o in change.orders], reasons(change)) == ([D(59990)], [Dropped.BAD_LAYER])
 
 
-def test_a_quote_that_can_no_longer_be_sent_is_withdrawn(ladder: Ladder) -> None:
+@pytest.mark.parametrize(
+    "wanted",
+    [quote(float("nan")), quote(1e308), quote("sNaN"), quote("59990", "NaN"), quote("59990", "sNaN", tolerance_bps=9)],
+)
+def test_a_quote_that_can_no_longer_be_sent_is_withdrawn(ladder: Ladder, wanted: Quote) -> None:
     ladder.rest([quote("59990")])
-    assert len(ladder.change([quote(float("nan"))]).cancels) == 1
+    change = ladder.change([wanted])
+    assert (len(change.cancels), reasons(change)) == (1, [Dropped.BAD_PRICE])
+
+
+def test_a_quantity_between_two_lots_keeps_the_order_of_the_lower_one(ladder: Ladder) -> None:
+    ladder.rest([quote("59990", "0.0109", tolerance_bps=1)])
+    assert ladder.change([quote("59990.5", "0.0103", tolerance_bps=1)]).kept == 1
+
+
+def test_at_a_glance_and_in_full_the_same_orders_are_kept() -> None:
+    """Walks the wanted price through the tolerance, where the quick look gives way to the exact one."""
+    kept = []
+    for step in range(-80, 80):
+        ladder = Ladder()
+        ladder.rest([quote("59940", tolerance_bps=1)])
+        kept.append(ladder.change([quote(59_940 + step / 10, tolerance_bps=1)]).kept == 1)
+    assert kept == [abs(59_940 - (59_940 + step / 10)) * 1e4 <= 59_940 + step / 10 for step in range(-80, 80)]
 
 
 def test_rejections_hold_the_side_back_longer_each_time(ladder: Ladder) -> None:
