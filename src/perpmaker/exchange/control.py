@@ -13,6 +13,7 @@ from perpmaker.exchange.core.amounts import to_nano, whole_steps
 from perpmaker.exchange.core.types import InstrumentMode, OrderRejectReason
 from perpmaker.exchange.core.venue import Venue
 from perpmaker.exchange.faults import Faults, FaultSpec
+from perpmaker.exchange.grvt.limits import Budget
 
 _RATE_STEP_NANO: Final = 100_000
 """A ten-thousandth of a percent, the finest funding rate."""
@@ -29,6 +30,10 @@ class Levers(Protocol):
 
     def reset_sequences(self) -> None: ...
 
+    def rate_limits(self) -> dict[str, Budget]: ...
+
+    def set_rate_limit(self, kind: str, budget: Budget) -> None: ...
+
     def counters(self) -> dict[str, Any]: ...
 
 
@@ -44,6 +49,14 @@ class MarkOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     instrument: str
     price: Decimal | None = None
+
+
+class LimitOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Give a class of routes `rate` requests a second and `burst` at once, per account."""
+
+    kind: str
+    rate: float
+    burst: float
 
 
 class ControlPort:
@@ -71,6 +84,8 @@ class ControlPort:
         app.router.add_get("/ledger", self._ledger)
         app.router.add_post("/funding", self._pay_funding)
         app.router.add_post("/mark", self._set_mark)
+        app.router.add_get("/limits", self._report_limits)
+        app.router.add_post("/limits", self._set_limit)
         app.router.add_get("/faults", self._report_faults)
         app.router.add_post("/faults", self._add_fault)
         app.router.add_delete("/faults", self._clear_faults)
@@ -123,6 +138,19 @@ class ControlPort:
             raise ValueError(f"price {order.price}: must be above 0")
         self._venue.set_mark(order.instrument, None if order.price is None else to_nano(order.price))
         return _json({"instrument": order.instrument, "price": order.price})
+
+    async def _report_limits(self, request: web.Request) -> web.StreamResponse:
+        return _json(self._levers.rate_limits())
+
+    async def _set_limit(self, request: web.Request) -> web.StreamResponse:
+        order = await _read(request, LimitOrder)
+        known = self._levers.rate_limits()
+        if order.kind not in known:
+            raise ValueError(f"kind {order.kind!r}: one of {', '.join(known)}")
+        if not (order.rate >= 0 and order.burst >= 0):
+            raise ValueError(f"rate {order.rate}, burst {order.burst}: not below 0")
+        self._levers.set_rate_limit(order.kind, Budget(order.rate, order.burst))
+        return _json(self._levers.rate_limits())
 
     async def _report_faults(self, request: web.Request) -> web.StreamResponse:
         return _json(self._faults.report(self._venue.now_ns))

@@ -59,6 +59,8 @@ async def test_mark_is_held_and_released(client: Client) -> None:
         ("/funding", {"instrument": "x"}, "BTC_USDT_Perp"),
         ("/funding", {"rate": "0.00001"}, "four decimals"),
         ("/funding", {"rates": "0.01"}, "rates"),
+        ("/limits", {"kind": "nothing", "rate": 1, "burst": 1}, "create"),
+        ("/limits", {"kind": "create", "rate": -1, "burst": 1}, "below 0"),
         ("/faults", {"action": "explode"}, "explode"),
         ("/faults", {"action": "mute", "match": {"symbol": "x"}}, "BTC_USDT_Perp"),
         ("/faults", {"action": "mode", "mode": "SLEEPY"}, "SLEEPY"),
@@ -82,3 +84,24 @@ async def test_faults_are_listed_and_removed(stranger: Client) -> None:
     assert await stranger.control("DELETE", "/faults") == {"removed": 1}
     answer = await stranger.http.delete(f"{stranger.line['control']}/faults/{first}")
     assert answer.status == 404
+
+
+async def test_rate_limit_is_changed_per_class_and_refuses_what_is_over_it(client: Client, other: Client) -> None:
+    assert (await client.control("POST", "/limits", {"kind": "query", "rate": 0, "burst": 2}))["query"]["burst"] == 2
+    query = {"sub_account_id": client.sub, "client_order_id": "5"}
+    codes = [(await client.call("order", query)).body["code"] for _ in range(3)]
+    assert codes == [1004, 1004, 1006]
+    assert (await other.call("order", query | {"sub_account_id": other.sub})).body["code"] == 1004
+    assert (await client.call("positions", {"sub_account_id": client.sub})).status == 200
+    await client.control("POST", "/limits", {"kind": "query", "rate": 50, "burst": 50})
+    assert (await client.call("order", query)).body["code"] == 1004
+
+
+async def test_bulk_request_takes_a_token_for_each_creation(client: Client) -> None:
+    await client.control("POST", "/limits", {"kind": "create", "rate": 0, "burst": 3})
+
+    async def bulk(count: int) -> int:
+        orders = [client.order(px=f"{50_000 + step}.0", post_only=True) for step in range(count)]
+        return (await client.call("bulk_orders", {"sub_account_id": client.sub, "orders": orders}, version="v2")).status
+
+    assert [await bulk(4), await bulk(3), await bulk(1)] == [429, 200, 429]

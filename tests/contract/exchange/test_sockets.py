@@ -240,3 +240,20 @@ async def test_listener_that_reads_nothing_is_cut_off_and_nobody_else_waits(clie
                 await asyncio.sleep(0.01)
         await make_events(client)
         await quick.frame("v1.trade")
+
+
+async def test_many_reconnects_leave_nothing_behind(client: Client, exchange: Any) -> None:
+    """Half of them break off without a word."""
+    tasks = len(asyncio.all_tasks())
+    for number in range(60):
+        async with client.socket() as ws:
+            await ws.subscribe("v1.ticker.s", f"{BTC}@500")
+            await ws.subscribe("v1.order", client.sub)
+            if number % 2:
+                ws.ws.get_extra_info("socket").shutdown(2)
+    async with asyncio.timeout(5):
+        while exchange.face.around.sockets:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert exchange.face.hub._subscriptions == {}
+    assert not any(exchange.face.hub._live.values())
+    assert len(asyncio.all_tasks()) <= tasks + 1

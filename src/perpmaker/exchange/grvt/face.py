@@ -69,9 +69,8 @@ class GrvtFace:
         view = MarketView(venue)
         self.trading = TradingApi(venue, verifier, Creations(venue, verifier, credentials), on_builder)
         self.hub = Hub(venue, view, faults, _later)
-        self._rpc = RpcGateway(
-            venue, MarketApi(venue, view), self.trading, RateLimiter(options.budgets), faults, advance, settle
-        )
+        self._limiter = RateLimiter(options.budgets)
+        self._rpc = RpcGateway(venue, MarketApi(venue, view), self.trading, self._limiter, faults, advance, settle)
         self.around = Surroundings(self.hub, self._rpc, venue.instrument, self._owns)
 
     def application(self) -> web.Application:
@@ -95,6 +94,12 @@ class GrvtFace:
 
     def reset_sequences(self) -> None:
         self.hub.reset_sequences()
+
+    def rate_limits(self) -> dict[str, Budget]:
+        return self._limiter.budgets()
+
+    def set_rate_limit(self, kind: str, budget: Budget) -> None:
+        self._limiter.set_budget(kind, budget)
 
     def counters(self) -> Message:
         return {"sockets": len(self.around.sockets), "frames_sent": self.hub.frames_sent}

@@ -54,6 +54,14 @@ class RateLimiter:
         self._budgets = dict(budgets)
         self._buckets: dict[tuple[str, str], tuple[float, int]] = {}
 
+    def budgets(self) -> dict[str, Budget]:
+        return dict(self._budgets)
+
+    def set_budget(self, kind: str, budget: Budget) -> None:
+        """Change one class from now on; every account starts with a full bucket."""
+        self._budgets[kind] = budget
+        self._buckets = {key: level for key, level in self._buckets.items() if key[1] != kind}
+
     def take(self, account: str, kind: str, now_ns: int, tokens: int = 1) -> None:
         """Take `tokens` of `account`'s bucket of this kind; raise ApiError 1006 when there are too few."""
         budget = self._budgets[kind]
