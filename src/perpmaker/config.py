@@ -43,10 +43,13 @@ class AccountSection(Section):
     """One sub-account of one venue. `credentials` is the suffix of the variables: "1" reads GRVT_API_KEY_1."""
 
     venue: Literal["grvt"] = "grvt"
+    """Whose protocol the account speaks."""
     credentials: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]*$")] = ""
+    """Suffix of the variables that hold the account's credentials; unused for env = "local"."""
     local_account: Annotated[int, Field(ge=0, le=63)] = 0
     """Which account of the practice exchange's ready line, counted from 0; used by env = "local" alone."""
     session_max_age_s: Annotated[int, Field(ge=30, le=86_400)] | None = None
+    """Log in again at this age of the session; none: shortly before the venue's cookie expires."""
     dead_man_s: Annotated[int, Field(ge=5, le=120)] = 25
     """Cancel-on-disconnect countdown, refreshed at a quarter of it."""
     quote_expiry_s: Annotated[int, Field(ge=60, le=120)] = 120
@@ -57,17 +60,28 @@ class RiskSection(Section):
     """Limits of the gate, in the reporting currency. Loosening one while running needs a confirmation."""
 
     max_position_notional: Positive = Decimal(5000)
+    """Of one instrument on one account, with every open, in-flight and unknown order filled."""
     max_order_notional: Positive = Decimal(1000)
+    """Of one order."""
     max_open_orders: Annotated[int, Field(ge=1, le=1000)] = 60
+    """Open and in-flight orders of one account."""
     price_collar_bps: Annotated[Positive, Field(le=2000)] = Decimal(100)
+    """How far a price may be from mark, index or own mid, whichever is worst."""
     orders_per_s: Annotated[Positive, Field(le=1000)] = Decimal(10)
+    """New orders of one account within any second; cancels are not counted."""
     max_loss: Positive = Decimal(50)
+    """Per UTC day, on equity (realised + unrealised + fees + funding); reaching it halts the account."""
     max_drawdown_frac: Annotated[Positive, Field(le=1)] = Decimal("0.05")
+    """Share of the peak of equity; reaching it halts the account."""
     flatten_on_drawdown: bool = True
+    """Whether a halt for drawdown also closes the positions."""
     close_max_slippage_bps: Annotated[Positive, Field(le=1000)] = Decimal(50)
+    """How bad a price may be when positions are closed (`stop --close`, a halt that flattens)."""
 
 
 class JournalSection(Section):
+    """The append-only record of every intent, fill and command."""
+
     sync: Literal["group", "full"] = "group"
     """group: written before the first byte leaves, on disk within milliseconds. full: on disk first."""
 
@@ -77,45 +91,68 @@ class PortSection(Section):
 
 
 class ControlSection(PortSection):
+    """The engine's control API, on 127.0.0.1 alone."""
+
     port: Annotated[int, Field(ge=0, le=65_535)] = 8411
+    """Else the next free one; 0: any."""
 
 
 class DashboardSection(PortSection):
+    """The pages that `perpmaker up` serves, on 127.0.0.1 alone."""
+
     port: Annotated[int, Field(ge=0, le=65_535)] = 8410
+    """Else the next free one; 0: any."""
 
 
 class ExchangeSection(PortSection):
     """The practice exchange that `perpmaker up` starts for env = "local"."""
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 8420
+    """Else the next free one; 0: any."""
     market: Literal["simulated", "tape"] = "simulated"
+    """Participants of its own, or a recording."""
     tape: list[str] = []
+    """Files of the recording, for market = "tape"."""
     seed: int = 1
+    """Seed of the simulated market."""
     accounts: Annotated[int, Field(ge=1, le=64)] = 2
+    history_s: Annotated[int, Field(ge=0, le=86_400)] = 900
+    """How long the simulated market has traded already when a new exchange opens, so that charts are not empty."""
+    """Funded accounts it makes."""
     fee_tier: Annotated[int, Field(ge=1, le=9)] | None = None
+    """Fee tier of the venue's table; none: the fees last seen live."""
 
 
 class StrategySection(Section):
     """One strategy: the common keys here, those of its kind in `params` as read."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+    """Names it in logs, tables and commands; each strategy has one of its own."""
     kind: str
+    """Which strategy it is; decides which further keys there are."""
     account: str
+    """The account it trades on, by the name of its section."""
     instrument: Annotated[str, Field(min_length=3)]
+    """The instrument it trades, by the venue's own symbol; no two strategies share one on an account."""
     params: dict[str, Any] = {}
+    """The keys of its kind, gathered when the file is read."""
 
 
 class Config(Section):
     """A whole configuration file."""
 
     schema_version: Literal[1]
+    """The version of this format."""
     env: Literal["local", "testnet", "staging", "prod"]
+    """Which venue environment; local is the practice exchange on this machine."""
     mode: Literal["live", "paper"] = "paper"
+    """live: orders go to the environment's venue. paper: no engine of this version runs it."""
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = "engine"
     """The engine's name; with the environment it names the folder of journal and store."""
     instance: Annotated[int, Field(ge=0, le=4095)] = 1
     """Marks this engine's orders at the venue; two engines on one sub-account's owner need different ones."""
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
+    """What the log holds at least."""
     account: Annotated[dict[str, AccountSection], Field(min_length=1)]
     risk: RiskSection = RiskSection()
     journal: JournalSection = JournalSection()

@@ -17,7 +17,13 @@ from perpmaker.control.home import RunFile, published
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--port", default=8420, show_default=True, type=click.IntRange(0, 65535), help="0: any free one.")
 @click.option("--next-free", is_flag=True, help="When the port is taken use the next free one.")
-@click.option("--market", type=click.Choice(["simulated", "tape"]), default="simulated", show_default=True)
+@click.option(
+    "--market",
+    type=click.Choice(["simulated", "tape"]),
+    default="simulated",
+    show_default=True,
+    help="Participants of its own, or a recording.",
+)
 @click.option(
     "--tape", "tapes", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Recording."
 )
@@ -33,6 +39,13 @@ from perpmaker.control.home import RunFile, published
 @click.option(
     "--state", type=click.Path(file_okay=False, path_type=Path), help="Keep accounts and history in this folder."
 )
+@click.option(
+    "--history-s",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 86_400),
+    help="Seconds the simulated market has traded already when a new exchange opens.",
+)
 @click.pass_obj
 def command(
     home: Path,
@@ -46,6 +59,7 @@ def command(
     fee_tier: int | None,
     chain_id: str | None,
     state: Path | None,
+    history_s: int,
 ) -> None:
     """Serve a GRVT-compatible exchange on 127.0.0.1 until stopped.
 
@@ -67,6 +81,7 @@ def command(
         fee_tier=fee_tier,
         chain_id=None if chain_id is None else int(chain_id),
         state=state,
+        history_s=history_s,
     )
     logs.configure()
     end_with_parent()

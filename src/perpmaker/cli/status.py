@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,24 +53,32 @@ def one_line(engine: RunFile) -> str:
         return f"engine does not answer: {error}"
     books = "  ".join(f"{name.split('_')[0]} {top.bid or '-'}" for name, top in status.books.items())
     return (
-        f"{status.state:<9} equity {status.equity or '-'} {status.currency}  {books}  "
+        f"{status.state:<9} equity {money(status.equity)} {status.currency}  {books}  "
         f"orders {len(status.open_orders)}  fills {status.fills_total}"
     )
 
 
+def money(text: str | None, places: int = 2) -> str:
+    """Return an amount rounded for people; the JSON keeps every digit."""
+    if text is None:
+        return "-"
+    return f"{Decimal(text).quantize(Decimal(1).scaleb(-places)):,}"
+
+
 def tables(status: Status) -> Group:
     """Lay the status out for a terminal."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     head = Text.assemble(
         (f" {status.state} ", "black on green" if status.state == "running" else "white on red"),
-        f"  {status.venue} {status.env} {status.mode}   equity {status.equity or '-'} {status.currency}"
-        f"   day {status.day_pnl or '-'}   fills {status.fills_total}   volume {status.volume}",
+        f"  {status.venue} {status.env} {status.mode}   equity {money(status.equity)} {status.currency}"
+        f"   day {money(status.day_pnl)}   fills {status.fills_total}   volume {money(status.volume)}",
         (f"   {status.reason}" if status.reason else "", "yellow"),
     )
-    markets = Table(title="Markets", title_justify="left")
+    markets = Table(title="Markets", title_justify="left", show_edge=False, box=SIMPLE_HEAD)
     for name in ("instrument", "bid", "ask", "age ms", "position", "unrealised", "state"):
         markets.add_column(name, justify="left" if name in {"instrument", "state"} else "right")
     positions = {row.instrument: row for row in status.positions}
@@ -82,18 +91,20 @@ def tables(status: Status) -> Group:
             top.ask or "-",
             "-" if top.age_ms is None else f"{top.age_ms:.0f}",
             position.qty if position else "0",
-            (position.unrealized_pnl or "-") if position else "-",
+            money(position.unrealized_pnl) if position else "-",
             top.stale or (f"{strategy.state} {strategy.reason}".strip() if strategy else ""),
         )
-    orders = Table(title=f"Open orders ({len(status.open_orders)})", title_justify="left")
+    orders = Table(
+        title=f"Open orders ({len(status.open_orders)})", title_justify="left", show_edge=False, box=SIMPLE_HEAD
+    )
     for name in ("instrument", "side", "price", "qty", "filled", "state", "tag"):
         orders.add_column(name, justify="right" if name in {"price", "qty", "filled"} else "left")
     for row in sorted(status.open_orders, key=lambda order: (order.instrument, order.side, order.px or "")):
         orders.add_row(row.instrument, row.side, row.px or "market", row.qty, row.cum_qty, row.state, row.tag)
     split = status.pnl
     causes = Text(
-        f"PnL by cause: spread {split.spread}  adverse {split.adverse}  inventory {split.inventory}  "
-        f"fees {split.fees}  funding {split.funding}"
+        f"PnL by cause: spread {money(split.spread)}  adverse {money(split.adverse)}  "
+        f"inventory {money(split.inventory)}  fees {money(split.fees)}  funding {money(split.funding)}"
     )
     stages = Text(
         "Latency us (p50/p99): "

@@ -64,7 +64,7 @@ def arguments(name: str, home: Path, path: Path, config: Config, port: int | Non
     exchange = config.exchange
     options = ["exchange", "--port", str(exchange.port), "--next-free", "--market", exchange.market]
     options += ["--seed", str(exchange.seed), "--accounts", str(exchange.accounts)]
-    options += ["--state", str(home / "exchange")]
+    options += ["--state", str(home / "exchange"), "--history-s", str(exchange.history_s)]
     for tape in exchange.tape:
         options += ["--tape", tape]
     if exchange.fee_tier is not None:

@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--chain-id", type=int)
     parser.add_argument("--state", type=Path)
     parser.add_argument("--session-life-s", type=float, default=defaults.session_life_s)
+    parser.add_argument("--history-s", type=int, default=defaults.history_s)
     chosen = vars(parser.parse_args(arguments))
     logs.configure()
     try:

@@ -68,6 +68,8 @@ class ExchangeOptions(msgspec.Struct, frozen=True):
     state: Path | None = None
     session_life_s: float = 86_400.0
     """How long a login cookie is good."""
+    history_s: int = 0
+    """How long the simulated market has traded already when a new exchange opens: candles, trades, statistics."""
 
 
 Ready = Callable[[dict[str, Any]], None]
@@ -116,7 +118,8 @@ class Exchange:
         memory = None if self._folder is None else self._folder.load()
         self.instance_id = new_instance_id() if memory is None else memory.instance_id
         self.credentials = _credentials(options.accounts, memory)
-        self.venue = _venue(options, clock, memory, self.credentials)
+        history_ns = options.history_s * NS_PER_S if memory is None and options.market == "simulated" else 0
+        self.venue = _venue(options, clock.now_ns() - history_ns, memory, self.credentials)
         self.faults = Faults()
         self._session_life_ns = int(options.session_life_s * NS_PER_S)
         self.clockwork = Clockwork(self.venue, clock, self._record)
@@ -133,8 +136,10 @@ class Exchange:
         for row in self._builders:
             self.face.trading.add_builder(row.main_account, row.builder)
         self.venue.take_events()  # of opening and restoring: they are in the document that is saved next
+        source = _source(options, self.venue)
+        _live_through(self.venue, source, clock.now_ns())
         self._save()
-        self.clockwork.connect(_source(options, self.venue), self.face.hub)
+        self.clockwork.connect(source, self.face.hub)
         self.ports: tuple[int, ...] = ()
         self._options = options
         self._runners: list[web.AppRunner] = []
@@ -263,10 +268,10 @@ def _credentials(accounts: int, memory: Memory | None) -> tuple[Credentials, ...
     return (*known, *(new_credentials(number) for number in range(len(known), accounts)))
 
 
-def _venue(options: ExchangeOptions, clock: Clock, memory: Memory | None, credentials: Iterable[Credentials]) -> Venue:
+def _venue(options: ExchangeOptions, now_ns: int, memory: Memory | None, credentials: Iterable[Credentials]) -> Venue:
     fees = SEEN_LIVE if options.fee_tier is None else TIERS[options.fee_tier]
     state, events = (b"", ()) if memory is None else (memory.venue, memory.events)
-    venue = Venue.restore(state, _instruments(options), now_ns=clock.now_ns(), fees=fees, events=events)
+    venue = Venue.restore(state, _instruments(options), now_ns=now_ns, fees=fees, events=events)
     known = venue.sub_accounts()
     for row in credentials:
         sub_account_id = int(row.sub_account_id)
@@ -277,6 +282,13 @@ def _venue(options: ExchangeOptions, clock: Clock, memory: Memory | None, creden
         elif options.fee_tier is not None and venue.fee_tier(sub_account_id) != fees:
             venue.set_fee_tier(sub_account_id, fees)
     return venue
+
+
+def _live_through(venue: Venue, source: MarketSource, until_ns: int) -> None:
+    """Let the market trade up to `until_ns` with nobody watching; nothing of it concerns an account."""
+    while venue.now_ns + NS_PER_S <= until_ns:
+        source.advance(venue.now_ns + NS_PER_S)
+        venue.take_events()
 
 
 def _source(options: ExchangeOptions, venue: Venue) -> MarketSource:
