@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from perpmaker.clock import Clock
-from perpmaker.engine.core import Engine, belongs_in_journal
+from perpmaker.engine.core import Engine, for_journal
 from perpmaker.engine.failpoints import AFTER_ACK, AFTER_WRITE, BEFORE_SIGN, Failpoints
 from perpmaker.engine.journal import Journal
 from perpmaker.engine.records import FillBooked, Happened, Latch, Record, Said
@@ -140,8 +140,10 @@ class Pump:
             self._failpoints.hit(AFTER_ACK)
         if isinstance(event, Trade | Bar):
             self._view.charts.on_event(event, self._engine.world.instruments.get(event.instrument))
-        elif belongs_in_journal(event):
-            self.write(Happened(event, self._clock.now_ns()))
+        else:
+            private = for_journal(event, self._engine.world)
+            if private is not None:
+                self.write(Happened(private, self._clock.now_ns()))
         self._probe.begin()
         try:
             commands = self._engine.process(event)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from perpmaker.clock import Clock
 from perpmaker.model.events import Timer
+from perpmaker.model.units import NS_PER_MS, NS_PER_S
+
+EARLY_NS: Final = 5 * NS_PER_MS
+"""More than this before its time means that the host's clock was set back: the timer is due all the same."""
 
 
 class LoopTimers:
@@ -25,8 +30,7 @@ class LoopTimers:
         earlier = self._handles.pop(key, None)
         if earlier is not None:
             earlier.cancel()
-        delay_s = max(at_ns - self._clock.now_ns(), 0) / 1e9
-        self._handles[key] = asyncio.get_running_loop().call_later(delay_s, self._fire, key, at_ns)
+        self._wait(key, at_ns, at_ns - self._clock.now_ns())
 
     def stop(self) -> None:
         for handle in self._handles.values():
@@ -36,6 +40,15 @@ class LoopTimers:
     def __len__(self) -> int:
         return len(self._handles)
 
+    def _wait(self, key: str, at_ns: int, left_ns: int) -> None:
+        delay_s = max(left_ns, 0) / NS_PER_S
+        self._handles[key] = asyncio.get_running_loop().call_later(delay_s, self._fire, key, at_ns)
+
     def _fire(self, key: str, at_ns: int) -> None:
+        """Loops count in milliseconds and may be early: a timer must never say that it is later than the clock does."""
+        now_ns = self._clock.now_ns()
+        if 0 < at_ns - now_ns < EARLY_NS:
+            self._wait(key, at_ns, max(at_ns - now_ns, EARLY_NS // 10))
+            return
         del self._handles[key]
-        self._deliver(Timer(key, max(at_ns, self._clock.now_ns())))
+        self._deliver(Timer(key, now_ns))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
-from perpmaker.engine.core import AccountSpec, Engine, EngineSpec, StrategySpec, belongs_in_journal
+from perpmaker.engine.core import AccountSpec, Engine, EngineSpec, StrategySpec, for_journal
 from perpmaker.engine.records import Happened, Intent, Record
 from perpmaker.model.commands import (
     CancelAll,
@@ -168,8 +168,9 @@ class Rig:
         while self._queue:
             event = self._queue.popleft()
             self.events.append(event)
-            if belongs_in_journal(event):
-                self.journal.append(Happened(event, self.now_ns))
+            private = for_journal(event, self.engine.world)
+            if private is not None:
+                self.journal.append(Happened(private, self.now_ns))
             commands = self.engine.process(event)
             self.collect()
             self._carry_out(commands)

@@ -3,7 +3,7 @@
 from perpmaker.engine.core.engine import Engine
 from perpmaker.engine.core.operators import Answer
 from perpmaker.engine.core.spec import AccountSpec, EngineSpec, FeeRates, NoProbe, Probe, StrategySpec
-from perpmaker.engine.core.state import belongs_in_journal
+from perpmaker.engine.core.state import for_journal
 
 __all__ = [
     "AccountSpec",
@@ -14,5 +14,5 @@ __all__ = [
     "NoProbe",
     "Probe",
     "StrategySpec",
-    "belongs_in_journal",
+    "for_journal",
 ]

@@ -60,6 +60,7 @@ class Ledger:
         self.book = AccountBook(account)
         self.attribution = Attribution(self.book)
         self.fills: deque[FillBooked] = deque(maxlen=KEPT_FILLS)
+        self._trades: dict[tuple[str, Side], None] = {}
         self.last_fill_ns = 0
         """Venue time of the newest fill booked, 0 for none."""
         self.replaying = False
@@ -83,10 +84,17 @@ class Ledger:
         booking = self.book.on_fill(fill)
         if booking is not Booking.NEW:
             return booking, None
+        self._trades[(fill.trade_id, fill.side)] = None
+        if len(self._trades) > KEPT_FILLS:
+            del self._trades[next(iter(self._trades))]
         self.last_fill_ns = max(self.last_fill_ns, fill.ts_event_ns)
         if not self.attribution.started:
             return booking, None
         return booking, self.attribution.on_fill(fill, strategy, layer)
+
+    def knows(self, fill: Fill) -> bool:
+        """Whether a fill is among the last ones booked."""
+        return (fill.trade_id, fill.side) in self._trades
 
     def on_funding(self, payment: FundingPaid) -> bool:
         """Book a payment; returns whether it was new."""

@@ -62,9 +62,7 @@ class Ids:
 class Slot:
     """A strategy and what the engine keeps for it."""
 
-    def __init__(
-        self, spec: StrategySpec, ids: Ids, working: Callable[[InstrumentId], WorkingOrders]
-    ) -> None:
+    def __init__(self, spec: StrategySpec, ids: Ids, working: Callable[[InstrumentId], WorkingOrders]) -> None:
         self.spec = spec
         self.ids = ids
         self.strategy: Strategy[Any] = spec.make()

@@ -24,6 +24,7 @@ from perpmaker.engine.records import (
     Record,
 )
 from perpmaker.errors import DataError
+from perpmaker.execution.machine import OF_STATUS, step
 from perpmaker.execution.tracked import OrderChange, TrackedOrder
 from perpmaker.model.events import (
     AccountEvent,
@@ -57,12 +58,36 @@ _JOURNALLED: Final = (
 )
 
 
-def belongs_in_journal(event: Event) -> bool:
-    """Say whether the runtime writes an event down before the core sees it: everything private and every command.
+def for_journal(event: Event, world: World) -> Event | None:
+    """Return what the runtime writes down before the core sees an event: everything private and every command, else None.
 
-    OrderPrepared is left out: the intent itself stands there.
+    OrderPrepared is left out: the intent itself stands there. What is known already is left out too, so that a journal
+    grows with what happens and not with how often it is repeated: a report that says of an order what is known of it,
+    and of a later read of an account the orders and fills that are known.
     """
-    return isinstance(event, _JOURNALLED)
+    if not isinstance(event, _JOURNALLED):
+        return None
+    if isinstance(event, OrderReport):
+        return None if _is_known(event, world) else event
+    if isinstance(event, AccountSnapshot) and event.account in world.ledgers:
+        ledger = world.ledgers[event.account]
+        if ledger.book.opened:
+            return msgspec.structs.replace(
+                event,
+                open_orders=tuple(report for report in event.open_orders if not _is_known(report, world)),
+                fills=tuple(fill for fill in event.fills if not ledger.knows(fill)),
+            )
+    return event
+
+
+def _is_known(report: OrderReport, world: World) -> bool:
+    order = world.table.get(report.account, report.client_order_id)
+    return (
+        order is not None
+        and order.cum_qty == report.cum_qty
+        and order.venue_order_id == report.venue_order_id
+        and step(order.state, OF_STATUS[report.status]) == (order.state, False)
+    )
 
 
 class OrderAtRest(msgspec.Struct, frozen=True):
