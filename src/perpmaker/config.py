@@ -116,9 +116,9 @@ class ExchangeSection(PortSection):
     seed: int = 1
     """Seed of the simulated market."""
     accounts: Annotated[int, Field(ge=1, le=64)] = 2
+    """Funded accounts it makes."""
     history_s: Annotated[int, Field(ge=0, le=86_400)] = 900
     """How long the simulated market has traded already when a new exchange opens, so that charts are not empty."""
-    """Funded accounts it makes."""
     fee_tier: Annotated[int, Field(ge=1, le=9)] | None = None
     """Fee tier of the venue's table; none: the fees last seen live."""
 
