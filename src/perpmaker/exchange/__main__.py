@@ -21,6 +21,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--instruments", type=Path)
     parser.add_argument("--accounts", type=int, default=defaults.accounts)
+    parser.add_argument("--owners", type=int)
     parser.add_argument("--fee-tier", type=int)
     parser.add_argument("--chain-id", type=int)
     parser.add_argument("--state", type=Path)

@@ -29,11 +29,14 @@ class Credentials(msgspec.Struct, frozen=True):
         return f"Credentials(owner={self.owner!r}, sub_account_id={self.sub_account_id!r})"
 
 
-def new_credentials(number: int) -> Credentials:
-    """Make the `number`-th account (from 0): an owner, a main account and a sub-account of its own, and fresh keys."""
+def new_credentials(number: int, *, owners: int | None = None) -> Credentials:
+    """Make the `number`-th account (from 0): a main account and a sub-account of its own, and fresh keys.
+
+    Every account has an owner of its own, unless there are fewer `owners`: then they take turns.
+    """
     key = "0x" + secrets.token_bytes(32).hex()
     return Credentials(
-        owner=f"owner-{number + 1}",
+        owner=f"owner-{(number if owners is None else number % owners) + 1}",
         api_key=base64.urlsafe_b64encode(secrets.token_bytes(21)).decode(),
         private_key=key,
         signer=Account.from_key(key).address.lower(),

@@ -61,6 +61,8 @@ class ExchangeOptions(msgspec.Struct, frozen=True):
     seed: int = 1
     instruments: Path | None = None
     accounts: int = 2
+    owners: int | None = None
+    """How many owners share the accounts; None: every account has its own."""
     fee_tier: int | None = None
     """Row of the venue's fee table; None: the fees last seen live."""
     chain_id: int | None = None
@@ -117,9 +119,12 @@ class Exchange:
         self._folder = None if options.state is None else StateFolder(options.state)
         memory = None if self._folder is None else self._folder.load()
         self.instance_id = new_instance_id() if memory is None else memory.instance_id
-        self.credentials = _credentials(options.accounts, memory)
+        self.credentials = _credentials(options, memory)
         history_ns = options.history_s * NS_PER_S if memory is None and options.market == "simulated" else 0
         self.venue = _venue(options, clock.now_ns() - history_ns, memory, self.credentials)
+        source = _source(options, self.venue)
+        _live_through(self.venue, source, clock.now_ns())
+        self.venue.take_events()  # of opening, restoring, living through: they are in the document that is saved below
         self.faults = Faults()
         self._session_life_ns = int(options.session_life_s * NS_PER_S)
         self.clockwork = Clockwork(self.venue, clock, self._record)
@@ -135,9 +140,6 @@ class Exchange:
         self._builders = list(memory.builders) if memory is not None else []
         for row in self._builders:
             self.face.trading.add_builder(row.main_account, row.builder)
-        self.venue.take_events()  # of opening and restoring: they are in the document that is saved next
-        source = _source(options, self.venue)
-        _live_through(self.venue, source, clock.now_ns())
         self._save()
         self.clockwork.connect(source, self.face.hub)
         self.ports: tuple[int, ...] = ()
@@ -248,6 +250,8 @@ def _check(options: ExchangeOptions) -> None:
         raise ConfigError(f"--fee-tier {options.fee_tier}: 1 to {len(TIERS) - 1}")
     if options.accounts < 1:
         raise ConfigError(f"--accounts {options.accounts}: at least 1")
+    if options.owners is not None and options.owners < 1:
+        raise ConfigError(f"--owners {options.owners}: at least 1")
 
 
 def _instruments(options: ExchangeOptions) -> tuple[Instrument, ...]:
@@ -262,10 +266,11 @@ def _instruments(options: ExchangeOptions) -> tuple[Instrument, ...]:
     return DEFAULT_INSTRUMENTS
 
 
-def _credentials(accounts: int, memory: Memory | None) -> tuple[Credentials, ...]:
+def _credentials(options: ExchangeOptions, memory: Memory | None) -> tuple[Credentials, ...]:
     """Those of the last life, and new ones up to the wanted number."""
     known = () if memory is None else memory.credentials
-    return (*known, *(new_credentials(number) for number in range(len(known), accounts)))
+    missing = range(len(known), options.accounts)
+    return (*known, *(new_credentials(number, owners=options.owners) for number in missing))
 
 
 def _venue(options: ExchangeOptions, now_ns: int, memory: Memory | None, credentials: Iterable[Credentials]) -> Venue:

@@ -89,6 +89,30 @@ def test_wrong_option_is_named(options: list[str], word: str) -> None:
     assert "Traceback" not in said
 
 
+async def test_accounts_of_one_owner_may_not_trade_with_each_other(http: aiohttp.ClientSession) -> None:
+    with ExchangeProcess("--owners", "1") as exchange:
+        first, second = Client(http, exchange.line), Client(http, exchange.line, 1)
+        assert first.keys["owner"] == second.keys["owner"]
+        await first.log_in()
+        await second.log_in()
+        bid, _ = await first.touch()
+        await first.create(px=str(bid - 20), post_only=True)
+        await second.create(buy=False, px=str(bid - 20), qty="10", tif="IMMEDIATE_OR_CANCEL")
+        await second.until(lambda books: books["orders_total"] == 1 and not books["open_orders"])
+        (violation,) = (await first.control("GET", "/ledger"))["violations"]
+        assert violation["reason"] == "SELF_TRADE_PROTECTION"
+
+
+async def test_new_market_may_have_a_past(http: aiohttp.ClientSession) -> None:
+    with ExchangeProcess("--history-s", "130") as exchange:
+        client = Client(http, exchange.line)
+        request = {"instrument": "BTC_USDT_Perp", "interval": "CI_1_M", "type": "TRADE"}
+        candles = (await client.ok("kline", request))["result"]
+        assert len(candles) >= 3
+        book = (await client.ok("book", {"instrument": "BTC_USDT_Perp", "depth": 10}))["result"]
+        assert int(book["event_time"]) > int(candles[0]["open_time"])
+
+
 async def test_accounts_fee_tier_and_instruments_are_chosen(http: aiohttp.ClientSession, tmp_path: Path) -> None:
     listed = tmp_path / "instruments.toml"
     listed.write_text(

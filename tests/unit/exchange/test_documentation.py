@@ -11,7 +11,8 @@ from perpmaker.exchange.faults import ACTS, FRAME_ACTIONS, REQUEST_ACTIONS, Faul
 from perpmaker.exchange.server import ExchangeOptions
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "practice-exchange.md").read_text(encoding="utf-8")
-NO_OPTION = {"session_life_s"}
+NO_OPTION = {"session_life_s", "owners"}
+"""Of `python -m perpmaker.exchange` alone, for tests."""
 
 
 @pytest.mark.parametrize("name", sorted(REQUEST_ACTIONS | FRAME_ACTIONS | ACTS))
