@@ -46,11 +46,15 @@ class InquiryRules(msgspec.Struct, frozen=True):
     """A creation without any evidence becomes UNKNOWN; the gateway's own timeout (2 s) normally comes first."""
     query_after_ns: tuple[int, ...] = tuple(ms * NS_PER_MS for ms in (250, 500, 1000, 2000, 4000))
     query_every_ns: int = 2 * NS_PER_S
-    """After the list above is used up."""
+    """After the list above is used up ..."""
+    query_gone_every_ns: int = 500 * NS_PER_MS
+    """... and once a waiting cancel has run out, when only the last proofs are missing."""
     queries_at_once: int = 10
     ttl_cancel_after_ns: int = 4 * NS_PER_S
     ttl_cancel_every_ns: int = 10 * NS_PER_S
     """Until its end was stated: successive windows of one order are dropped as duplicates, so one is waited out."""
+    ttl_retry_ns: int = 1 * NS_PER_S
+    """After a waiting cancel that could not be sent."""
     ttl_ms: int = 5000
     not_found_needed: int = 3
     not_found_span_ns: int = 5 * NS_PER_S
@@ -84,14 +88,23 @@ class Inquiries:
         self._rules = rules
         self._open: dict[OrderKey, _Inquiry] = {}
         self._cancels: dict[OrderKey, _CancelWatch] = {}
+        self._of_before: set[OrderKey] = set()
+        """Orders of an earlier life whose outcome is unknown: nobody waits for them, so they are cancelled at once."""
 
     def restarted(self, now_ns: int) -> list[OrderEvent]:
         """Return the evidence that whatever was under way in the life before is unknown now."""
-        return [
-            SubmitUnknown(self._account, tracked.client_order_id, "the engine restarted before an answer", now_ns)
-            for tracked in self._table.live(self._account)
-            if tracked.state in _UNCONFIRMED
-        ]
+        flying = [t for t in self._table.live(self._account) if t.state in (*_UNCONFIRMED, OrderState.UNKNOWN)]
+        self._of_before = {tracked.key for tracked in flying}
+        text = "the engine restarted before an answer"
+        return [SubmitUnknown(self._account, tracked.client_order_id, text, now_ns) for tracked in flying]
+
+    def begin(self, now_ns: int) -> None:
+        """The venue can be asked from now on: questions opened before begin now."""
+        self._sync(now_ns)
+        for inquiry in self._open.values():
+            inquiry.since_ns = inquiry.next_query_ns = now_ns
+        for watch in self._cancels.values():
+            watch.begin(now_ns, self._rules)
 
     def observe(self, event: Event, now_ns: int) -> None:
         """Learn from evidence the order table has seen already."""
@@ -110,6 +123,8 @@ class Inquiries:
     def _cancel_failed(self, event: CancelFailed, now_ns: int) -> None:
         inquiry = self._open.get(event.client_order_id)
         if not event.not_found:
+            if inquiry is not None:
+                inquiry.ttl_sent_ns = inquiry.ttl_before_ns  # no window was opened: the one before counts, if any
             return
         if inquiry is None:
             tracked = self._table.get(event.account, event.client_order_id)
@@ -119,13 +134,16 @@ class Inquiries:
             ran_out_ns = inquiry.ttl_sent_ns + self._rules.ttl_ms * NS_PER_MS - _TTL_SLACK_NS
             if event.ts_recv_ns >= ran_out_ns:
                 inquiry.ttl_ended_ns = event.ts_recv_ns
+                inquiry.next_query_ns = now_ns
 
     def suspect(self, tracked: TrackedOrder, cause: Cause, now_ns: int) -> bool:
         """Begin to ask about an order; returns False when it is being asked about already."""
         if tracked.key in self._open:
             return False
-        first_ns = now_ns + (self._rules.query_after_ns[0] if cause is Cause.UNKNOWN else 0)
-        self._open[tracked.key] = _Inquiry(tracked, cause, now_ns, first_ns)
+        rules, of_before = self._rules, tracked.key in self._of_before
+        first_ns = now_ns if of_before or cause is not Cause.UNKNOWN else now_ns + rules.query_after_ns[0]
+        cancel_after_ns = 0 if of_before else rules.ttl_cancel_after_ns
+        self._open[tracked.key] = _Inquiry(tracked, cause, now_ns, first_ns, cancel_after_ns)
         return True
 
     def _sync(self, now_ns: int) -> None:
@@ -141,7 +159,7 @@ class Inquiries:
             if tracked.state is OrderState.UNKNOWN:
                 self.suspect(tracked, Cause.UNKNOWN, now_ns)
             elif tracked.cancel_pending and tracked.state not in _UNCONFIRMED and tracked.key not in self._cancels:
-                self._cancels[tracked.key] = _CancelWatch(tracked, tracked.cancel_sent_ns)
+                self._cancels[tracked.key] = _CancelWatch(tracked, tracked.cancel_sent_ns, self._rules)
 
     def on_pass(self, snapshot: AccountSnapshot, equal: Container[InstrumentId]) -> None:
         """Learn from a complete pass; `equal` are the instruments whose position does not differ."""
@@ -193,9 +211,10 @@ class Inquiries:
             queries.append(tracked.client_order_id)
             inquiry.queries += 1
             later = [at for at in (inquiry.since_ns + after for after in rules.query_after_ns) if at > now_ns]
-            inquiry.next_query_ns = later[0] if later else now_ns + rules.query_every_ns
+            every_ns = rules.query_gone_every_ns if inquiry.ttl_ended_ns else rules.query_every_ns
+            inquiry.next_query_ns = later[0] if later else now_ns + every_ns
         if now_ns >= inquiry.next_cancel_ns(rules) and not inquiry.ttl_ended_ns:
-            inquiry.ttl_sent_ns = now_ns
+            inquiry.ttl_before_ns, inquiry.ttl_sent_ns, inquiry.ttl_tried_ns = inquiry.ttl_sent_ns, now_ns, now_ns
             cancels.append(_cancel(tracked, ttl_ms=rules.ttl_ms))
 
     def _watch(
@@ -206,12 +225,9 @@ class Inquiries:
         cancels: list[CancelOrder],
         asked: Asked,
     ) -> None:
-        tracked, age_ns = watch.tracked, now_ns - watch.since_ns
-        due_ns = watch.due_after_ns(self._rules)
-        if age_ns < due_ns:
+        if now_ns < watch.next_ns:
             return
-        stage = watch.stage
-        watch.stage += 1
+        tracked, stage = watch.tracked, watch.advance(now_ns, self._rules)
         if stage == 0 and tracked.cancel_received:
             return
         queries.append(tracked.client_order_id)
@@ -231,7 +247,7 @@ class Inquiries:
             times.append(inquiry.next_query_ns)
             if not inquiry.ttl_ended_ns:
                 times.append(inquiry.next_cancel_ns(rules))
-        times += [watch.since_ns + watch.due_after_ns(rules) for watch in self._watches()]
+        times += [watch.next_ns for watch in self._watches()]
         return min(times, default=0)
 
     def _watches(self) -> list[_CancelWatch]:
@@ -273,6 +289,7 @@ class _Inquiry:
     """One order in question."""
 
     __slots__ = (
+        "cancel_after_ns",
         "cause",
         "next_query_ns",
         "not_found_ns",
@@ -280,25 +297,34 @@ class _Inquiry:
         "searched_ns",
         "since_ns",
         "tracked",
+        "ttl_before_ns",
         "ttl_ended_ns",
         "ttl_sent_ns",
+        "ttl_tried_ns",
     )
 
-    def __init__(self, tracked: TrackedOrder, cause: Cause, since_ns: int, next_query_ns: int) -> None:
+    def __init__(
+        self, tracked: TrackedOrder, cause: Cause, since_ns: int, next_query_ns: int, cancel_after_ns: int
+    ) -> None:
         self.tracked = tracked
         self.cause = cause
         self.since_ns = since_ns
         self.next_query_ns = next_query_ns
         self.queries = 0
         self.not_found_ns: list[int] = []
-        self.ttl_sent_ns = self.ttl_ended_ns = 0
+        self.cancel_after_ns = cancel_after_ns
+        self.ttl_sent_ns = self.ttl_before_ns = self.ttl_tried_ns = 0
+        """When the waiting cancel left us, the one before it, and the last try; 0 for none."""
+        self.ttl_ended_ns = 0
+        """When the venue said that a waiting cancel ran out without meeting the order."""
         self.searched_ns = 0
         """When the last pass was asked for that shows neither the order, nor a fill of it, nor a changed position."""
 
     def next_cancel_ns(self, rules: InquiryRules) -> int:
-        if self.ttl_sent_ns:
-            return self.ttl_sent_ns + rules.ttl_cancel_every_ns
-        return self.since_ns + rules.ttl_cancel_after_ns
+        regular_ns = (
+            self.ttl_sent_ns + rules.ttl_cancel_every_ns if self.ttl_sent_ns else self.since_ns + self.cancel_after_ns
+        )
+        return max(regular_ns, self.ttl_tried_ns + rules.ttl_retry_ns)
 
     def gone_ns(self) -> int | None:
         """When the order had its last chance to arrive or to live, None while it may still have one."""
@@ -333,19 +359,25 @@ class _Inquiry:
 class _CancelWatch:
     """One cancel whose end has not been stated."""
 
-    __slots__ = ("since_ns", "stage", "tracked")
+    __slots__ = ("next_ns", "since_ns", "stage", "tracked")
 
-    def __init__(self, tracked: TrackedOrder, since_ns: int) -> None:
+    def __init__(self, tracked: TrackedOrder, since_ns: int, rules: InquiryRules) -> None:
         self.tracked = tracked
-        self.since_ns = since_ns
-        self.stage = 0
+        self.begin(since_ns, rules)
 
-    def due_after_ns(self, rules: InquiryRules) -> int:
-        """Receipt, end by query and the other id, cancel-all, then again and again."""
-        stages = (rules.cancel_receipt_ns, rules.cancel_ended_ns, rules.cancel_all_after_ns)
-        if self.stage < len(stages):
-            return stages[self.stage]
-        return rules.cancel_all_after_ns + (self.stage - len(stages) + 1) * rules.cancel_again_ns
+    def begin(self, now_ns: int, rules: InquiryRules) -> None:
+        self.since_ns = now_ns
+        self.stage = 0
+        self.next_ns = now_ns + rules.cancel_receipt_ns
+
+    def advance(self, now_ns: int, rules: InquiryRules) -> int:
+        """Return the stage that is due: receipt, end by query and the other id, cancel-all, then again and again."""
+        stage = self.stage
+        self.stage += 1
+        times = (rules.cancel_receipt_ns, rules.cancel_ended_ns, rules.cancel_all_after_ns)
+        wait_ns = times[stage + 1] - times[stage] if stage + 1 < len(times) else rules.cancel_again_ns
+        self.next_ns = now_ns + wait_ns
+        return stage
 
 
 def _next_query(inquiry: _Inquiry) -> int:

@@ -69,6 +69,8 @@ class AccountReconciler:
         self._inquiries = Inquiries(account, table, rules.inquiries)
         self._instruments = {instrument: _Instrument(traded=True) for instrument in instruments}
         self._links = {Channel.PRIVATE: False, Channel.ORDER_ENTRY: True}
+        self._begun = False
+        """Whether the private stream was ever up in this life: before that nobody can be asked."""
         self._passes_needed = rules.start_passes
         self._asked_ns = 0
         """When the pass under way was asked for; 0 for none."""
@@ -182,6 +184,9 @@ class AccountReconciler:
             self._revoke(f"{event.channel.value} is down: {event.reason}", outcome, now_ns)
         elif self._links[Channel.PRIVATE]:
             self._due_ns = self._full_due_ns = self._counts_from_ns = now_ns
+            if not self._begun:
+                self._begun = True
+                self._inquiries.begin(now_ns)
 
     def _revoke(self, why: str, outcome: Outcome, now_ns: int) -> None:
         """Nothing is ready until another pass, asked for from now on, was equal."""
@@ -321,6 +326,8 @@ class AccountReconciler:
 
     def _act(self, outcome: Outcome, now_ns: int) -> None:
         """Do what is due: queries and cancels, freezes by age, passes."""
+        if not self._begun:
+            return
         asked = self._inquiries.due(now_ns)
         outcome.commands += asked.commands
         outcome.evidence += asked.evidence
@@ -360,6 +367,8 @@ class AccountReconciler:
 
     def _schedule(self, outcome: Outcome, now_ns: int) -> None:
         """Ask for a timer unless one that is early enough is set."""
+        if not self._begun:
+            return
         times = [self._inquiries.next_due_ns]
         times.append(self._asked_ns + self._rules.pass_timeout_ns if self._asked_ns else self._due_ns)
         wanted_ns = max(min((at for at in times if at), default=0), 0)

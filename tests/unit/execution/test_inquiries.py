@@ -82,6 +82,28 @@ def test_a_cancel_that_says_not_found_at_once_is_no_proof(loop: Loop) -> None:
     assert loop.stage.tracked(coid).state is OrderState.UNKNOWN  # type: ignore[arg-type]
 
 
+def test_a_waiting_cancel_that_could_not_be_sent_is_tried_again_in_a_second(loop: Loop) -> None:
+    loop.ready()
+    coid = loop.lost_order()
+    loop.run(4)
+    loop.event(CancelFailed(MAIN, coid, False, "socket closed", loop.stage.now))  # type: ignore[arg-type]
+    loop.run(0.9)
+    assert [ms for ms, _ in loop.cancels()] == [4000]
+    loop.run(0.2)
+    assert [ms for ms, _ in loop.cancels()] == [4000, 5000]
+
+
+def test_a_waiting_cancel_dropped_as_duplicate_leaves_the_first_one_its_proof(loop: Loop) -> None:
+    loop.ready()
+    coid = loop.lost_order()
+    loop.not_found(coid, 14.5)
+    assert [ms for ms, _ in loop.cancels()] == [4000, 14_000]
+    loop.event(CancelFailed(MAIN, coid, False, "DROPPED_DUPLICATE", loop.stage.now))  # type: ignore[arg-type]
+    loop.event(CancelFailed(MAIN, coid, True, "EXPIRED", loop.stage.now))  # type: ignore[arg-type]
+    loop.not_found(coid, 1)
+    assert loop.stage.tracked(coid).state is OrderState.RETIRED  # type: ignore[arg-type]
+
+
 def expired_order(loop: Loop) -> TrackedOrder:
     """An order of unknown outcome whose signature expired long ago: only the searches are missing."""
     tracked = loop.stage.sent(BUY, expire_ns=loop.stage.now - 60 * S)
@@ -104,6 +126,7 @@ def test_two_queries_that_found_nothing_are_too_few(loop: Loop) -> None:
     tracked = expired_order(loop)
     loop.not_found(tracked.client_order_id, 0.3)
     loop.run(5.5)
+    loop.answered = len(loop.commands)  # those queries got no answer
     loop.not_found(tracked.client_order_id, 0.3)
     loop.run(1.6)
     assert tracked.state is OrderState.UNKNOWN
@@ -232,3 +255,24 @@ def test_an_order_in_question_is_cancelled_by_its_inquiry_alone(loop: Loop) -> N
     loop.run(16)
     assert [(ms, c.ttl_ms) for ms, c in loop.cancels()] == [(4000, 5000), (14_000, 5000)]
     assert loop.at(CancelAll) == []
+
+
+def test_a_cancel_of_an_earlier_life_is_followed_up_from_now_on(loop: Loop) -> None:
+    tracked = loop.stage.resting(BUY)
+    loop.stage.apply(CancelSent(MAIN, tracked.client_order_id, loop.stage.now))
+    loop.stage.now += 3600 * S
+    loop.take(loop.reconciler.start(loop.stage.now))
+    loop.link(True)
+    loop.start_ns = loop.stage.now
+    loop.run(8)
+    assert loop.at(QueryOrders) == [1000, 3000]
+    assert [ms for ms, _ in loop.cancels()] == [3000]
+    assert loop.at(CancelAll) == []
+
+
+def test_after_a_pause_of_the_machine_a_cancel_takes_one_step_at_a_time(loop: Loop) -> None:
+    coid = canceling(loop)
+    loop.stage.now += 3600 * S
+    for _ in range(5):
+        loop.event(CancelReceived(MAIN, coid, loop.stage.now))  # type: ignore[arg-type]
+    assert len(loop.commands) <= 2

@@ -83,12 +83,25 @@ def test_orders_in_flight_at_a_crash_are_unknown_and_asked_about_before_ready(lo
     loop.stage.table.restore(order, loop.stage.now - 9 * S)
     loop.take(loop.reconciler.start(loop.stage.now))
     assert loop.stage.tracked(order.client_order_id).state is OrderState.UNKNOWN
+    loop.run(30)
+    assert loop.commands == []
     loop.link(True)
+    assert loop.at(QueryOrders) == [30_000]
+    assert [(ms, cancel.ttl_ms) for ms, cancel in loop.cancels()] == [(30_000, 5000)]
     loop.run(1.5)
     assert loop.state() is ReadyState.STARTING
-    assert loop.at(QueryOrders)[:2] == [250, 500]
     loop.event(report(order.client_order_id, VenueStatus.CANCELED, source=Source.QUERY, at=loop.stage.now))
     loop.run(1.5)
+    assert loop.state() is ReadyState.READY
+
+
+def test_an_order_that_a_crash_swallowed_is_retired_and_all_is_ready_within_seven_seconds(loop: Loop) -> None:
+    order = loop.stage.order(expire_ns=loop.stage.now + 120 * S)
+    loop.stage.table.restore(order, loop.stage.now - 2 * S)
+    loop.take(loop.reconciler.start(loop.stage.now))
+    loop.link(True)
+    loop.not_found(order.client_order_id, 7, ttl_ends_s=5.05)
+    assert loop.stage.tracked(order.client_order_id).state is OrderState.RETIRED
     assert loop.state() is ReadyState.READY
 
 

@@ -49,6 +49,8 @@ class Loop:
         self.stage = Stage()
         self.commands: list[tuple[int, Command]] = []
         """(ms since the start, command), timers apart."""
+        self.answered = 0
+        """How many of them `not_found` has answered."""
         self.findings: list[Finding] = []
         self.timers: dict[str, int] = {}
         self.queue: deque[Event] = deque()
@@ -155,6 +157,7 @@ class Loop:
         self.run(1)
         assert self.state() is ReadyState.READY
         self.commands.clear()
+        self.answered = 0
         self.findings.clear()
         self.start_ns = self.stage.now
 
@@ -181,15 +184,18 @@ class Loop:
 
     def not_found(self, coid: int, until_s: float, *, ttl_ends_s: float | None = None) -> None:
         """Let every query find nothing, and the waiting cancel run out once."""
-        answered = len(self.commands)
         ended = False
-        steps = int(until_s / 0.05)
-        for _ in range(steps):
+        for _ in range(int(until_s / 0.05)):
+            self._find_nothing(coid)
             self.run(0.05)
-            for _, command in self.commands[answered:]:
-                if isinstance(command, QueryOrders) and coid in command.client_order_ids:
-                    self.event(OrderNotFound(MAIN, coid, self.stage.now))  # type: ignore[arg-type]
-            answered = len(self.commands)
             if ttl_ends_s is not None and not ended and self.stage.now - self.start_ns >= ttl_ends_s * S:
                 ended = True
                 self.event(CancelFailed(MAIN, coid, True, "time-to-live ran out", self.stage.now))  # type: ignore[arg-type]
+        self._find_nothing(coid)
+
+    def _find_nothing(self, coid: int) -> None:
+        unanswered = self.commands[self.answered :]
+        self.answered = len(self.commands)
+        for _, command in unanswered:
+            if isinstance(command, QueryOrders) and coid in command.client_order_ids:
+                self.event(OrderNotFound(MAIN, coid, self.stage.now))  # type: ignore[arg-type]
