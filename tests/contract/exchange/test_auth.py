@@ -54,18 +54,23 @@ async def test_doubled_cookie_is_taken(client: Client) -> None:
     assert (await client.post(url, {}, {"Cookie": client.headers["Cookie"]})).status == 401
 
 
-async def test_short_cookie_ends_and_a_login_renews_it(http: aiohttp.ClientSession) -> None:
-    exchange = Exchange(ExchangeOptions(port=0, session_life_s=0.2), WallClock())
-    await exchange.start()
-    client = Client(http, exchange.ready_line())
-    await client.log_in()
+async def test_cookie_that_ended_is_renewed_by_a_login_and_open_sockets_stay(
+    client: Client, exchange: Exchange
+) -> None:
     async with client.socket() as ws:
-        ended = exchange.face.sessions.expire()
-        assert ended == 1
+        assert exchange.face.sessions.expire() == 1
         assert (await client.call("get_sub_accounts", {})).status == 401
         assert "result" in await ws.ask("v1/get_sub_accounts", {})
     await client.log_in()
     assert (await client.call("get_sub_accounts", {})).status == 200
+
+
+async def test_cookie_is_as_short_as_asked(http: aiohttp.ClientSession) -> None:
+    exchange = Exchange(ExchangeOptions(port=0, session_life_s=0.0), WallClock())
+    await exchange.start()
+    client = Client(http, exchange.ready_line())
+    assert (await client.log_in()).status == 200
+    assert (await client.call("get_sub_accounts", {})).status == 401
     await exchange.stop()
 
 

@@ -183,6 +183,13 @@ async def test_text_that_is_no_request_is_refused_and_the_socket_stays(
         assert await ws.next() == error
 
 
+@pytest.mark.parametrize("params", [None, {}, {"stream": "v1.trade"}, {"stream": 5, "selectors": []}, []])
+async def test_subscription_that_says_nothing_proper_is_refused_under_its_id(client: Client, params: Any) -> None:
+    async with client.socket() as ws:
+        reply = await ws.ask("subscribe", params, call_id=8)
+        assert (reply["error"]["code"], reply["method"]) == (1003, "subscribe")
+
+
 async def test_protocol_pings_are_answered(client: Client) -> None:
     async with client.http.ws_connect(f"{client.line['ws_trades']}/ws/full", autoping=False) as ws:
         await ws.ping(b"hello")

@@ -62,6 +62,7 @@ class Call(msgspec.Struct, frozen=True):
     encoding: Encoding
     params: Any = None
     streams: StreamRequest | None = None
+    """What a subscription is about; None when it does not say so properly."""
 
 
 class Envelope(Protocol):
@@ -97,12 +98,16 @@ class JsonRpc:
         wire = parse_json(text)
         head = SCHEMA.from_wire(_CALL, wire, self._encoding, "call")
         params = wire.get(self._params)
-        streams = None
-        if head["method"] in (SUBSCRIBE, UNSUBSCRIBE):
-            wanted = SCHEMA.from_wire(_PARAMS, params, self._encoding, "params")
-            is_global = wanted.get("use_global_sequence_number", False)
-            streams = StreamRequest(wanted["stream"], tuple(wanted["selectors"]), is_global)
+        streams = self._streams(params) if head["method"] in (SUBSCRIBE, UNSUBSCRIBE) else None
         return Call(head["method"], head.get("id", 0), self._encoding, {} if params is None else params, streams)
+
+    def _streams(self, params: Any) -> StreamRequest | None:
+        try:
+            wanted = SCHEMA.from_wire(_PARAMS, params, self._encoding, "params")
+        except Malformed:
+            return None
+        is_global = wanted.get("use_global_sequence_number", False)
+        return StreamRequest(wanted["stream"], tuple(wanted["selectors"]), is_global)
 
     def result(self, call: Call, message: Message) -> bytes:
         return self._reply(call, self._result, SCHEMA.to_wire(RESULTS[call.method], message, self._encoding))
@@ -133,13 +138,11 @@ class Legacy:
         head = SCHEMA.from_wire(_LEGACY_CALL, wire, keys, "call")
         encoding = Encoding.FULL if head.get("is_full", False) else Encoding.LITE
         streams = None
-        if head["method"] in (SUBSCRIBE, UNSUBSCRIBE):
-            if "stream" not in head or "feed" not in head:
-                raise Malformed("stream or feed is missing")
+        if head["method"] not in RESULTS:
+            raise Malformed("the legacy envelope carries no RPCs")
+        if "stream" in head and "feed" in head:
             is_global = head.get("use_global_sequence_number", False)
             streams = StreamRequest(head["stream"], tuple(head["feed"]), is_global)
-        elif head["method"] not in RESULTS:
-            raise Malformed("the legacy envelope carries no RPCs")
         return Call(head["method"], head.get("request_id", 0), encoding, None, streams)
 
     def result(self, call: Call, message: Message) -> bytes:

@@ -165,8 +165,10 @@ class Socket:
             self._answer(call, hindrance)
             return
         try:
-            if call.streams is None:
+            if call.method in (UNSUBSCRIBE_ALL, LIST_STREAMS):
                 self._on_list_call(call)
+            elif call.streams is None:
+                raise ApiError(1003)
             elif call.method == SUBSCRIBE:
                 self._subscribe(call, call.streams)
             else:
