@@ -12,9 +12,18 @@ import msgspec
 
 from perpmaker.clock import ManualClock
 from perpmaker.engine.journal import Journal, open_journal
-from perpmaker.engine.records import AccountPrint, Boot, EquityMark, FillBooked, Fingerprint, Intent, Record, Said
-from perpmaker.engine.store import StoreReader, rebuild
-from perpmaker.model.events import AccountSnapshot, Fill, OrderReport, PositionReport, Source, VenueStatus
+from perpmaker.engine.records import (
+    AccountPrint,
+    Boot,
+    EquityMark,
+    FillBooked,
+    Fingerprint,
+    Happened,
+    Intent,
+    Record,
+    Said,
+)
+from perpmaker.model.events import AccountSnapshot, Event, Fill, OrderReport, PositionReport, Source, VenueStatus
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId, TradeId, VenueOrderId
 from perpmaker.model.order import NewOrder, Side
 
@@ -139,6 +148,10 @@ def snapshot(*, fills: tuple[Fill, ...] = (), position: str = "0", **fields: Any
     )
 
 
+def happened(*events: Event) -> list[Record]:
+    return [Happened(event, START_NS) for event in events]
+
+
 def mark(equity: str = "100001.25", ts_ns: int = START_NS) -> EquityMark:
     return EquityMark(
         account=MAIN,
@@ -158,19 +171,12 @@ def mark(equity: str = "100001.25", ts_ns: int = START_NS) -> EquityMark:
     )
 
 
-def projected(folder: Path, records: Iterable[Record]) -> StoreReader:
-    """A reader of the store of a journal with these records; `folder` is new."""
-    written(folder / "journal", records).close()
-    rebuild(folder / "journal", folder / "store.sqlite")
-    return StoreReader(folder / "store.sqlite")
-
-
 def dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table of a store."""
     connection = sqlite3.connect(path)
     try:
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in names}
+        return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in names}  # noqa: S608
     finally:
         connection.close()
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from perpmaker.engine.journalfile import segments
-from perpmaker.engine.store import files, history
+from perpmaker.engine.store import files
+from perpmaker.engine.store.history import Follower, NotOfThisJournal, bytes_after
 from perpmaker.engine.store.reader import StoreReader
 from perpmaker.engine.store.schema import WrongStore
 from perpmaker.errors import DataError
@@ -62,21 +63,25 @@ def _existing(store: Path, journal_folder: Path, temporary: Path) -> StoreReader
         reader = StoreReader(store)
     except (WrongStore, sqlite3.Error):
         return None
+    keep = False
     try:
-        if _is_current(reader, journal_folder):
-            return reader
-        reader.copy_to(temporary)
-    except (history.NotOfThisJournal, sqlite3.DatabaseError):  # or damaged, or its writer holds it: made anew
+        reader.check()
+        keep = _is_current(reader, journal_folder)
+        if not keep:
+            reader.copy_to(temporary)
+    except (WrongStore, NotOfThisJournal, sqlite3.DatabaseError):  # or its writer holds it: made anew
         temporary.unlink(missing_ok=True)
-    reader.close()
-    return None
+    finally:
+        if not keep:
+            reader.close()
+    return reader if keep else None
 
 
 def _is_current(reader: StoreReader, journal_folder: Path) -> bool:
     """Say whether the journal has nothing beyond the store; NotOfThisJournal when it is another's."""
     try:
-        return next(history.after(journal_folder, *reader.progress()), None) is None
-    except history.NotOfThisJournal:
+        return next(Follower(journal_folder, *reader.progress()).read(), None) is None
+    except NotOfThisJournal:
         raise
     except DataError:
         return False  # it is damaged further on: following it will say so
@@ -85,9 +90,10 @@ def _is_current(reader: StoreReader, journal_folder: Path) -> bool:
 def _follow(temporary: Path, journal_folder: Path, progress: Progress) -> list[str]:
     """Bring a store up to the journal's end, or to where the journal is damaged; returns what to warn of."""
     with files.opened(temporary) as projection:
-        total = history.bytes_after(journal_folder, projection.record)
+        total = bytes_after(journal_folder, projection.record)
+        follower = Follower(journal_folder, projection.record, projection.digest)
         try:
-            files.catch_up(projection, journal_folder, progress=lambda done: progress(done, total))
+            files.catch_up(projection, follower, progress=lambda done: progress(done, total))
         except DataError as error:
             return [
                 f"the journal ends in damage; what was written after record {projection.record} is missing: {error}"

@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from perpmaker.engine.journalfile import make_frame
-from perpmaker.engine.store import history
+from perpmaker.engine.store.history import Follower, Numbered
 from perpmaker.engine.store.projection import Projection
 from perpmaker.engine.store.schema import open_for_writing
 from perpmaker.errors import DataError
 
 CHUNK: Final = 1_000
-"""Records in one transaction while catching up."""
+"""Records in one transaction at most."""
 KEPT_ASIDE: Final = 3
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 
@@ -36,23 +35,21 @@ def opened(path: Path) -> Iterator[Projection]:
 
 def catch_up(
     projection: Projection,
-    journal_folder: Path,
+    follower: Follower,
     *,
-    chunk: int = CHUNK,
     progress: Callable[[int], None] = lambda _: None,
-    breathe: Callable[[], None] = lambda: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Apply what the journal has beyond the store, until its end as of now or until `stop` says so between transactions.
 
-    `progress` is told the bytes read, of `history.bytes_after`. Raises history.NotOfThisJournal when the store is not this
+    `progress` is told the bytes read, of `history.bytes_after`. Raises NotOfThisJournal when the store is not this
     journal's, DataError when the journal's newest file is damaged, sqlite3.Error and OSError.
     """
     batch = _Batch(projection)
     try:
-        for found in history.after(journal_folder, projection.record, projection.digest, breathe):
+        for found in follower.read():
             batch.apply(found)
-            if batch.size == chunk:
+            if batch.size == CHUNK:
                 batch.commit()
                 progress(found.done_bytes)
                 if stop():
@@ -64,23 +61,23 @@ def catch_up(
 
 
 class _Batch:
-    """Records of one transaction, read from the journal."""
+    """Records of one transaction."""
 
     def __init__(self, projection: Projection) -> None:
         self._projection = projection
-        self._last: history.Numbered | None = None
+        self._digest = b""
         self.size = 0
 
-    def apply(self, found: history.Numbered) -> None:
+    def apply(self, found: Numbered) -> None:
         if not self.size:
             self._projection.begin()
         self._projection.apply(found.number, found.record)
-        self._last = found
+        self._digest = found.digest
         self.size += 1
 
     def commit(self) -> None:
-        if self.size and self._last is not None:
-            self._projection.commit(make_frame(self._last.previous, self._last.payload)[1])
+        if self.size:
+            self._projection.commit(self._digest)
         self.size = 0
 
 

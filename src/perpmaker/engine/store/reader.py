@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from perpmaker.engine.store.schema import open_for_reading
+from perpmaker.engine.store.schema import check_whole, open_for_reading
 
 _CHUNK: Final = 2_000
 _Row = TypeVar("_Row", bound=msgspec.Struct)
@@ -182,10 +182,15 @@ class StoreReader:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._connection = open_for_reading(path)
 
     def close(self) -> None:
         self._connection.close()
+
+    def check(self) -> None:
+        """Raise WrongStore or sqlite3.Error when a page is damaged; reads all of the file."""
+        check_whole(self._connection, self._path)
 
     def copy_to(self, path: Path) -> None:
         """Make a copy of the store, as of one moment."""

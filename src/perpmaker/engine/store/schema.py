@@ -199,14 +199,15 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     """
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
     try:
+        empty = connection.execute("PRAGMA schema_version").fetchone()[0] == 0
+        if not empty:
+            check_kind(connection, path)
+            check_whole(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
-        if connection.execute("PRAGMA schema_version").fetchone()[0] == 0:
+        if empty:
             _create(connection)
-        else:
-            check_kind(connection, path)
-            check_whole(connection, path)
     except sqlite3.DatabaseError as error:
         connection.close()
         if is_damage(error):

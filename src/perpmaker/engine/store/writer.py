@@ -1,4 +1,4 @@
-"""The one writer of a store: a thread that applies journal records, from a queue or from the journal itself."""
+"""The one writer of a store: a thread that follows the journal, and never stands in the way of who writes that."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ import os
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from perpmaker.engine.journalfile import make_frame
-from perpmaker.engine.records import Record, encode
-from perpmaker.engine.store import files, history
+from perpmaker.engine.records import Record
+from perpmaker.engine.store import files
+from perpmaker.engine.store.history import Follower, NotOfThisJournal, bytes_after
 from perpmaker.engine.store.projection import Projection
 from perpmaker.engine.store.schema import WrongStore, is_damage
 from perpmaker.errors import DataError
 
-MAX_QUEUED: Final = 20_000
 GATHER_S: Final = 0.05
 """How long records gather before they are written in one transaction."""
 RETRY_S: Final = (0.5, 30.0)
@@ -41,7 +39,6 @@ class Store:
         journal_folder: Path,
         *,
         on_trouble: Callable[[str], None] = lambda _: None,
-        max_queued: int = MAX_QUEUED,
         gather_s: float = GATHER_S,
         retry_s: tuple[float, float] = RETRY_S,
     ) -> None:
@@ -52,10 +49,8 @@ class Store:
         """What is wrong now, "" while all is well."""
         self._journal_folder = journal_folder
         self._on_trouble = on_trouble
-        self._max_queued = max_queued
         self._gather_s = gather_s
         self._retry_s = retry_s
-        self._queue: deque[tuple[int, Record]] = deque()
         self._offered = 0
         self._reached = 0
         self._caught_up = False
@@ -78,13 +73,12 @@ class Store:
         self._thread.start()
 
     def offer(self, record: Record, number: int) -> None:
-        """Pass on a record just written to the journal, with its number (`Journal.record_number`). Never blocks.
+        """Say that a record was just written to the journal, and its number (`Journal.record_number`). Never blocks.
 
-        Records that are never offered (those of a rotation), or do not fit the queue, are read from the journal.
+        The store reads it there, with all before it that was not offered (intents, the records of a rotation): nothing
+        is queued in memory, and nothing can be lost by falling behind.
         """
         self._offered = number
-        if len(self._queue) < self._max_queued:
-            self._queue.append((number, record))
         if not self._wake.is_set():
             self._wake.set()
 
@@ -98,7 +92,7 @@ class Store:
             return self._progress.wait_for(lambda: self._caught_up and self._reached >= wanted, timeout_s)
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Write what is queued if that takes no longer than `timeout_s`, and end the thread.
+        """Write what the journal has if that takes no longer than `timeout_s`, and end the thread.
 
         What is not written is read from the journal next time. A thread that hangs in the disk is left behind.
         """
@@ -122,7 +116,7 @@ class Store:
             try:
                 self._write()
                 return
-            except (WrongStore, history.NotOfThisJournal) as error:
+            except (WrongStore, NotOfThisJournal) as error:
                 self._in_trouble(error)
                 self._replace_store(str(error))
             except Exception as error:  # noqa: BLE001 (a task root: the store may fail, trading goes on)
@@ -130,64 +124,31 @@ class Store:
                 if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
                     self._replace_store(str(error))
             self._caught_up = False
-            self._queue.clear()  # the journal has it
-            wait_s = self._retry_s[0] if self._reached > reached else min(2 * wait_s, self._retry_s[1])
+            wait_s = self._retry_s[0] if self._reached > reached else wait_s
             self._closing.wait(wait_s)
+            wait_s = min(2 * wait_s, self._retry_s[1])
 
     def _write(self) -> None:
-        """Open the store, catch up, then follow until closing."""
+        """Open the store and follow the journal until closing."""
         with files.opened(self.path) as projection:
-            self._catch_up(projection)
+            follower = Follower(self._journal_folder, projection.record, projection.digest, _let_others_run)
             while True:
-                self._wake.wait()
-                if not self._closing.is_set():
-                    self._closing.wait(self._gather_s)
+                closing = self._closing.is_set()  # asked first: then all that was offered before it is read below
                 self._wake.clear()
-                self._drain(projection)
-                if self._closing.is_set() and (not self._queue or self._late()):
+                self._catch_up(projection, follower)
+                if closing:
                     return
+                self._wake.wait()
+                self._closing.wait(self._gather_s)
 
-    def _catch_up(self, projection: Projection) -> None:
+    def _catch_up(self, projection: Projection, follower: Follower) -> None:
+        offered = self._offered
         self._check_space()
-        files.catch_up(projection, self._journal_folder, breathe=_let_others_run, stop=self._late)
-        self._arrived(projection.record)
-
-    def _drain(self, projection: Projection) -> None:
-        """Apply what is queued; where the queue has a hole, what the journal has."""
-        while self._queue and not self._late():
-            self._check_space()
-            if self._apply_batch(projection):
-                continue
-            self._catch_up(projection)
-            missing = projection.record + 1
-            if self._queue and self._queue[0][0] > missing and not self._late():
-                raise DataError(f"the journal does not hold record {missing}")
-
-    def _apply_batch(self, projection: Projection) -> bool:
-        """Write up to a chunk of the queue in one transaction; returns False where a record is missing before the next."""
-        digest, whole, begun = projection.digest, True, False
-        for _ in range(min(len(self._queue), files.CHUNK)):
-            number, record = self._queue[0]
-            if number > projection.record + 1:
-                whole = False
-                break
-            self._queue.popleft()
-            if number <= projection.record:
-                continue
-            if not begun:
-                projection.begin()
-                begun = True
-            projection.apply(number, record)
-            digest = make_frame(digest, encode(record))[1]
-        if begun:
-            projection.commit(digest)
-            self._arrived(projection.record)
-        return whole
-
-    def _arrived(self, record: int) -> None:
-        """All is well as far as `record`."""
+        files.catch_up(projection, follower, stop=self._late)
+        if projection.record < offered and not self._late():
+            raise DataError(f"the journal does not hold record {projection.record + 1}")
         with self._progress:
-            self._reached = record
+            self._reached = projection.record
             self._caught_up = True
             self._progress.notify_all()
         self.trouble = ""
@@ -226,9 +187,10 @@ def rebuild(
 
     `progress` is told bytes done and bytes in all. Raises DataError when the newest journal file is damaged.
     """
-    total = history.bytes_after(journal_folder, 0)
+    total = bytes_after(journal_folder, 0)
     with files.opened(path) as projection:
-        files.catch_up(projection, journal_folder, progress=lambda done: progress(done, total))
+        follower = Follower(journal_folder, projection.record, projection.digest)
+        files.catch_up(projection, follower, progress=lambda done: progress(done, total))
         return projection.record
 
 
