@@ -72,6 +72,8 @@ class Clockwork:
         events = self._venue.take_events()
         if events:
             self._record(events)
+            if self._hub is not None:
+                self._hub.note(events)
             self._unsent += events
 
     def _send(self) -> None:

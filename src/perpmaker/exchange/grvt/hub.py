@@ -132,10 +132,14 @@ class Hub:
 
     # what happens
 
+    def note(self, events: Iterable[Event]) -> None:
+        """Take in when books changed; call it as soon as the events are there, before anybody asks."""
+        for event in events:
+            self._view.note(event)
+
     def on_events(self, events: Iterable[Event]) -> None:
         """Send what events say in the streams that carry them at once."""
         for event in events:
-            self._view.note(event)
             if isinstance(event, TickerChanged):
                 self._on_raw_ticker(event.instrument)
                 continue

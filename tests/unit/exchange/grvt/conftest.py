@@ -62,7 +62,9 @@ class Bench:
         self.hub.tick()
 
     def tell(self) -> None:
-        self.hub.on_events(self.venue.take_events())
+        events = self.venue.take_events()
+        self.hub.note(events)
+        self.hub.on_events(events)
 
 
 @pytest.fixture
