@@ -160,6 +160,7 @@ def test_no_page_scrolls_sideways(stack: Stack, open_page: OpenPage, size: dict[
         page.click(f"[data-testid=page-{name}]")
         page.wait_for_selector(".panel")
         assert_fits(page)
+        assert "Loading" not in page.inner_text("body")
     page.click("[data-testid=page-market]")
     page.click("[data-testid=control-kill]")
     page.wait_for_selector("[data-testid=confirm]")
@@ -267,6 +268,8 @@ def test_the_log_filters_and_follows(stack: Stack, open_page: OpenPage) -> None:
     page.wait_for_selector("[data-log-number]", state="detached")
     page.fill("[data-testid=log-filter]", "")
     page.wait_for_selector("[data-log-number]")
+    page.set_viewport_size({"width": 1280, "height": 260})  # so that even a young engine's log has to scroll
+    page.wait_for_function(AT_END)
     page.evaluate("() => { document.querySelector('[data-testid=logs]').scrollTop = 0; }")
     page.wait_for_selector("[data-testid=log-follow][aria-pressed=false]")
 

@@ -250,3 +250,34 @@ def test_the_policy_stops_what_would_get_past_everything_else(own_stack: FakeSta
     until(lambda: len(page.evaluate("window.broken")) >= 3, 5.0)
     assert {"script-src-elem", "img-src", "connect-src"} <= set(page.evaluate("window.broken"))
     assert page.evaluate("window.__hacked") is None
+
+
+def test_an_engine_that_knows_nothing_yet_is_shown_as_such(own_stack: FakeStack, open_page: OpenPage) -> None:
+    page = open_page(own_stack, DESK)
+    page.route_web_socket("**/api/stream", bare)
+    page.reload()
+    page.wait_for_selector("[data-testid=engine-state][data-state=starting]")
+    for name in ("market", "markets", "engine", "logs"):
+        page.click(f"[data-testid=page-{name}]")
+        page.wait_for_selector(".panel")
+        assert_fits(page)
+    page.click("[data-testid=page-market]")
+    assert page.locator("[data-testid=open-orders] tr[data-client-order-id]").count() == 0
+    assert page.inner_text("[data-testid=equity]").startswith("–")
+
+
+def bare(route: WebSocketRoute) -> None:
+    """Pass frames on with everything taken out that an engine does not have in its first moments."""
+    server = route.connect_to_server()
+    nothing = {"positions": [], "open_orders": [], "strategies": [], "links": {}, "rate_budget": {}, "latency_us": {}}
+    nothing |= {"books": {}, "orders_refused": {}, "warnings": []}
+    unknown = dict.fromkeys(("equity", "balance", "peak_equity", "day_pnl", "drawdown_frac", "clock_offset_ms"))
+
+    def pass_on(message: str | bytes) -> None:
+        frame = json.loads(message)
+        if frame["status"]:
+            frame["status"] |= {**nothing, **unknown, "state": "starting"}
+        frame |= {"books": {}, "candles": {}, "fills": [], "equity": []}
+        route.send(json.dumps(frame))
+
+    server.on_message(pass_on)

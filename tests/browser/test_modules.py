@@ -31,6 +31,10 @@ FORMATS = [
     ("decimal", ["12345678901234567890.123"], "12,345,678,901,234,567,890.123"),
     ("decimal", [None], "–"),
     ("decimal", ["NaN"], "NaN"),
+    ("padded", ["1250.1", 3], "1,250.100"),
+    ("padded", ["7", 2], "7.00"),
+    ("padded", ["0.12345", 2], "0.12345"),
+    ("padded", [None, 2], "–"),
     ("rounded", ["99999.995", 2], "99,999.99"),
     ("rounded", ["-0.001", 2], "0.00"),
     ("rounded", [None, 2], "–"),
@@ -100,7 +104,7 @@ def test_a_full_frame_replaces_everything_and_others_add(page: Page) -> None:
           const first = apply(empty(), frame(1, true, {
             status: { a: 1, b: 1 },
             fills: [{ number: 1 }],
-            books: JSON.parse('{"__proto__": {"x": 1}}'),
+            books: JSON.parse('{"__proto__": {"x": 1, "bids": [["1.25"]], "asks": []}}'),
             candles: { X: [candle(0, 1), candle(60, 1)] },
           }));
           const second = apply(first, frame(2, false, {
@@ -118,6 +122,7 @@ def test_a_full_frame_replaces_everything_and_others_add(page: Page) -> None:
             untouched: first.fills.length,
             polluted: ({}).x ?? null,
             hasProto: second.books.has('__proto__'),
+            places: second.places.get('__proto__'),
             full: [full.status, full.fills, full.candles.size],
             fits: [
               fits(second, frame(3, false)),
@@ -136,6 +141,7 @@ def test_a_full_frame_replaces_everything_and_others_add(page: Page) -> None:
         "untouched": 1,
         "polluted": None,
         "hasProto": True,
+        "places": 2,
         "full": [{"c": 3}, [], 0],
         "fits": [True, False, True, False],
     }

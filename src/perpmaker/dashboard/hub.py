@@ -16,7 +16,7 @@ from perpmaker.control.messages import CandleRow, Frame, Status
 
 MAX_CANDLES: Final = 1500
 """Kept for each instrument."""
-MAX_FILLS: Final = 1500
+MAX_FILLS: Final = 2000
 MAX_EQUITY: Final = 3600
 MAX_LOGS: Final = 3000
 FULL_EQUITY: Final = 1000

@@ -365,7 +365,7 @@ class FakeEngine:
                 )
             },
             links={"grvt.market_data": True, "grvt.account": True, "grvt.trading_rpc": True, "grvt.rest": True},
-            rate_budget={"orders_per_s": 0.72, "cancels": 0.98, "rest": 0.91},
+            rate_budget={"main orders": 41.0, "main cancels": 58.5},
             kill_latched=self.kill_latched,
             orders_sent=self.orders_sent,
             orders_refused={"ORDER_RATE": 14, "PRICE_COLLAR": 1, f"OWN_CROSS{hostile}": 3},

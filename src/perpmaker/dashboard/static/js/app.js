@@ -17,6 +17,7 @@ const MAX_ANSWERS = 5;
 const PAGES = new Set(["market", "markets", "engine", "logs"]);
 
 const root = document.getElementById("app");
+root.replaceChildren(); // the word that says that the page is loading
 const seen = { openedAt: performance.now(), frameAt: null, ageAtFrame: null, lagMs: 0, connected: false, gap: false };
 const now = {
   picture: pictures.empty(),

@@ -12,6 +12,13 @@ export function decimal(text) {
   return (sign === "-" ? MINUS : "") + whole.replace(/\B(?=(\d{3})+$)/g, ",") + fraction;
 }
 
+/** As `decimal`, with zeros up to `places` digits: prices of one market stand under each other. */
+export function padded(text, places) {
+  const missing = places - fractionDigits(text);
+  if (toNumber(text) === null || missing <= 0) return decimal(text);
+  return decimal(fractionDigits(text) === 0 ? `${text}.${"0".repeat(missing)}` : `${text}${"0".repeat(missing)}`);
+}
+
 /** A number or decimal string, rounded to `places`. */
 export function rounded(value, places = 2) {
   const number = toNumber(value);

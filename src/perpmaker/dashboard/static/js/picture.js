@@ -1,5 +1,7 @@
 /** What the page knows: a full frame replaces it, the others add to it. Pure; nothing is changed in place. */
 
+import { fractionDigits } from "./format.js";
+
 const MAX_CANDLES = 1500;
 const MAX_FILLS = 2000;
 const MAX_EQUITY = 3600;
@@ -16,6 +18,7 @@ export function empty() {
     page: "",
     status: null,
     books: new Map(),
+    places: new Map(),
     candles: new Map(),
     fills: [],
     equity: [],
@@ -40,6 +43,7 @@ export function apply(picture, frame) {
     page: frame.page,
     status: withFields(known.status, frame.status),
     books: merged(known.books, frame.books, (_, book) => book),
+    places: withPlaces(picture.places, frame.books),
     candles: merged(known.candles, frame.candles, (old, rows) => withCandles(old ?? [], rows)),
     fills: appended(known.fills, frame.fills, MAX_FILLS),
     equity: appended(known.equity, frame.equity, MAX_EQUITY),
@@ -64,6 +68,18 @@ function merged(known, entries, join) {
   if (changed.length === 0) return known;
   const next = new Map(known);
   for (const [name, value] of changed) next.set(name, join(next.get(name), value));
+  return next;
+}
+
+/** Digits after the point of each market's prices: the most that were ever seen, as trailing zeros may be missing. */
+function withPlaces(known, books) {
+  let next = known;
+  for (const [name, book] of Object.entries(books)) {
+    const most = Math.max(known.get(name) ?? 0, ...[...book.bids, ...book.asks].map((row) => fractionDigits(row[0])));
+    if (most === known.get(name)) continue;
+    if (next === known) next = new Map(known);
+    next.set(name, most);
+  }
   return next;
 }
 

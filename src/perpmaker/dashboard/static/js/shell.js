@@ -37,18 +37,19 @@ export function Shell(view) {
 
 function MarketPage({ picture, status, instrument, ageMs, actions }) {
   const book = picture.books.get(instrument);
+  const places = picture.places.get(instrument) ?? 2;
   return html`
-    <${ChartPanel} instrument=${instrument} candles=${picture.candles.get(instrument)} fills=${picture.fills} orders=${status.open_orders} book=${book} ageMs=${ageMs} onDrawn=${actions.drawn} />
-    <${LadderPanel} instrument=${instrument} book=${book} orders=${status.open_orders} stale=${status.books[instrument]?.stale} ageMs=${ageMs} />
+    <${ChartPanel} instrument=${instrument} candles=${picture.candles.get(instrument)} fills=${picture.fills} orders=${status.open_orders} places=${places} ageMs=${ageMs} onDrawn=${actions.drawn} />
+    <${LadderPanel} instrument=${instrument} book=${book} orders=${status.open_orders} places=${places} stale=${status.books[instrument]?.stale} ageMs=${ageMs} />
     <div class="side">
-      <${PositionPanel} instrument=${instrument} positions=${status.positions} currency=${status.currency} ageMs=${ageMs} />
+      <${PositionPanel} instrument=${instrument} positions=${status.positions} currency=${status.currency} places=${places} ageMs=${ageMs} />
       <${QuotingPanel} instrument=${instrument} strategies=${status.strategies} ageMs=${ageMs} />
       <${PnlPanel} pnl=${status.pnl} currency=${status.currency} ageMs=${ageMs} />
       <${EquityPanel} equity=${picture.equity} status=${status} ageMs=${ageMs} />
     </div>
     <div class="tables">
-      <${OrdersPanel} orders=${status.open_orders} instrument=${instrument} ageMs=${ageMs} />
-      <${FillsPanel} fills=${picture.fills} total=${status.fills_total} ageMs=${ageMs} />
+      <${OrdersPanel} orders=${status.open_orders} instrument=${instrument} places=${picture.places} ageMs=${ageMs} />
+      <${FillsPanel} fills=${picture.fills} total=${status.fills_total} places=${picture.places} ageMs=${ageMs} />
     </div>
     <div class="below"><${StrategiesPanel} strategies=${status.strategies} ageMs=${ageMs} onChoose=${actions.choose} /></div>
     <div class="below machine"><${Machine} status=${status} ageMs=${ageMs} /></div>`;
@@ -66,7 +67,7 @@ function MarketsPage({ picture, status, instruments, ageMs, actions }) {
   return html`
     <${MarketsPanel} instruments=${instruments} status=${status} books=${picture.books} fills=${picture.fills} ageMs=${ageMs} onChoose=${actions.choose} />
     <${StrategiesPanel} strategies=${status.strategies} ageMs=${ageMs} onChoose=${actions.choose} />
-    <${FillsPanel} fills=${picture.fills} total=${status.fills_total} ageMs=${ageMs} />
+    <${FillsPanel} fills=${picture.fills} total=${status.fills_total} places=${picture.places} ageMs=${ageMs} />
     <div class="pair">
       <${EquityPanel} equity=${picture.equity} status=${status} ageMs=${ageMs} className="tall" />
       <${PnlPanel} pnl=${status.pnl} currency=${status.currency} ageMs=${ageMs} />

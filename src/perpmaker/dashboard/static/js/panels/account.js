@@ -1,27 +1,27 @@
 /** Position, PnL split and equity: what it earned, and what it stands to lose. */
 
 import { EquityChart } from "../equitychart.js";
-import { base, clean, decimal, direction, percent, rounded, signed, toNumber } from "../format.js";
+import { NONE, base, clean, decimal, direction, percent, rounded, signed, toNumber } from "../format.js";
 import { drawdown } from "../series.js";
 import { html, memo, useEffect, useLayoutEffect, useMemo, useRef } from "../view.js";
 import { Fact, Nothing, Panel } from "./panel.js";
 
-export function PositionPanel({ instrument, positions, currency, ageMs }) {
+export function PositionPanel({ instrument, positions, currency, places, ageMs }) {
   const rows = positions.filter((row) => row.instrument === instrument);
   return html`<${Panel} title="Position" name="position" note=${base(instrument)} ageMs=${ageMs}>
     ${rows.length === 0 && html`<dl class="facts"><${Fact} name="Size" testid="position-qty">flat<//></dl>`}
-    ${rows.map((row) => html`<${Position} key=${row.account} row=${row} currency=${currency} several=${rows.length > 1} />`)}
+    ${rows.map((row) => html`<${Position} key=${row.account} row=${row} currency=${currency} places=${places} several=${rows.length > 1} />`)}
   <//>`;
 }
 
-const Position = memo(({ row, currency, several }) => {
+const Position = memo(({ row, currency, places, several }) => {
   const qty = toNumber(row.qty);
   return html`<dl class="facts two" data-account=${row.account}>
     ${several && html`<${Fact} name="Account">${clean(row.account, 24)}<//>`}
     <${Fact} name="Size" testid="position-qty" className=${direction(qty)}>${qty === 0 ? "flat" : `${qty > 0 ? "long " : "short "}${decimal(String(row.qty).replace("-", ""))}`}<//>
     <${Fact} name="Notional" title=${currency}>${rounded(row.notional, 2)}<//>
-    <${Fact} name="Entry">${decimal(row.avg_entry_px)}<//>
-    <${Fact} name="Mark">${decimal(row.mark_px)}<//>
+    <${Fact} name="Entry" title=${decimal(row.avg_entry_px)}>${qty === 0 ? NONE : rounded(row.avg_entry_px, places)}<//>
+    <${Fact} name="Mark" title=${decimal(row.mark_px)}>${rounded(row.mark_px, places)}<//>
     <${Fact} name="Unrealised" className=${direction(row.unrealized_pnl)}>${signed(row.unrealized_pnl)}<//>
     <${Fact} name="Realised" className=${direction(row.realized_pnl)}>${signed(row.realized_pnl)}<//>
   </dl>`;

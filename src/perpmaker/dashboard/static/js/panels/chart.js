@@ -1,6 +1,6 @@
 /** The chart of one instrument, with a legend that tells the bar and the fills under the pointer. */
 
-import { decimal, fractionDigits, rounded, significant } from "../format.js";
+import { decimal, rounded, significant } from "../format.js";
 import { PriceChart } from "../pricechart.js";
 import { barOf, candleLength, fillMarkers, joined, ownOrders } from "../series.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../view.js";
@@ -9,7 +9,7 @@ import { Nothing, Panel } from "./panel.js";
 const FACTORS = [1, 5, 15];
 const NO_CANDLES = [];
 
-export function ChartPanel({ instrument, candles = NO_CANDLES, fills, orders, book, ageMs, onDrawn }) {
+export function ChartPanel({ instrument, candles = NO_CANDLES, fills, orders, places, ageMs, onDrawn }) {
   const [factor, setFactor] = useState(1);
   const [hovered, setHovered] = useState(null);
   const box = useRef(null);
@@ -19,7 +19,6 @@ export function ChartPanel({ instrument, candles = NO_CANDLES, fills, orders, bo
   const bars = useMemo(() => joined(candles, baseS, factor), [candles, baseS, factor]);
   const firstBar = bars.length ? bars[0].open_s : 0;
   const markers = useMemo(() => fillMarkers(fills, instrument, bars, lengthS), [fills, instrument, firstBar, lengthS]);
-  const places = book?.bids.length ? fractionDigits(book.bids[0][0]) : 2;
 
   useEffect(() => {
     chart.current = new PriceChart(box.current, setHovered);

@@ -1,6 +1,6 @@
 /** How the engine itself does: stages, links, budgets, refusals, and where its journal is. */
 
-import { clean, micros, percent, rounded } from "../format.js";
+import { clean, micros, rounded } from "../format.js";
 import { html, memo } from "../view.js";
 import { Fact, Nothing, Panel } from "./panel.js";
 
@@ -32,15 +32,9 @@ export function LinksPanel({ links, ageMs }) {
 export function BudgetPanel({ budget, ageMs }) {
   const names = Object.keys(budget);
   return html`<${Panel} title="Rate budget" name="budget" note="left" ageMs=${ageMs}>
-    <table class="data compact" data-testid="rate-budget"><tbody>${names.map((name) => html`<tr key=${name}><th scope="row">${clean(name.replaceAll("_", " "), 32)}</th><${Budget} value=${budget[name]} /></tr>`)}</tbody></table>
+    <table class="data compact" data-testid="rate-budget"><tbody>${names.map((name) => html`<tr key=${name}><th scope="row">${clean(name.replaceAll("_", " "), 32)}</th><td class=${`num ${budget[name] < 1 ? "warn-text" : ""}`}>${rounded(budget[name], 1)}</td></tr>`)}</tbody></table>
     ${names.length === 0 && html`<${Nothing}>No limits are known.<//>`}
   <//>`;
-}
-
-/** A share of one is a bar; a plain count is a number. */
-function Budget({ value }) {
-  if (value < 0 || value > 1) return html`<td></td><td class="num">${rounded(value, 1)}</td>`;
-  return html`<td class="bar-cell"><span class="meter"><span class=${value < 0.15 ? "low" : ""} style=${{ transform: `scaleX(${value})` }}></span></span></td><td class="num">${percent(value, 0)}</td>`;
 }
 
 export function RefusalsPanel({ sent, refused, ageMs }) {

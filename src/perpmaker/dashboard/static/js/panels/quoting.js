@@ -14,7 +14,20 @@ const INPUTS = [
   ["half_spread_bps", "Half-spread bps", "From the reservation price to the first quote"],
   ["skew_bps", "Skew bps", "Lean against the position; negative: down"],
 ];
-const SPECIAL = new Set([...INPUTS.map(([key]) => key), "age_ms", "model"]);
+const ALSO = {
+  sigma_bps: ["σ bps", "Volatility in bps per square-root second"],
+  gamma: ["γ", "Risk aversion, per quote unit"],
+  tolerance_bps: ["Tolerance bps", "A quote this near to where it should be stays"],
+  q: ["q", "Inventory in units of the order size"],
+  floor: ["Floor", "The rule that keeps the half-spread from being smaller"],
+  fit_r2_bid: ["R² bid", "How well A and κ fit on the bid side"],
+  fit_r2_ask: ["R² ask", "How well A and κ fit on the ask side"],
+  fit_age_s_bid: ["Fit age bid s", "Since A and κ of the bid side were measured"],
+  fit_age_s_ask: ["Fit age ask s", "Since A and κ of the ask side were measured"],
+};
+/** Sentences, not numbers: why there are no quotes, what is not known yet, what has no effect. */
+const SENTENCES = ["doubts", "reasons", "inert"];
+const SPECIAL = new Set([...INPUTS.map(([key]) => key), ...SENTENCES, "age_ms", "model", "warming_up"]);
 
 export function QuotingPanel({ instrument, strategies, ageMs }) {
   const rows = strategies.filter((row) => row.instrument === instrument);
@@ -26,12 +39,14 @@ export function QuotingPanel({ instrument, strategies, ageMs }) {
 }
 
 const Inputs = memo(({ row }) => {
-  const others = Object.keys(row.inputs).filter((key) => !SPECIAL.has(key));
+  const others = Object.keys(row.inputs).filter((key) => !SPECIAL.has(key) && row.inputs[key] !== null && row.inputs[key] !== "");
+  const sentences = SENTENCES.filter((key) => row.inputs[key]);
   return html`<div data-strategy=${row.name}>
     <p class="strategy-state"><${StrategyState} row=${row} /> <span class="note">${clean(row.name, 32)}</span></p>
+    ${sentences.map((key) => html`<p class="reason" data-testid=${`quoting-${key}`}>${key === "inert" ? "No effect: " : ""}${clean(row.inputs[key], 300)}</p>`)}
     <dl class="facts two" data-testid="quoting-inputs">
       ${INPUTS.filter(([key]) => key in row.inputs).map(([key, name, meaning]) => html`<${Fact} name=${name} title=${meaning} testid=${`input-${key}`}>${inputText(key, row.inputs[key])}<//>`)}
-      ${others.map((key) => html`<${Fact} name=${clean(key.replaceAll("_", " "), 24)}>${inputText(key, row.inputs[key])}<//>`)}
+      ${others.map((key) => html`<${Fact} name=${ALSO[key]?.[0] ?? clean(key.replaceAll("_", " "), 24)} title=${ALSO[key]?.[1]}>${inputText(key, row.inputs[key])}<//>`)}
     </dl>
   </div>`;
 });
