@@ -105,6 +105,16 @@ def test_an_order_that_a_crash_swallowed_is_retired_and_all_is_ready_within_seve
     assert loop.state() is ReadyState.READY
 
 
+def test_once_a_waiting_cancel_ran_out_the_last_proofs_are_asked_for_every_half_second(loop: Loop) -> None:
+    order = loop.stage.order(expire_ns=loop.stage.now + 120 * S)
+    loop.stage.table.restore(order, loop.stage.now - 2 * S)
+    loop.take(loop.reconciler.start(loop.stage.now))
+    loop.link(True)
+    loop.answered = len(loop.commands)  # the first query is lost, so five seconds of not-found end later
+    loop.not_found(order.client_order_id, 6.2, ttl_ends_s=5.05)
+    assert loop.stage.tracked(order.client_order_id).state is OrderState.RETIRED
+
+
 def test_a_lost_link_takes_readiness_until_one_pass_asked_after_it_is_equal(loop: Loop) -> None:
     loop.ready()
     loop.link(False)
