@@ -12,11 +12,17 @@ from aiohttp import web
 from perpmaker.exchange.core.amounts import to_nano, whole_steps
 from perpmaker.exchange.core.types import InstrumentMode, OrderRejectReason
 from perpmaker.exchange.core.venue import Venue
-from perpmaker.exchange.faults import Faults, FaultSpec
+from perpmaker.exchange.faults import FRAME_ACTIONS, REQUEST_ACTIONS, Faults, FaultSpec
+from perpmaker.exchange.grvt.envelopes import RESULTS
 from perpmaker.exchange.grvt.limits import Budget
+from perpmaker.exchange.grvt.routes import ROUTES
+from perpmaker.exchange.grvt.streams import STREAMS
 
 _RATE_STEP_NANO: Final = 100_000
 """A ten-thousandth of a percent, the finest funding rate."""
+
+OPS: Final = {route.name for route in ROUTES.values()} | {"login", "time", "ws", *RESULTS}
+"""What a fault rule may name as `op`."""
 
 T = TypeVar("T")
 
@@ -170,6 +176,12 @@ class ControlPort:
     def _check_fault(self, spec: FaultSpec) -> None:
         if spec.match.symbol is not None:
             self._check_listed(spec.match.symbol)
+        about, actions = ("frames", FRAME_ACTIONS) if spec.is_about_frames else ("requests", REQUEST_ACTIONS)
+        if not spec.is_act and spec.action not in actions:
+            raise ValueError(f"action {spec.action!r}: for {about} one of {', '.join(sorted(actions))}")
+        for kind, name, known in (("op", spec.match.op, OPS), ("stream", spec.match.stream, STREAMS)):
+            if name is not None and name != "*" and name not in known:
+                raise ValueError(f"{kind} {name!r}: '*' or one of {', '.join(sorted(known))}")
         if spec.action == "mode" and spec.mode not in InstrumentMode.__members__:
             raise ValueError(f"mode {spec.mode!r}: one of {', '.join(InstrumentMode.__members__)}")
         if spec.action == "cancel_orders" and spec.reason not in OrderRejectReason.__members__:

@@ -109,8 +109,14 @@ async def test_cancel_acknowledged_first_and_executed_later(client: Client) -> N
 
 async def test_cancel_all_misses_what_is_in_flight(client: Client) -> None:
     await post(client, action="miss_pending", match={"op": "cancel_all_orders"}, until={"hits": 1})
-    await client.create(px="50000.0")
-    await client.ok("cancel_all_orders", {"sub_account_id": client.sub})
+    async with client.socket() as ws:  # both at once, so that the order is in flight when the cancel comes
+        calls = [
+            ("v1/create_order", {"order": client.order(px="50000.0")}),
+            ("v1/cancel_all_orders", {"sub_account_id": client.sub}),
+        ]
+        for number, (method, params) in enumerate(calls, 1):
+            await ws.ws.send_json({"jsonrpc": "2.0", "method": method, "params": params, "id": number})
+        assert "result" in await ws.until(lambda message: message.get("id") == 2)
     await client.until(lambda books: [row["status"] for row in books["open_orders"]] == ["OPEN"])
     await client.ok("cancel_all_orders", {"sub_account_id": client.sub})
     assert (await client.ledger())["open_orders"] == []

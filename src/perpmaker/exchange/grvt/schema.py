@@ -109,10 +109,6 @@ class Schema:
             lite[member.lite] = value
         return lite
 
-    def decode(self, shape: Shape, raw: bytes | str, encoding: Encoding) -> Message:
-        """Read one JSON object; raise Malformed when it is not one, or does not fit the shape."""
-        return self.from_wire(shape, parse_json(raw), encoding)
-
     def from_wire(self, shape: Shape, wire: Any, encoding: Encoding, where: str = "body") -> Message:
         """Check and convert a parsed JSON value to a message with full names."""
         if not isinstance(wire, dict):
