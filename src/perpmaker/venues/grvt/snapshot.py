@@ -72,8 +72,12 @@ async def read_snapshot(
 
 
 def _oldest_first(rows: list[T], key: Callable[[T], object], at_ns: Callable[[T], int]) -> list[T]:
-    """Drop rows that a shifted page repeated, and sort by venue time."""
+    """Drop rows that a shifted page repeated, and sort by venue time.
+
+    The venue lists newest first, so rows of one instant (the fills of one taker) are turned round as well: what is realised
+    depends on their order.
+    """
     unique = {key(row): row for row in rows}
     if any(unique[key(row)] != row for row in rows):
         raise DataError("two rows of one id say different things")
-    return sorted(unique.values(), key=at_ns)
+    return sorted(reversed(unique.values()), key=at_ns)
