@@ -15,7 +15,7 @@ from perpmaker.errors import DataError
 _PLAIN: Final = re.compile(r"-?[0-9]{1,28}(?:\.[0-9]{1,28})?")
 _SCIENTIFIC: Final = re.compile(r"-?[0-9]{1,28}(?:\.[0-9]{1,28})?[eE][+-]?[0-9]{1,2}")
 _MAX_EXPONENT: Final = 28
-_CACHE_LIMIT: Final = 4096
+_CACHE_LIMIT: Final = 8192
 _MAX_NS: Final = (1 << 63) - 1
 _MAX_U64: Final = (1 << 64) - 1
 _SHOWN: Final = 40
@@ -74,7 +74,7 @@ class Steps:
     Books repeat the same few thousand texts, so what was read before is remembered, up to a limit.
     """
 
-    __slots__ = ("_denominator", "_known", "_numerator", "_step", "_what")
+    __slots__ = ("_denominator", "_numerator", "_step", "_what", "known")
 
     def __init__(self, step: Decimal, what: str) -> None:
         if not step.is_finite() or step <= 0:
@@ -82,17 +82,18 @@ class Steps:
         self._step = step
         self._what = what
         self._numerator, self._denominator = step.as_integer_ratio()
-        self._known: dict[str, int] = {}
+        self.known: dict[str, int] = {}
+        """What was read before, for callers that cannot afford a call."""
 
     def read(self, text: str) -> int:
         """Return how many steps `text` is, 0 or more; DataError unless it is an exact multiple."""
-        known = self._known.get(text)
+        known = self.known.get(text)
         if known is not None:
             return known
         steps = self._parse(text)
-        if len(self._known) >= _CACHE_LIMIT:
-            self._known.clear()
-        self._known[text] = steps
+        if len(self.known) >= _CACHE_LIMIT:
+            self.known.clear()
+        self.known[text] = steps
         return steps
 
     def _parse(self, text: str) -> int:

@@ -129,8 +129,11 @@ class Reader:
         return self._qty.read(text)
 
     def levels(self, wire: list[WireLevel]) -> tuple[Level, ...]:
-        ticks, lots = self.ticks, self._qty.read
-        return tuple([(ticks(level.price), lots(level.size)) for level in wire])
+        """The hot loop of a feed: what was read before is looked up without a call; zeros and news take the long way."""
+        known_px, known_qty, ticks, lots = self._px.known.get, self._qty.known.get, self.ticks, self._qty.read
+        return tuple(
+            [(known_px(level.price) or ticks(level.price), known_qty(level.size) or lots(level.size)) for level in wire]
+        )
 
     def check(self, symbol: str) -> None:
         if symbol != self.symbol:
