@@ -40,7 +40,8 @@ from perpmaker.engine.records import (
     Record,
     Said,
 )
-from perpmaker.engine.store import StoreReader, rebuild
+from perpmaker.engine.store import StoreReader, files, rebuild
+from perpmaker.engine.store.history import Follower
 from perpmaker.model.events import (
     CancelFailed,
     CancelSent,
@@ -267,6 +268,15 @@ def test_an_order_knows_its_quantities_and_average(project: Project) -> None:
     ]
     row = project([*happened(snapshot()), intent(BUY), *happened(*events)]).orders(1)[0]
     assert (row.cum_qty, row.filled_qty, row.avg_px) == (Decimal("0.003"), Decimal("0.003"), Decimal(60_001))
+
+
+def test_orders_that_have_ended_are_forgotten_by_the_writer(tmp_path: Path) -> None:
+    ended = [order(number) for number in range(10, 30)]
+    reports = [report(each, VenueStatus.CANCELED) for each in ended]
+    written(tmp_path / "journal", [intent(BUY), *(intent(each) for each in ended), *happened(*reports)]).close()
+    with files.opened(tmp_path / "store.sqlite") as projection:
+        files.catch_up(projection, Follower(tmp_path / "journal", 0, bytes(16)))
+        assert [known.client_order_id for known in projection._orders._known.values()] == [str(BUY.client_order_id)]
 
 
 def test_an_order_made_by_hand_is_shown_as_adopted(project: Project) -> None:
