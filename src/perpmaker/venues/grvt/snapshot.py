@@ -56,6 +56,7 @@ async def read_snapshot(
         open_orders=tuple(
             parse.order_report(row, account, Source.SNAPSHOT, now_ns, unknown_as=VenueStatus.OPEN)
             for row in orders.result
+            if len(row.legs) <= 1  # an order of several legs is negotiated away from the order book, by hand
         ),
         positions=tuple(parse.position_report(row, account, Source.SNAPSHOT, now_ns) for row in positions.result),
         fills=tuple(_oldest_first(read_fills, lambda fill: (fill.trade_id, fill.side), lambda fill: fill.ts_event_ns)),
@@ -80,4 +81,6 @@ def _oldest_first(rows: list[T], key: Callable[[T], object], at_ns: Callable[[T]
     unique = {key(row): row for row in rows}
     if any(unique[key(row)] != row for row in rows):
         raise DataError("two rows of one id say different things")
-    return sorted(reversed(unique.values()), key=at_ns)
+    listed = list(unique.values())
+    listed.reverse()
+    return sorted(listed, key=at_ns)
