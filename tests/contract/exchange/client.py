@@ -11,10 +11,9 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from eth_account import Account
-from eth_account.messages import encode_typed_data
 
 from perpmaker.clock import WallClock
+from perpmaker.exchange.ethereum import Account, encode_typed_data
 from perpmaker.exchange.grvt.routes import ROUTES, SCHEMA
 from perpmaker.exchange.grvt.schema import Encoding, Shape
 

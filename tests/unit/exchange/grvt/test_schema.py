@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,19 @@ def test_wrong_type_is_malformed(changes: dict[str, Any]) -> None:
 def test_what_is_no_json_is_malformed(raw: bytes) -> None:
     with pytest.raises(Malformed):
         parse_json(raw)
+
+
+def test_deep_nesting_is_malformed_whatever_the_recursion_limit() -> None:
+    """In a process of its own, because the failure this guards against is the end of the process."""
+    program = (
+        "import sys; sys.setrecursionlimit(100_000)\n"
+        "from perpmaker.exchange.grvt.schema import Malformed, parse_json\n"
+        "for raw in (b'[' * 1_000_000, '{\"a\":' * 100_000):\n"
+        "    try: parse_json(raw)\n"
+        "    except Malformed: print('malformed')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["malformed", "malformed"]
 
 
 def test_second_spelling_of_a_member_is_read() -> None:
