@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import aiohttp
@@ -45,11 +46,13 @@ from perpmaker.venues.grvt.routes import (
     KlineRequest,
     MarketHistoryRequest,
 )
-from perpmaker.venues.grvt.socket import GrvtSocket
+from perpmaker.venues.grvt.socket import GrvtSocket, connect_cap
 from perpmaker.venues.transport.backoff import FullJitter
 from perpmaker.venues.transport.rate_limit import RateLimiter
 
 WATCH_S: Final = 0.1
+RELIST_PAUSE_S: Final = 5.0
+"""The list is not read again sooner, however much a frame makes it look outdated."""
 LINK_SILENCE_S: Final = 5.0
 """With a ticker every half second, a link that says nothing for this long is dead whatever its pings say."""
 
@@ -97,6 +100,7 @@ class GrvtFeed:
         options: FeedOptions | None = None,
         limiter: RateLimiter | None = None,
         timings: Timings | None = None,
+        past_connects: Iterable[int] = (),
     ) -> None:
         self._options = options or FeedOptions()
         if self._options.stale_s <= 0:
@@ -114,8 +118,10 @@ class GrvtFeed:
             clock=clock,
             seed=seed,
             silence_s=LINK_SILENCE_S,
+            cap=connect_cap(past_connects),
         )
         self._retry = FullJitter(base_s=0.5, cap_s=5.0, seed=seed + 1)
+        self._list_is_doubted = asyncio.Event()
         self._wanted: dict[InstrumentId, Subscription] = {}
         self._markets: dict[InstrumentId, _Subscribed] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -167,6 +173,11 @@ class GrvtFeed:
         rows = await self._rest.pages(FUNDING, request)
         return sorted((parse.funding_rate(row) for row in rows), key=lambda rate: rate.ts_event_ns)
 
+    @property
+    def recent_connects(self) -> tuple[int, ...]:
+        """Attempts that may still count against the cap; handed to the next life as `past_connects`."""
+        return self._socket.cap.recent
+
     def counters(self) -> FeedCounters:
         """Return what has happened since the start, for people and tests."""
         link = self._socket.counters
@@ -198,7 +209,9 @@ class GrvtFeed:
     def _open(self, wanted: Subscription, instrument: Instrument) -> None:
         """Subscribe to the streams of an instrument, anew when they were open under older rules."""
         self._close(wanted.instrument)
-        opened = _Subscribed(market.Market(instrument, self._emit, self._clock, self._timings))
+        opened = _Subscribed(
+            market.Market(instrument, self._emit, self._clock, self._timings, self._list_is_doubted.set)
+        )
         self._markets[wanted.instrument] = opened
         shared, socket, symbol = opened.market, self._socket, instrument.symbol
         if wanted.ticker:
@@ -271,7 +284,11 @@ class GrvtFeed:
                 continue
             self._retry.reset()
             self._apply(reading)
-            await asyncio.sleep(self._options.instruments_every_s)
+            await asyncio.sleep(min(RELIST_PAUSE_S, self._options.instruments_every_s))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._options.instruments_every_s):
+                    await self._list_is_doubted.wait()
+            self._list_is_doubted.clear()
 
     async def _read_list(self) -> listing.Reading:
         request = self._rest.codec.form(InstrumentsRequest)(kind=[PERPETUAL], is_active=True, limit=MAX_INSTRUMENTS)

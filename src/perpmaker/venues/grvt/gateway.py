@@ -46,10 +46,10 @@ from perpmaker.venues.grvt.parse import FeeRates
 from perpmaker.venues.grvt.private import PrivateStreams
 from perpmaker.venues.grvt.rest import Rest
 from perpmaker.venues.grvt.routes import FUNDING_ACCOUNT, MAX_BULK, ORDER, Cost, Nothing, OrderQuery
-from perpmaker.venues.grvt.session import Session
+from perpmaker.venues.grvt.session import Session, login_cap
 from perpmaker.venues.grvt.signing import Signer
 from perpmaker.venues.grvt.snapshot import read_snapshot
-from perpmaker.venues.grvt.socket import GrvtSocket
+from perpmaker.venues.grvt.socket import GrvtSocket, connect_cap
 from perpmaker.venues.secret import Secret
 from perpmaker.venues.transport.rate_limit import RateLimiter
 
@@ -94,6 +94,14 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     encoding: Encoding = Encoding.FULL
 
 
+class Attempts(msgspec.Struct, frozen=True):
+    """When a gateway logged in and connected lately (UTC ns), so that a restart does not start the caps anew."""
+
+    logins: tuple[int, ...] = ()
+    orders: tuple[int, ...] = ()
+    private: tuple[int, ...] = ()
+
+
 class GrvtGateway:
     """An OrderGateway. Commands return at once; each order ends in accepted, rejected, not sent or unknown.
 
@@ -116,8 +124,10 @@ class GrvtGateway:
         options: GatewayOptions | None = None,
         limiter: RateLimiter | None = None,
         timings: Timings | None = None,
+        past: Attempts | None = None,
     ) -> None:
         options = options or GatewayOptions()
+        past = past or Attempts()
         codec = Codec(options.encoding)
         register_secret(who.private_key.reveal())
         self._account = who.account
@@ -125,15 +135,18 @@ class GrvtGateway:
         self._clock = clock
         self._sink: Sink = _nowhere
         self._limiter = limiter or rate_limiter(clock)
-        self.session = Session(http, environment, who.api_key, clock, seed=seed, max_age_s=options.session_max_age_s)
+        self.session = Session(
+            http, environment, who.api_key, clock, seed=seed, max_age_s=options.session_max_age_s,
+            cap=login_cap(past.logins),
+        )  # fmt: skip
         self.rest = Rest(http, environment, clock, self._limiter, session=self.session, encoding=options.encoding)
         self._entry_socket = GrvtSocket(
             name=f"{who.account}:orders", http=http, url=environment.ws_trades, owner=_EntryLink(self), codec=codec,
-            clock=clock, seed=seed + 1, session=self.session,
+            clock=clock, seed=seed + 1, session=self.session, cap=connect_cap(past.orders),
         )  # fmt: skip
         self._private_socket = GrvtSocket(
             name=f"{who.account}:private", http=http, url=environment.ws_trades, owner=_PrivateLink(), codec=codec,
-            clock=clock, seed=seed + 2, session=self.session,
+            clock=clock, seed=seed + 2, session=self.session, cap=connect_cap(past.private),
         )  # fmt: skip
         self._entry = OrderEntry(self._entry_socket, self.rest, rest_fallback=options.rest_fallback)
         self._private = PrivateStreams(self._private_socket, self, who.account, who.sub_account_id, clock)
@@ -217,6 +230,11 @@ class GrvtGateway:
         if not self._snapshot_is_running:
             self._snapshot_is_running = True
             self._read(self._read_snapshots())
+
+    @property
+    def attempts(self) -> Attempts:
+        """What to hand to the next life as `past`."""
+        return Attempts(self.session.cap.recent, self._entry_socket.cap.recent, self._private_socket.cap.recent)
 
     async def fee_rates(self) -> FeeRates:
         """Read what the account's tier costs; raises VenueError or DataError."""

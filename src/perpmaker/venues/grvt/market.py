@@ -11,13 +11,13 @@ from perpmaker.model.ids import TradeId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.units import NS_PER_S
 from perpmaker.venues.api import Sink, Timings
-from perpmaker.venues.grvt import parse
+from perpmaker.venues.grvt import numbers, parse
 from perpmaker.venues.grvt.candles import BarAssembler
 from perpmaker.venues.grvt.memory import Remembered
 from perpmaker.venues.grvt.objects import WireBook, WireCandle, WireTicker, WireTrade
 from perpmaker.venues.grvt.subscription import Broken, StreamKind
 
-BOOK_KIND: Final = StreamKind(needs_snapshot=True)
+BOOK_KIND: Final = StreamKind(needs_snapshot=True, vital=True)
 TRADE_KIND: Final = StreamKind()
 WHOLE_KIND: Final = StreamKind(whole_frames=True)
 RFQ: Final = "RFQ"
@@ -38,11 +38,14 @@ _STALE: Final = {
 class Market:
     """What all streams of an instrument share: its rules, where events go, and when something was last heard."""
 
-    def __init__(self, instrument: Instrument, sink: Sink, clock: Clock, timings: Timings) -> None:
+    def __init__(
+        self, instrument: Instrument, sink: Sink, clock: Clock, timings: Timings, doubt_rules: Callable[[], None]
+    ) -> None:
         self.reader = parse.Reader(instrument)
         self.sink = sink
         self.clock = clock
         self._timings = timings
+        self._doubt_rules = doubt_rules
         self.last_frame_ns = clock.monotonic_ns()
         self.book_is_live = False
         self._touch: tuple[str | None, ...] = ()
@@ -75,6 +78,10 @@ class Market:
         if self._touch_moved_ns is not None and now_ns - self._touch_moved_ns > TOUCH_PROOF_S * NS_PER_S:
             return f"the ticker's touch moved {TOUCH_PROOF_S:g} s ago and the book did not"
         return ""
+
+    def doubt_rules(self) -> None:
+        """A frame did not fit the instrument's tick or lot: they may have changed since the list was read."""
+        self._doubt_rules()
 
     def stale(self, reason: StaleReason) -> None:
         self.book_is_live = False
@@ -109,6 +116,8 @@ class BookStream:
 
     def on_broken(self, reason: Broken, text: str) -> None:
         self._market.stale(_STALE[reason])
+        if reason is Broken.BAD_FRAME:
+            self._market.doubt_rules()
 
 
 class TradeStream:
@@ -164,6 +173,8 @@ class CandleStream:
 
     def on_frame(self, feed: WireCandle, *, snapshot: bool) -> None:
         self._market.reader.check(feed.instrument)
+        if feed.trades == 0 and numbers.decimal(feed.open, "open") == 0:  # before an instrument's first trade
+            return
         bar: Bar = parse.bar(feed, self._bars.interval_ns // NS_PER_S, self._market.heard())
         self._bars.add(bar)
 

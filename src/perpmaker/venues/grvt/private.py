@@ -23,7 +23,7 @@ from perpmaker.venues.grvt.subscription import Broken, State, StreamKind, Subscr
 PATIENCE_S: Final = 3.0
 """A stream that owes us a frame for this long is mute."""
 REMEMBERED: Final = 20_000
-_EVERY_FRAME_COUNTS: Final = StreamKind()
+_EVERY_FRAME_COUNTS: Final = StreamKind(vital=True)
 _ORDER_STREAMS: Final = (streams.ORDERS, streams.STATES, streams.FILLS, streams.POSITIONS, streams.CANCELS)
 
 _log = get("venues.grvt.private")
@@ -111,6 +111,8 @@ class PrivateStreams:
             self._owner.private_changed(whole, reason)
 
     def _on_order(self, wire: WireOrder, now_ns: int) -> None:
+        if len(wire.legs) > 1:  # negotiated away from the order book, by hand
+            return
         try:
             report = parse.order_report(wire, self._account, Source.STREAM, now_ns)
         except parse.UnknownStatus as error:

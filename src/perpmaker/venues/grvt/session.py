@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -39,6 +39,11 @@ _LOGIN_TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
 _log = get("venues.grvt.session")
 
 
+def login_cap(past: Iterable[int] = ()) -> AttemptCap:
+    """Return the cap on logins of one account; `past` are the attempts of an earlier life (UTC ns)."""
+    return AttemptCap(limit=LOGINS_PER_MINUTE, window_s=60.0, past=past)
+
+
 class Login(msgspec.Struct, frozen=True):
     """What a successful login gave; `life_s` from the moment of the answer."""
 
@@ -71,7 +76,7 @@ class Session:
         self._api_key = api_key
         self._clock = clock
         self._max_age_s = max_age_s
-        self.cap = cap or AttemptCap(limit=LOGINS_PER_MINUTE, window_s=60.0)
+        self.cap = cap or login_cap()
         self._backoff = FullJitter(base_s=0.5, cap_s=5.0, seed=seed)
         self._headers: Mapping[str, str] | None = None
         self._refresh_ns = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -34,6 +34,12 @@ SETTLE_S: Final = 3.0
 TICK_S: Final = 0.1
 
 Headers = Mapping[str, str]
+
+
+def connect_cap(past: Iterable[int] = ()) -> AttemptCap:
+    """Return the cap on connects of one socket; `past` are the attempts of an earlier life (UTC ns)."""
+    return AttemptCap(limit=CONNECTS_PER_MINUTE, window_s=60.0, past=past)
+
 
 _log = get("venues.grvt.socket")
 
@@ -83,7 +89,7 @@ class GrvtSocket:
         self.name = name
         self.codec = codec
         self.counters = LinkCounters()
-        self.cap = cap or AttemptCap(limit=CONNECTS_PER_MINUTE, window_s=60.0)
+        self.cap = cap or connect_cap()
         self._http = http
         self._url = f"{url}/ws/{codec.encoding.value}"
         self._owner = owner
@@ -289,7 +295,7 @@ class GrvtSocket:
         if not self.is_open:
             return
         self._send_subscription("unsubscribe", subscription, _ignore)
-        if tracked.failures > MAX_SUBSCRIBE_FAILURES and reason is not Broken.REFUSED:
+        if tracked.failures > MAX_SUBSCRIBE_FAILURES and subscription.kind.vital and reason is not Broken.REFUSED:
             self.doubt(f"{subscription.stream} {subscription.selector} cannot be made whole")
             return
         pause_s = tracked.backoff.next_s() if tracked.failures > 1 else 0.0

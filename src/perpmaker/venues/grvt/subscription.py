@@ -60,6 +60,8 @@ class StreamKind(msgspec.Struct, frozen=True):
     """Changes mean nothing before a complete frame."""
     whole_frames: bool = False
     """Every frame is complete: a lost one costs nothing but its news."""
+    vital: bool = False
+    """When it cannot be made whole, the link itself is given up."""
 
 
 class Counters(msgspec.Struct):

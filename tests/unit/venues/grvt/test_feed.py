@@ -398,6 +398,44 @@ async def test_a_subscription_without_its_snapshot_is_asked_for_again(
     await events.first(BookSnapshot, timeout_s=10)
 
 
+async def test_a_frame_that_does_not_fit_the_tick_makes_the_list_be_read_again(
+    start: Start, script: Script, events: Collected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perpmaker.venues.grvt.feed.RELIST_PAUSE_S", 0.1)
+    await start(instruments_every_s=3600)
+    await live(events)
+    script.rows = [row(tick_size="0.05"), row(ETH)]
+    await script.send(BOOK, book(2000, [("100.05", "1.0")]))
+    changed = await events.first(InstrumentListed)
+    assert changed.instrument.tick == Decimal("0.05")
+    await events.first(BookSnapshot, lambda e: e.bids == ((2000, 1000),))
+
+
+async def test_a_side_stream_that_cannot_be_made_whole_leaves_the_book_alone(
+    start: Start, script: Script, events: Collected, venue: FakeVenue
+) -> None:
+    venue.subscribe_answer = lambda stream, selectors: SILENT if stream == TRADE else subscribed(stream, selectors)
+    feed = await start(stale_s=60)
+    await live(events)
+    await until(lambda: len(script.subscriptions(TRADE)) >= 3, timeout_s=15)
+    assert events.of(BookStale) == []
+    assert feed.counters().connects == 1
+
+
+async def test_a_candle_before_the_first_trade_is_no_bar_and_no_fault(
+    start: Start, script: Script, events: Collected
+) -> None:
+    await start(Subscription(BTC, bar_s=60))
+    await live(events)
+    empty = candle(MINUTE_NS) | dict.fromkeys(("open", "high", "low", "close", "volume_b"), "0.0") | {"trades": 0}
+    for n in range(6):
+        await script.send(CANDLE, empty | {"open_time": str(n * MINUTE_NS)})
+    await script.send(CANDLE, candle(8 * MINUTE_NS))
+    await script.send(CANDLE, candle(9 * MINUTE_NS))
+    assert (await events.first(Bar)).open_ns == 8 * MINUTE_NS
+    assert script.subscriptions(CANDLE) == [f"{BTC}@CI_1_M-TRADE"]
+
+
 async def test_trades_are_delivered_once_and_replayed_ones_are_marked(
     start: Start, script: Script, events: Collected, venue: FakeVenue
 ) -> None:

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from perpmaker.clock import WallClock
 from perpmaker.errors import ConfigError
 from perpmaker.model.events import (
     AccountSnapshot,
@@ -31,7 +32,7 @@ from perpmaker.model.ids import ClientOrderId
 from perpmaker.model.order import Side
 from perpmaker.venues.grvt import dead_man, private
 from perpmaker.venues.grvt.codes import ENDINGS, Ending
-from perpmaker.venues.grvt.gateway import GatewayOptions
+from perpmaker.venues.grvt.gateway import Attempts, GatewayOptions
 from perpmaker.venues.grvt.orders import Lives
 
 from .bench import ACCOUNT, ACK, BTC, ID, Bench, fill, order, running, stated
@@ -481,6 +482,34 @@ async def test_a_snapshot_is_one_whole_pass(bench: Bench) -> None:
     assert (snapshot.currency, snapshot.fills_since_ns, snapshot.account) == ("USDT", 5, ACCOUNT)
     assert snapshot.ts_asked_ns <= snapshot.ts_recv_ns
     assert bench.venue.asked("v1/fill_history")[0]["start_time"] == "5"
+
+
+async def test_fills_of_one_instant_come_in_the_order_in_which_they_happened(bench: Bench) -> None:
+    newest_first = [fill(0, "9-3"), fill(0, "9-2"), fill(0, "9-1"), fill(0, "7-9") | {"event_time": "5"}]
+    account(bench.venue, **{"v1/fill_history": {"result": newest_first, "next": ""}})
+    bench.gateway.request_snapshot(0)
+    snapshot = await bench.events.first(AccountSnapshot)
+    assert [f.trade_id for f in snapshot.fills] == ["7-9", "9-1", "9-2", "9-3"]
+
+
+async def test_an_order_of_several_legs_made_by_hand_breaks_nothing(bench: Bench) -> None:
+    negotiated = stated(9) | {"legs": stated()["legs"] * 2}
+    account(bench.venue, **{"v1/open_orders": {"result": [negotiated, stated(0)]}})
+    await bench.stream("v1.order", negotiated)
+    await bench.stream("v1.order", stated(0))
+    assert (await bench.events.first(OrderReport)).client_order_id == ID
+    bench.gateway.request_snapshot(0)
+    assert [o.client_order_id for o in (await bench.events.first(AccountSnapshot)).open_orders] == [ID]
+    assert not any(c.channel is Channel.PRIVATE for c in bench.events.of(Connectivity))
+
+
+async def test_attempts_of_an_earlier_life_still_count(venue: FakeVenue, http: aiohttp.ClientSession) -> None:
+    now_ns = WallClock().now_ns()
+    async with running(venue, http, past=Attempts(logins=(now_ns, now_ns))) as bench:
+        await bench.link(Channel.ORDER_ENTRY, False)
+        await asyncio.sleep(0.5)
+        assert venue.logins == 0
+        assert bench.gateway.attempts.logins == (now_ns, now_ns)
 
 
 @pytest.mark.parametrize(

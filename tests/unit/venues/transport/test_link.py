@@ -147,6 +147,22 @@ async def test_a_refused_upgrade_says_whether_the_credentials_were_the_reason(
         await open_link(http, f"ws://127.0.0.1:{peer[1]}/{status}", {})
 
 
+async def test_a_peer_that_answers_no_ping_is_found_out(http: aiohttp.ClientSession, peer: tuple[Peer, int]) -> None:
+    peer[0].reading.clear()  # a half-open link: nothing is read, so no pong comes
+    link = await open_link(http, f"ws://127.0.0.1:{peer[1]}/ws", {}, heartbeat_s=0.1)
+    with pytest.raises(VenueUnavailable, match="PONG"):
+        await anext(link.frames())
+    assert not link.is_open
+    await link.close()
+
+
+async def test_certificates_are_verified_and_the_environment_names_no_proxy(http: aiohttp.ClientSession) -> None:
+    assert isinstance(http.connector, aiohttp.TCPConnector)
+    assert http.connector._ssl is True
+    assert http.trust_env is False
+    assert isinstance(http.cookie_jar, aiohttp.DummyCookieJar)
+
+
 async def test_nobody_there_is_told_apart(http: aiohttp.ClientSession, unused_tcp_port: int) -> None:
     with pytest.raises(NotReached):
         await open_link(http, f"ws://127.0.0.1:{unused_tcp_port}/ws", {})
