@@ -49,6 +49,9 @@ class InquiryRules(msgspec.Struct, frozen=True):
     """After the list above is used up ..."""
     query_gone_every_ns: int = 500 * NS_PER_MS
     """... and once a waiting cancel has run out, when only the last proofs are missing."""
+    query_of_before_ns: tuple[int, ...] = (250 * NS_PER_MS, 2_500 * NS_PER_MS)
+    """The list for an order of an earlier life, which nothing can send any more: three answers are needed, and
+    many orders may be in question while the passes of a start want the same request budget."""
     queries_at_once: int = 10
     ttl_cancel_after_ns: int = 4 * NS_PER_S
     ttl_cancel_every_ns: int = 10 * NS_PER_S
@@ -208,9 +211,11 @@ class Inquiries:
             asked.evidence.append(OrderRetired(self._account, tracked.client_order_id, proof, now_ns))
             return
         if now_ns >= inquiry.next_query_ns and len(queries) < rules.queries_at_once:
-            queries.append(tracked.client_order_id)
-            inquiry.queries += 1
-            later = [at for at in (inquiry.since_ns + after for after in rules.query_after_ns) if at > now_ns]
+            if not inquiry.wants_pass(rules):  # else a complete pass is all that is missing
+                queries.append(tracked.client_order_id)
+                inquiry.queries += 1
+            after_ns = rules.query_after_ns if inquiry.cancel_after_ns else rules.query_of_before_ns
+            later = [at for at in (inquiry.since_ns + after for after in after_ns) if at > now_ns]
             every_ns = rules.query_gone_every_ns if inquiry.ttl_ended_ns else rules.query_every_ns
             inquiry.next_query_ns = later[0] if later else now_ns + every_ns
         if now_ns >= inquiry.next_cancel_ns(rules) and not inquiry.ttl_ended_ns:
@@ -280,9 +285,12 @@ class Inquiries:
                 found[tracked.order.instrument] = f"the fate of order {tracked.client_order_id} is not known"
         return found
 
-    def concerns(self, instrument: InstrumentId) -> bool:
-        """Whether the fate of an order of this instrument is in question."""
-        return any(inquiry.tracked.order.instrument == instrument for inquiry in self._open.values())
+    def concerns(self, instrument: InstrumentId, now_ns: int) -> bool:
+        """Whether the fate of an order of this instrument is in question; one that is proven is not any more."""
+        return any(
+            inquiry.tracked.order.instrument == instrument and inquiry.proof(self._rules, now_ns) is None
+            for inquiry in self._open.values()
+        )
 
 
 class _Inquiry:

@@ -214,7 +214,7 @@ class AccountReconciler:
         odd = self._compare_orders(snapshot, outcome, now_ns)
         counts = snapshot.ts_asked_ns >= self._counts_from_ns and all(self._links.values())
         for name, known in self._instruments.items():
-            if name in differing or name in odd or self._inquiries.concerns(name):
+            if name in differing or name in odd or self._inquiries.concerns(name, now_ns):
                 known.equal_passes = 0
             elif counts and not known.is_unsure:
                 known.equal_passes += 1
