@@ -268,7 +268,9 @@ class Source:
         return self._parts.metrics()
 
     async def command(self, request: CommandRequest, peer: str) -> CommandAnswer:
-        return self._parts.desk.take(request, peer)
+        answer = self._parts.desk.take(request, peer)
+        self._parts.view.renew()
+        return answer
 
 
 def _known_fills(engine: Engine, records: Iterable[Record]) -> list[FillBooked]:

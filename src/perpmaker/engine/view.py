@@ -141,6 +141,10 @@ class View:
             self._status, self._status_ns = self._assemble(), now_ns
         return self._status
 
+    def renew(self) -> None:
+        """Have the next status assembled anew: somebody just changed something and wants to see it."""
+        self._status = None
+
     def books(self) -> dict[str, BookRows]:
         return {instrument: self._book_rows(instrument) for instrument in self._traded()}
 

@@ -97,10 +97,21 @@ class Desk:
         strategy: StrategyId | None = None,
         *,
         again: bool = False,
+        confirmed_only: bool = False,
     ) -> None:
-        """Cancel our own live orders one by one; those with a cancel under way only `again`."""
+        """Cancel our own live orders one by one; those with a cancel under way only `again`.
+
+        With `confirmed_only` orders in question are left to reconciliation, which cancels them with a time-to-live of its
+        own: the venue takes one such cancel of an order at a time.
+        """
         live = self._world.table.live(account, instrument, strategy)
-        self.cancel(self._cancel_of(order) for order in live if order.own and (again or not order.cancel_pending))
+        self.cancel(
+            self._cancel_of(order)
+            for order in live
+            if order.own
+            and (again or not order.cancel_pending)
+            and not (confirmed_only and order.state in _UNCONFIRMED)
+        )
 
     def cancel_all(self, account: AccountId) -> None:
         """Cancel everything of the account, orders in flight by their client order ids besides."""

@@ -273,7 +273,7 @@ class Engine:
         if self.world.kill.latched:
             self.desk.cancel_all(account)
         else:
-            self.desk.cancel_live(account, again=True)
+            self.desk.cancel_live(account, again=True, confirmed_only=True)
 
     def _on_clock(self, event: ClockOffset) -> None:
         """A venue clock far from ours makes signatures and ages meaningless (RELIABILITY T2)."""

@@ -34,7 +34,9 @@ class Outbox:
         self._records.append(record)
 
     def conclude(self, event: Event, now_ns: int) -> None:
-        """Queue a conclusion as evidence; it goes to the journal like everything that happened."""
+        """Queue a conclusion as evidence; it goes to the journal like everything that happened. Once said is enough."""
+        if event in self.evidence:
+            return
         self._records.append(Happened(event, now_ns))
         self.evidence.append(event)
 
