@@ -508,6 +508,10 @@ class FakeControl:
         self.connected = asyncio.Event()
         self.frozen = False
         """Says nothing more, and keeps every connection open."""
+        self.lost = 0
+        """So many of the next frame numbers are left out, as if frames had been lost."""
+        self.behind_ns = 0
+        """How far its stamps are behind the time."""
         self._moved = asyncio.Condition()
 
     def application(self) -> web.Application:
@@ -535,7 +539,7 @@ class FakeControl:
 
     async def move(self) -> None:
         """Step the markets once and wake the streams."""
-        self.engine.step(self.clock.now_ns())
+        self.engine.step(self.clock.now_ns() - self.behind_ns)
         async with self._moved:
             self._moved.notify_all()
 
@@ -565,7 +569,9 @@ class FakeControl:
                     break
                 acknowledged = msgspec.json.decode(message.data)["ack"]
                 continue
-            sent += 1
+            sent += 1 + self.lost
+            acknowledged += self.lost
+            self.lost = 0
             frame = self.engine.frame(sent, since=mark)
             mark = self.engine.mark()
             try:
