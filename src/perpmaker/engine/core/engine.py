@@ -178,6 +178,8 @@ class Engine:
         if handler is not None:
             handler(event)
         self.runner.start_ready()
+        if not self._ready_told:
+            self._tell_ready()
         self.runner.settle()
 
     def _drain(self) -> None:
@@ -343,10 +345,13 @@ class Engine:
         for slot in world.slots.values():
             if slot.running and world.hindrance(slot.spec.account, slot.spec.instrument):
                 self.runner.touch(slot)
-        if self.ready and not self._ready_told:
+
+    def _tell_ready(self) -> None:
+        """Say once that every strategy has started, before its first order leaves: a kill then is no failed start."""
+        if self.ready:
             self._ready_told = True
-            world.out.record(Ready(world.now_ns))
-            world.out.tell(Notice("info", "engine_ready", {"engine": world.spec.name}, world.now_ns))
+            self.world.out.record(Ready(self.world.now_ns))
+            self.world.out.tell(Notice("info", "engine_ready", {"engine": self.world.spec.name}, self.world.now_ns))
 
     def _offset_ns(self) -> int:
         """Venue time minus ours, as far as one number can say it for all exchanges."""
