@@ -213,6 +213,27 @@ def test_a_store_whose_pages_rot_while_it_is_behind_is_not_needed(tmp_path: Path
     assert [row["trade_id"] for row in exported(tmp_path)] == ["t1", "t2"]
 
 
+def test_one_rotten_page_in_a_store_that_is_up_to_date_is_found(tmp_path: Path) -> None:
+    folder = recorded(tmp_path)
+    data = bytearray(store_path(folder).read_bytes())
+    page = data.index(b"USDT1.5") // 4096 * 4096  # where the fills are
+    data[page : page + 8] = b"\xff" * 8
+    store_path(folder).write_bytes(bytes(data))
+    assert [row["trade_id"] for row in exported(tmp_path)] == ["t1", "t2"]
+
+
+def test_what_the_store_has_and_the_journal_no_longer_has_is_exported(tmp_path: Path) -> None:
+    folder = recorded(tmp_path)
+    with closing(opened(journal_folder(folder))) as journal:
+        journal.rotate(b"state")
+        journal.append(mark("99"))
+    rebuild(journal_folder(folder), store_path(folder))
+    segments(journal_folder(folder))[0].unlink()
+    with closing(opened(journal_folder(folder))) as journal:
+        journal.append(mark("98"))
+    assert [row["equity"] for row in exported(tmp_path, "pnl")] == ["100001.25", "100002.5", "99", "98"]
+
+
 def test_the_store_of_another_journal_is_not_believed(tmp_path: Path) -> None:
     folder = recorded(tmp_path)
     other = tmp_path / "other"
@@ -390,6 +411,19 @@ def test_whoever_reads_only_the_first_line_gets_it_without_a_traceback(tmp_path:
         child.stdout.close()
         assert child.stderr.read() == b""
         assert child.wait(timeout=60) == 0
+
+
+def test_a_reader_that_is_gone_before_the_first_line_is_no_error(tmp_path: Path) -> None:
+    recorded(tmp_path)
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [sys.executable, "-m", "perpmaker", "--home", str(tmp_path), "export", "trades"]
+        buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=buffered, check=False, timeout=60)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_an_error_is_one_line_and_an_exit_code(tmp_path: Path) -> None:

@@ -205,6 +205,19 @@ def test_a_fill_of_an_order_nobody_knows_is_kept(project: Project) -> None:
     assert (row.order_px, row.trade_id) == (None, "t1")
 
 
+def test_the_open_lots_outlive_a_restart(tmp_path: Path) -> None:
+    steps = [(fill(1, BUY, "0.002", "60000"), "0.002"), (fill(2, SELL, "0.002", "60500"), "0.000")]
+    records = traded(*steps)
+    with closing(written(tmp_path / "journal", records[:-2])) as journal:
+        rebuild(tmp_path / "journal", tmp_path / "store.sqlite")
+        for record in records[-2:]:
+            journal.append(record)
+    with files.opened(tmp_path / "store.sqlite") as projection:
+        files.catch_up(projection, Follower(tmp_path / "journal", projection.record, projection.digest))
+    with closing(StoreReader(tmp_path / "store.sqlite")) as reader:
+        assert [row.grid_profit for row in reader.every_fill()] == [Decimal(0), Decimal(1)]
+
+
 def test_fills_are_paged_newest_first(project: Project) -> None:
     steps = [(fill(number, BUY, "0.001"), f"0.00{number}") for number in range(1, 8)]
     reader = project(traded(*steps))
@@ -273,10 +286,25 @@ def test_an_order_knows_its_quantities_and_average(project: Project) -> None:
 def test_orders_that_have_ended_are_forgotten_by_the_writer(tmp_path: Path) -> None:
     ended = [order(number) for number in range(10, 30)]
     reports = [report(each, VenueStatus.CANCELED) for each in ended]
-    written(tmp_path / "journal", [intent(BUY), *(intent(each) for each in ended), *happened(*reports)]).close()
+    what = fill(1, ended[0], "0.001")
+    first = [*happened(snapshot(), what), *(intent(each) for each in (BUY, *ended)), *happened(*reports)]
+    records = [*first, *[boot()] * files.CHUNK, *happened(what, reports[1])]
+    written(tmp_path / "journal", records).close()
     with files.opened(tmp_path / "store.sqlite") as projection:
         files.catch_up(projection, Follower(tmp_path / "journal", 0, bytes(16)))
         assert [known.client_order_id for known in projection._orders._known.values()] == [str(BUY.client_order_id)]
+
+
+def test_older_evidence_takes_nothing_back(project: Project) -> None:
+    events = [report(BUY, VenueStatus.OPEN, "0.003"), report(BUY, VenueStatus.OPEN, "0.001")]
+    row = project([intent(BUY), *happened(*events), intent(BUY)]).orders(1)[0]
+    assert (row.state, row.cum_qty) == ("open", Decimal("0.003"))
+
+
+def test_an_order_filled_before_its_account_was_opened_knows_it(project: Project) -> None:
+    early = fill(1, BUY, "0.002")
+    row = project([intent(BUY), Happened(early, START_NS), booked(1, early, "0.002")]).orders(1)[0]
+    assert (row.state, row.filled_qty) == ("open", Decimal("0.002"))
 
 
 def test_an_order_made_by_hand_is_shown_as_adopted(project: Project) -> None:

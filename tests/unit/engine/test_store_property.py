@@ -30,7 +30,7 @@ from tests.unit.engine.chronicle import (
 )
 
 from perpmaker.engine.journal import Journal
-from perpmaker.engine.records import CommandAnswered, Decision, Happened, Record
+from perpmaker.engine.records import CommandAnswered, Decision, FillBooked, Happened, Record
 from perpmaker.engine.store import Store, files, rebuild
 from perpmaker.engine.store.history import Follower
 from perpmaker.model.events import (
@@ -126,7 +126,7 @@ records: st.SearchStrategy[Record] = st.one_of(
         st.sampled_from(["accepted", "done", "refused: no"]),
     ),
 )
-steps = st.lists(st.one_of(records, st.sampled_from(["rotate", "flush", "kill", "lose"])), max_size=40)
+steps = st.lists(st.one_of(records, st.sampled_from(["rotate", "flush", "kill", "lose", "buy", "sell"])), max_size=40)
 
 
 class Story:
@@ -137,6 +137,8 @@ class Story:
         self.path = folder / "store.sqlite"
         self.journal: Journal = opened(folder / "journal")
         self.store = self.started()
+        self.traded = 0
+        self.position = Decimal(0)
 
     def started(self) -> Store:
         store = Store(self.path, self.folder / "journal", gather_s=0.0)
@@ -157,10 +159,24 @@ class Story:
                 for left in self.folder.glob("store.sqlite*"):
                     left.unlink()
                 self.store = self.started()
+            case "buy" | "sell":
+                self.trade(Side(step))
             case _:
                 assert not isinstance(step, str)
-                self.journal.append(step)
-                self.store.offer(step, self.journal.record_number)
+                self.write(step)
+
+    def write(self, record: Record) -> None:
+        self.journal.append(record)
+        self.store.offer(record, self.journal.record_number)
+        if isinstance(record, FillBooked):
+            self.position = record.position_after
+
+    def trade(self, side: Side) -> None:
+        """A fill as the engine books it, so that lots are opened and closed."""
+        self.traded += 1
+        what = fill(1_000 + self.traded, order(9, side), "0.003", str(60_000 + self.traded))
+        self.write(Happened(what, START_NS))
+        self.write(booked(self.traded, what, str(self.position + side.sign * what.qty)))
 
     def end(self) -> None:
         assert self.store.flush(PATIENCE_S)

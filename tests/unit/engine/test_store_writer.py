@@ -269,6 +269,14 @@ def test_a_journal_that_went_away_is_said_and_the_store_is_kept(tmp_path: Path, 
     assert files.asides(tmp_path / "store.sqlite") == []
 
 
+def test_a_record_that_was_offered_and_is_not_in_the_journal_is_trouble(tmp_path: Path, journal: Journal) -> None:
+    told: list[str] = []
+    with following(tmp_path, told) as store:
+        store.offer(said(1), journal.record_number + 1)
+        _until(lambda: store.errors >= 2)
+    assert told == [f"store store.sqlite: the journal does not hold record {journal.record_number + 1}"]
+
+
 def _until(true: Callable[[], bool]) -> None:
     """Wait for the store's thread."""
     done = writer.threading.Event()
@@ -290,6 +298,13 @@ def _rot(path: Path) -> None:
     data = bytearray(path.read_bytes())
     for page in range(4096, len(data), 4096):
         data[page : page + 8] = b"\xff" * 8
+    path.write_bytes(bytes(data))
+
+
+def _rot_where_nobody_writes(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    page = data.index(b'{"n":"7"}') // 4096 * 4096
+    data[page : page + 8] = b"\xff" * 8
     path.write_bytes(bytes(data))
 
 
@@ -315,7 +330,9 @@ def _of_another_journal(path: Path) -> None:
         other.execute("UPDATE progress SET digest = zeroblob(16)")
 
 
-@pytest.mark.parametrize("spoil", [_scribble, _rot, _foreign, _other_version, _ahead, _of_another_journal])
+@pytest.mark.parametrize(
+    "spoil", [_scribble, _rot, _rot_where_nobody_writes, _foreign, _other_version, _ahead, _of_another_journal]
+)
 def test_a_store_that_cannot_be_used_is_set_aside_and_made_anew(
     spoil: Callable[[Path], None], tmp_path: Path, journal: Journal
 ) -> None:
@@ -469,6 +486,28 @@ def test_a_frame_that_is_half_written_is_read_when_it_is_whole(tmp_path: Path) -
     for end in range(offsets[2], len(whole) + 1):
         path.write_bytes(whole[:end])
         assert [found.number for found in follower.read()] == complete.get(end, [])
+
+
+def test_a_changed_record_is_not_followed(tmp_path: Path) -> None:
+    with closing(opened(tmp_path / "journal")) as journal:
+        follower = Follower(tmp_path / "journal", 0, bytes(16))
+        assert len(list(follower.read())) == 1
+        write(journal, None, said(1), said(2))
+        _flip(journal.path, [offset for offset, _ in Segment(journal.path)][2])
+        assert [found.record for found in follower.read()] == [said(1)]
+        assert list(follower.read()) == []
+
+
+def test_half_a_frame_at_the_end_of_a_file_that_is_complete_is_damage(tmp_path: Path) -> None:
+    with closing(opened(tmp_path / "journal")) as journal:
+        follower = Follower(tmp_path / "journal", 0, bytes(16))
+        assert len(list(follower.read())) == 1
+        path = journal.path
+        journal.rotate(b"state")
+        with path.open("ab") as file:
+            file.write(b"\xb5J\x10")
+        with pytest.raises(DataError, match="journal-000001.log: damaged at byte"):
+            list(follower.read())
 
 
 def test_a_follower_reads_what_a_fresh_reading_gives(tmp_path: Path) -> None:

@@ -83,11 +83,10 @@ class Fills:
 
     def open_with(self, report: PositionReport) -> None:
         """Begin with a position the account had before: one lot at its average entry."""
-        lots = self._of(report.account, report.instrument)
-        if report.qty and not lots.qty:
-            side = Side.BUY if report.qty > 0 else Side.SELL
-            lots.book(side, report.avg_entry_px or _ZERO, abs(report.qty), report.ts_event_ns)
-            self._touched.add((report.account, report.instrument))
+        side = Side.BUY if report.qty > 0 else Side.SELL
+        lot = FifoLot(abs(report.qty), report.avg_entry_px or _ZERO, report.ts_event_ns)
+        self._lots[report.account, report.instrument] = FifoLots(side, (lot,) if report.qty else ())
+        self._touched.add((report.account, report.instrument))
 
     def adjust(self, record: int, adjustment: PositionAdjusted) -> None:
         """Book a reconciliation difference once, as the engine does: a trade without fee."""

@@ -151,7 +151,7 @@ class Orders:
             return
         reason = ""
         if isinstance(event, CancelSent):
-            order.cancel_pending = not order.state.is_terminal
+            order.cancel_pending = True
         elif isinstance(event, CancelFailed):
             order.cancel_pending = False
         elif isinstance(event, OrderNotSent):
