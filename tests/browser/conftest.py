@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
-from tests.browser.stacks import FakeStack, Stack
+from tests.browser.stacks import FakeStack, RealStack, Stack
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 ARGUMENTS = [
@@ -43,14 +43,22 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+@pytest.fixture(scope="module", params=["fake", "real"])
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack that the tests of a module share; they leave it quoting."""
     existing = os.environ.get("PERPMAKER_BROWSER_HOME")
+    home = tmp_path_factory.mktemp("home")
     if existing:
         yield Stack(Path(existing).resolve())
-        return
-    yield from fake(tmp_path_factory.mktemp("home"))
+    elif request.param == "fake":
+        yield from fake(home)
+    else:
+        real = RealStack(home)
+        try:
+            real.wait_until_quoting()
+            yield real
+        finally:
+            real.stop()
 
 
 @pytest.fixture

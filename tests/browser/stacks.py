@@ -102,6 +102,34 @@ class FakeStack(Stack):
         until(ready, START_TIMEOUT_S)
 
 
+class RealStack(Stack):
+    """What `./run` starts: practice exchange, engine and dashboard, supervised by `perpmaker up`."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        self._log = home / "up.log"
+        ports = {f"PERPMAKER__{name}__PORT": "0" for name in ("EXCHANGE", "CONTROL", "DASHBOARD")}
+        command = [sys.executable, "-m", "perpmaker", "--home", str(home), "up", "configs/local.toml", "--quiet"]
+        with self._log.open("wb") as log:
+            self._up = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **ports}, stdout=log, stderr=log)
+
+    def wait_until_quoting(self) -> None:
+        def quoting() -> bool:
+            assert self._up.poll() is None, self._log.read_text()
+            if running(self.home, "dashboard") is None or running(self.home, "engine") is None:
+                return False
+            status = self.engine.status()
+            return status.fills_total > 0 and len(status.open_orders) > 0
+
+        until(quoting, 2 * START_TIMEOUT_S, poll_s=0.2)
+
+    def stop(self) -> None:
+        """End it as Ctrl-C does; everything it started must be gone and it must say that all went well."""
+        self._up.send_signal(signal.SIGINT)
+        assert self._up.wait(40) == 0, self._log.read_text()
+        assert [name for name in ("exchange", "engine", "dashboard") if running(self.home, name)] == []
+
+
 def until(holds: Callable[[], bool], timeout_s: float, *, poll_s: float = 0.02) -> float:
     """Wait until something holds; return after how many seconds it did. Fails after `timeout_s`."""
     started = time.monotonic()
