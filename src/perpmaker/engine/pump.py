@@ -37,6 +37,8 @@ from perpmaker.venues.api import OrderGateway
 
 STALL_NS: Final = 2 * NS_PER_S
 """A gap in the loop after which nothing that was believed before it may be acted on (RELIABILITY P4, P11)."""
+_RESERVED: Final = frozenset({"event", "exc_info", "stack_info", "level", "ts", "self"})
+"""Words of the logger that a strategy's notice may use for fields of its own."""
 _LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -190,7 +192,8 @@ class Pump:
 
     def _tell(self, notice: Notice) -> None:
         level = notice.level if notice.level in _LEVELS else "info"
-        getattr(self._log, level)(notice.name, **notice.fields)
+        fields = {f"{key}_" if key in _RESERVED else key: value for key, value in notice.fields.items()}
+        getattr(self._log, level)(notice.name, **fields)
         self.write(Said(notice.level, notice.name, notice.fields, notice.ts_ns))
 
     def _notice_stall(self, now_ns: int) -> None:

@@ -1,0 +1,159 @@
+"""From a configuration to a plan: accounts, keys, hosts, limits, and everything that can be wrong with them."""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from perpmaker import logs
+from perpmaker.config import Config, parse
+from perpmaker.control.home import RunFile
+from perpmaker.engine.assembly import limits_of, make_plan
+from perpmaker.engine.failpoints import Failpoints
+from perpmaker.engine.live import build_live
+from perpmaker.errors import ConfigError
+from perpmaker.model.ids import AccountId
+
+ACCOUNTS = [
+    {"owner": "o1", "api_key": "key-one-secret", "private_key": "0x" + "11" * 32, "signer": "s", "main_account": "m",
+     "sub_account_id": "101"},
+    {"owner": "o2", "api_key": "key-two-secret", "private_key": "0x" + "22" * 32, "signer": "s", "main_account": "m",
+     "sub_account_id": "102"},
+]  # fmt: skip
+URLS = {
+    "edge": "http://127.0.0.1:1",
+    "trades": "http://127.0.0.1:1",
+    "market_data": "http://127.0.0.1:2",
+    "ws_trades": "ws://127.0.0.1:1",
+    "ws_market_data": "ws://127.0.0.1:2",
+    "control": "http://127.0.0.1:3",
+}
+EXCHANGE = RunFile(
+    "exchange", 1, URLS, extra={"accounts": msgspec.json.encode(ACCOUNTS).decode(), "instance_id": "inst-1"}
+)
+
+
+def config(**changes: Any) -> Config:
+    raw: dict[str, Any] = {
+        "schema_version": 1,
+        "env": "local",
+        "mode": "live",
+        "name": "e",
+        "account": {"main": {}},
+        "strategy": [
+            {"name": "btc", "kind": "market_maker", "account": "main", "instrument": "BTC_USDT_Perp"},
+        ],
+    }
+    return parse({**raw, **changes}, {}, source="test")
+
+
+def test_the_practice_exchanges_account_is_taken_from_its_run_file() -> None:
+    plan = make_plan(config(account={"main": {"local_account": 1}}), EXCHANGE, None)
+    key = plan.keys[AccountId("main")]
+    assert (key.sub_account_id, key.api_key.reveal()) == ("102", "key-two-secret")
+    assert plan.environment.trades == URLS["trades"]
+    assert plan.fingerprint.exchange_instance == "inst-1"
+    assert plan.fingerprint.accounts[0].sub_account_id == "102"
+
+
+def test_no_secret_shows_in_a_plan_a_fingerprint_or_a_lock() -> None:
+    plan = make_plan(config(), EXCHANGE, None)
+    shown = repr(plan) + repr(plan.fingerprint) + repr(plan.lock_keys(Path("/j")))
+    assert "key-one-secret" not in shown
+    assert "11" * 32 not in shown
+
+
+def test_locks_are_on_the_account_every_instrument_and_the_journal_of_this_exchange() -> None:
+    keys = [str(key) for key in make_plan(config(), EXCHANGE, None).lock_keys(Path("/j"))]
+    assert keys == ["journal /j", "sub-account grvt local 101 inst-1", "instrument grvt local BTC_USDT_Perp inst-1"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "exchange", "text"),
+    [
+        ({}, None, "needs a practice exchange"),
+        ({"mode": "paper"}, EXCHANGE, 'runs mode = "live" alone'),
+        ({"account": {"main": {"local_account": 7}}}, EXCHANGE, "accounts 0 to 1"),
+        ({}, msgspec.structs.replace(EXCHANGE, extra={}), "lists no accounts"),
+        ({}, msgspec.structs.replace(EXCHANGE, urls={}), "ready line has no"),
+        (
+            {"strategy": [{"name": "x", "kind": "nothing", "account": "main", "instrument": "BTC_USDT_Perp"}]},
+            EXCHANGE,
+            "unknown strategy",
+        ),
+        (
+            {
+                "strategy": [
+                    {"name": "x", "kind": "market_maker", "account": "main", "instrument": "BTC_USDT_Perp", "spred": 1}
+                ]
+            },
+            EXCHANGE,
+            "spred",
+        ),
+        (
+            {
+                "account": {"a": {}, "b": {}},
+                "strategy": [
+                    {"name": "x", "kind": "market_maker", "account": "a", "instrument": "BTC_USDT_Perp"},
+                    {"name": "y", "kind": "market_maker", "account": "b", "instrument": "ETH_USDT_Perp"},
+                ],
+            },
+            EXCHANGE,
+            "same sub-account 101",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(changes: dict[str, Any], exchange: RunFile | None, text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        make_plan(config(**changes), exchange, None)
+
+
+def test_a_local_address_elsewhere_is_refused() -> None:
+    elsewhere = msgspec.structs.replace(EXCHANGE, urls={**URLS, "trades": "http://192.168.1.5:1"})
+    with pytest.raises(ConfigError, match="this machine only"):
+        make_plan(config(), elsewhere, None)
+
+
+def test_a_real_environment_takes_its_keys_from_a_private_file_and_its_hosts_from_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("GRVT_")]:
+        monkeypatch.delenv(name)
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("GRVT_API_KEY=abcdefgh\nGRVT_PRIVATE_KEY=0x" + "33" * 32 + "\nGRVT_TRADING_ACCOUNT_ID=555\n")
+    dotenv.chmod(0o600)
+    plan = make_plan(config(env="testnet"), None, dotenv)
+    assert plan.environment.trades == "https://trades.testnet.grvt.io"
+    assert plan.keys[AccountId("main")].sub_account_id == "555"
+    assert plan.fingerprint.exchange_instance == ""
+
+
+@pytest.mark.parametrize(("env", "needed"), [("local", False), ("testnet", False), ("prod", True)])
+def test_only_production_needs_arming(env: str, needed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRVT_API_KEY", "abcdefgh")
+    monkeypatch.setenv("GRVT_PRIVATE_KEY", "0x" + "33" * 32)
+    monkeypatch.setenv("GRVT_TRADING_ACCOUNT_ID", "555")
+    plan = make_plan(config(env=env), EXCHANGE if env == "local" else None, None)
+    assert plan.spec(1, {"btc": 1}).needs_arming is needed
+
+
+def test_limits_are_those_configured() -> None:
+    limits = limits_of(config(risk={"max_loss": 77, "orders_per_s": 3, "max_open_orders": 9}))
+    assert (limits.max_loss, limits.orders_per_s, limits.max_open_orders) == (Decimal(77), Decimal(3), 9)
+    assert limits.max_position_notional == 5000
+
+
+def test_a_changed_configuration_has_another_hash() -> None:
+    plans = [make_plan(config(risk={"max_loss": loss}), EXCHANGE, None) for loss in (50, 50, 51)]
+    assert plans[0].config_hash == plans[1].config_hash != plans[2].config_hash
+
+
+def test_building_opens_nothing(tmp_path: Path) -> None:
+    live = build_live(config(), tmp_path, recent=logs.RecentLines(), exchange=EXCHANGE, failpoints=Failpoints())
+    assert list(tmp_path.iterdir()) == []
+    assert live.folder == tmp_path / "engines" / "e-local"
