@@ -1,0 +1,49 @@
+"""`python -m benchmarks [NAMES]`: measure side by side, print tables, keep the figures as JSON.
+
+Without names all of them. `exchange_load` is not a comparison: it runs by itself and prints its own figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import sign_order, tick_to_order
+from benchmarks.figures import Report, surroundings, write_json
+
+COMPARED = {"sign_order": sign_order.measure, "tick_to_order": tick_to_order.measure}
+ALONE = ("exchange_load",)
+JSON = Path("reports") / "benchmarks.json"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *COMPARED, *ALONE], help="default: all")
+    parser.add_argument("--json", type=Path, default=JSON, help=f"where the figures go (default {JSON})")
+    options = parser.parse_args()
+    names = options.names or [*COMPARED, *ALONE]
+    around = surroundings()
+    print(", ".join(f"{key} {value}" for key, value in around.items() if key != "versions"))
+    print(", ".join(f"{key} {value}" for key, value in around["versions"].items()))
+    reports: list[Report] = []
+    for name in (name for name in COMPARED if name in names):
+        report = COMPARED[name]()
+        reports.append(report)
+        print(f"\n{report.title}\n\n{report.table()}", flush=True)
+        for key, value in report.more.items():
+            print(f"{key}: {value}")
+    if reports:
+        write_json(options.json, around, reports)
+        print(f"\nkept in {options.json}")
+    codes = [
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
+        for name in ALONE
+        if name in names
+    ]
+    return max(codes, default=0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
