@@ -71,6 +71,24 @@ def test_fills_that_happened_while_nobody_was_there_are_booked_once() -> None:
     assert after.engine.assert_identity() == 1
 
 
+def test_a_fill_whose_booking_a_kill_cut_off_is_numbered_by_the_next_life() -> None:
+    before = traded()
+    last = max(at for at, record in enumerate(before.journal) if isinstance(record, FillBooked))
+    cut_off = before.journal[last]
+    assert isinstance(cut_off, FillBooked)
+    before.journal[:] = before.journal[:last]
+    after = next_life(before).start()
+    booked = [r for r in after.records if isinstance(r, FillBooked)]
+    assert [(r.number, r.fill.trade_id) for r in booked] == [(cut_off.number, cut_off.fill.trade_id)]
+    assert booked[0].position_after == cut_off.position_after
+    assert booked[0].strategy == cut_off.strategy
+    assert after.engine.world.fills_total == cut_off.number
+    assert after.engine.assert_identity() == 1
+    third = next_life(after).start()
+    assert [r for r in third.records if isinstance(r, FillBooked)] == []
+    assert third.engine.world.fills_total == cut_off.number
+
+
 def test_quotes_left_behind_are_cancelled_and_made_anew_under_a_new_epoch() -> None:
     before = traded()
     left = {order.client_order_id for order in before.live()}

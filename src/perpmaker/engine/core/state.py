@@ -30,6 +30,7 @@ from perpmaker.model.events import (
     AccountEvent,
     AccountSnapshot,
     Event,
+    Fill,
     FundingPaid,
     InstrumentListed,
     Operator,
@@ -40,9 +41,10 @@ from perpmaker.model.events import (
     Source,
     VenueStatus,
 )
-from perpmaker.model.ids import StrategyId, VenueOrderId
+from perpmaker.model.ids import AccountId, StrategyId, TradeId, VenueOrderId
 from perpmaker.model.instrument import Instrument
-from perpmaker.model.order import NewOrder, OrderState
+from perpmaker.model.order import NewOrder, OrderState, Side
+from perpmaker.portfolio.trades import Booking
 from perpmaker.risk.codes import Code
 from perpmaker.risk.halts import Halt
 
@@ -172,6 +174,8 @@ class Restorer:
         self._world = world
         self._reconciling = reconciling
         self._paused: dict[StrategyId, bool] = {}
+        self._unnumbered: dict[tuple[AccountId, TradeId, Side], FillBooked] = {}
+        """Fills that were written down when they happened, whose booking the end of that life did not reach."""
 
     def restore(self, state: CoreState | None, records: Iterable[Record]) -> None:
         """Take over the state, then what happened after it. Pauses end with a life that ended in order."""
@@ -181,6 +185,7 @@ class Restorer:
             self._restore_state(state)
         for record in records:
             self._replay(record)
+        self._number_the_rest()
         for ledger in self._world.ledgers.values():
             ledger.replaying = False
         for name, paused in self._paused.items():
@@ -241,6 +246,7 @@ class Restorer:
         elif isinstance(record, FillBooked):
             ledger = world.ledgers.get(record.fill.account)
             world.fills_total = record.number
+            self._unnumbered.pop(_key(record.fill), None)
             if ledger is not None:
                 ledger.replay_fill(record)
                 world.fees.on_fill(record.fill)
@@ -294,8 +300,24 @@ class Restorer:
 
     def _book(self, changes: Iterable[OrderChange]) -> None:
         for change in changes:
-            if change.fill is not None:
-                self._world.ledgers[change.account].on_fill(change.fill, StrategyId(""), None)
+            if change.fill is None:
+                continue
+            ledger, fill = self._world.ledgers[change.account], change.fill
+            booking, _ = ledger.on_fill(fill, StrategyId(""), None)
+            if booking is Booking.NEW:
+                strategy = StrategyId("") if change.order is None else change.order.order.strategy
+                after = ledger.book.position_qty(fill.instrument)
+                self._unnumbered[_key(fill)] = FillBooked(0, fill, strategy, after, None, self._world.now_ns)
+
+    def _number_the_rest(self) -> None:
+        """Finish the bookings that a kill cut off between the event and its consequence."""
+        world = self._world
+        for cut_off in self._unnumbered.values():
+            world.fills_total += 1
+            booked = msgspec.structs.replace(cut_off, number=world.fills_total)
+            world.ledgers[booked.fill.account].replay_fill(booked)
+            world.fees.on_fill(booked.fill)
+            world.out.record(booked)
 
     def _replay_command(self, event: Operator) -> None:
         if event.kind == "arm" and event.arguments.get("until_ns", "").isdigit():
@@ -316,6 +338,10 @@ class Restorer:
     def _list(self, instrument: Instrument) -> None:
         self._world.instruments[instrument.instrument_id] = instrument
         self._world.books.apply(InstrumentListed(instrument, self._world.now_ns))
+
+
+def _key(fill: Fill) -> tuple[AccountId, TradeId, Side]:
+    return fill.account, fill.trade_id, fill.side
 
 
 def _at_rest(order: TrackedOrder) -> OrderAtRest:
