@@ -1,8 +1,10 @@
 """Finding out what became of single orders: creations without an answer, cancels without an end, orders gone missing.
 
-The times are those of RELIABILITY §5. Nothing is ever concluded from silence: an order is retired only when three queries
-over 5 s found nothing, a complete pass read after its last chance to arrive (a cancel's time-to-live ran out, or its
-signature expired) holds neither the order nor a fill of it, and the position does not differ.
+The times are those of RELIABILITY §5. Nothing is ever concluded from silence: an order is retired only when the venue
+answered three times over 5 s that it is not there, once at least when asked about this very order, and a complete pass read
+after its last chance to arrive (a cancel's time-to-live ran out, or its signature expired) holds neither the order nor a
+fill of it, and the position does not differ. A complete pass answers for all orders at once: after a crash many may be in
+question, and the venue allows few reads a second.
 """
 
 from __future__ import annotations
@@ -46,13 +48,12 @@ class InquiryRules(msgspec.Struct, frozen=True):
     """A creation without any evidence becomes UNKNOWN; the gateway's own timeout (2 s) normally comes first."""
     query_after_ns: tuple[int, ...] = tuple(ms * NS_PER_MS for ms in (250, 500, 1000, 2000, 4000))
     query_every_ns: int = 2 * NS_PER_S
-    """After the list above is used up ..."""
-    query_gone_every_ns: int = 500 * NS_PER_MS
-    """... and once a waiting cancel has run out, when only the last proofs are missing."""
-    query_of_before_ns: tuple[int, ...] = (250 * NS_PER_MS, 2_500 * NS_PER_MS)
-    """The list for an order of an earlier life, which nothing can send any more: three answers are needed, and
-    many orders may be in question while the passes of a start want the same request budget."""
-    queries_at_once: int = 10
+    """After the list above is used up."""
+    query_of_before_every_ns: int = 5 * NS_PER_S
+    """For an order of an earlier life, which nothing can send any more: after the first query passes tell enough."""
+    query_pace_ns: int = 350 * NS_PER_MS
+    query_burst: int = 6
+    """Queries of all orders together: so many at once, then one per pace. Passes need the rest of the request budget."""
     ttl_cancel_after_ns: int = 4 * NS_PER_S
     ttl_cancel_every_ns: int = 10 * NS_PER_S
     """Until its end was stated: successive windows of one order are dropped as duplicates, so one is waited out."""
@@ -91,6 +92,7 @@ class Inquiries:
         self._rules = rules
         self._open: dict[OrderKey, _Inquiry] = {}
         self._cancels: dict[OrderKey, _CancelWatch] = {}
+        self._pace = _Pace(rules)
         self._of_before: set[OrderKey] = set()
         """Orders of an earlier life whose outcome is unknown: nobody waits for them, so they are cancelled at once."""
 
@@ -114,7 +116,8 @@ class Inquiries:
         if isinstance(event, OrderNotFound):
             inquiry = self._open.get(event.client_order_id)
             if inquiry is not None:
-                inquiry.not_found_ns.append(event.ts_recv_ns)
+                inquiry.absent_ns.append(event.ts_recv_ns)
+                inquiry.was_asked_about = True
         elif isinstance(event, CancelFailed):
             self._cancel_failed(event, now_ns)
         elif isinstance(event, OrderReport):
@@ -137,7 +140,6 @@ class Inquiries:
             ran_out_ns = inquiry.ttl_sent_ns + self._rules.ttl_ms * NS_PER_MS - _TTL_SLACK_NS
             if event.ts_recv_ns >= ran_out_ns:
                 inquiry.ttl_ended_ns = event.ts_recv_ns
-                inquiry.next_query_ns = now_ns
 
     def suspect(self, tracked: TrackedOrder, cause: Cause, now_ns: int) -> bool:
         """Begin to ask about an order; returns False when it is being asked about already."""
@@ -174,6 +176,8 @@ class Inquiries:
                     del self._open[key]
             elif tracked.order.instrument in equal and snapshot.fills_since_ns <= tracked.created_ns:
                 inquiry.searched_ns = snapshot.ts_asked_ns
+                if snapshot.ts_asked_ns >= inquiry.since_ns:
+                    inquiry.absent_ns.append(snapshot.ts_asked_ns)
 
     def due(self, now_ns: int) -> Asked:
         """Return the queries, cancels and conclusions that are due."""
@@ -210,14 +214,9 @@ class Inquiries:
         if proof is not None:
             asked.evidence.append(OrderRetired(self._account, tracked.client_order_id, proof, now_ns))
             return
-        if now_ns >= inquiry.next_query_ns and len(queries) < rules.queries_at_once:
-            if not inquiry.wants_pass(rules):  # else a complete pass is all that is missing
-                queries.append(tracked.client_order_id)
-                inquiry.queries += 1
-            after_ns = rules.query_after_ns if inquiry.cancel_after_ns else rules.query_of_before_ns
-            later = [at for at in (inquiry.since_ns + after for after in after_ns) if at > now_ns]
-            every_ns = rules.query_gone_every_ns if inquiry.ttl_ended_ns else rules.query_every_ns
-            inquiry.next_query_ns = later[0] if later else now_ns + every_ns
+        if now_ns >= inquiry.next_query_ns and self._pace.take(now_ns):
+            queries.append(tracked.client_order_id)
+            inquiry.next_query_ns = inquiry.query_after_ns(rules, now_ns)
         if now_ns >= inquiry.next_cancel_ns(rules) and not inquiry.ttl_ended_ns:
             inquiry.ttl_before_ns, inquiry.ttl_sent_ns, inquiry.ttl_tried_ns = inquiry.ttl_sent_ns, now_ns, now_ns
             cancels.append(_cancel(tracked, ttl_ms=rules.ttl_ms))
@@ -235,7 +234,8 @@ class Inquiries:
         tracked, stage = watch.tracked, watch.advance(now_ns, self._rules)
         if stage == 0 and tracked.cancel_received:
             return
-        queries.append(tracked.client_order_id)
+        if self._pace.take(now_ns):
+            queries.append(tracked.client_order_id)
         if stage == 0:
             return
         if stage == 2:
@@ -243,15 +243,17 @@ class Inquiries:
         else:  # first by the venue's id, then in turn
             cancels.append(_cancel(tracked, by_venue_id=stage % 2 == 1 and tracked.venue_order_id is not None))
 
-    @property
-    def next_due_ns(self) -> int:
-        """When `due` has something to do next; 0 when nothing is open."""
+    def next_due_ns(self, now_ns: int) -> int:
+        """When `due` has something to do next, or a pass could settle something; 0 when nothing is open."""
         rules = self._rules
         times = [tracked.created_ns + rules.create_answer_ns for tracked in self._unanswered()]
         for inquiry in self._open.values():
-            times.append(inquiry.next_query_ns)
+            times.append(max(inquiry.next_query_ns, self._pace.free_ns))
             if not inquiry.ttl_ended_ns:
                 times.append(inquiry.next_cancel_ns(rules))
+            pass_ns = inquiry.pass_ns(rules)
+            if pass_ns is not None and pass_ns > now_ns:
+                times.append(pass_ns)
         times += [watch.next_ns for watch in self._watches()]
         return min(times, default=0)
 
@@ -262,10 +264,10 @@ class Inquiries:
     def _unanswered(self) -> list[TrackedOrder]:
         return [t for t in self._table.unsettled(self._account) if t.state in _UNCONFIRMED]
 
-    @property
-    def wants_pass(self) -> bool:
-        """Whether a complete pass could settle a question now."""
-        return any(inquiry.wants_pass(self._rules) for inquiry in self._open.values())
+    def wants_pass(self, now_ns: int) -> bool:
+        """Whether a complete pass, asked for now, could settle a question."""
+        times = [inquiry.pass_ns(self._rules) for inquiry in self._open.values()]
+        return any(pass_ns is not None and pass_ns <= now_ns for pass_ns in times)
 
     @property
     def oldest_created_ns(self) -> int | None:
@@ -297,11 +299,10 @@ class _Inquiry:
     """One order in question."""
 
     __slots__ = (
+        "absent_ns",
         "cancel_after_ns",
         "cause",
         "next_query_ns",
-        "not_found_ns",
-        "queries",
         "searched_ns",
         "since_ns",
         "tracked",
@@ -309,6 +310,7 @@ class _Inquiry:
         "ttl_ended_ns",
         "ttl_sent_ns",
         "ttl_tried_ns",
+        "was_asked_about",
     )
 
     def __init__(
@@ -318,8 +320,10 @@ class _Inquiry:
         self.cause = cause
         self.since_ns = since_ns
         self.next_query_ns = next_query_ns
-        self.queries = 0
-        self.not_found_ns: list[int] = []
+        self.absent_ns: list[int] = []
+        """When the venue said that it is not there: queries by their answer, passes by their question."""
+        self.was_asked_about = False
+        """Whether a query about this order is among those."""
         self.cancel_after_ns = cancel_after_ns
         self.ttl_sent_ns = self.ttl_before_ns = self.ttl_tried_ns = 0
         """When the waiting cancel left us, the one before it, and the last try; 0 for none."""
@@ -342,26 +346,53 @@ class _Inquiry:
             times.append(expire_ns + _EXPIRY_SLACK_NS)
         return min(times, default=None)
 
-    def _is_not_found(self, rules: InquiryRules) -> bool:
-        found = self.not_found_ns
-        return len(found) >= rules.not_found_needed and found[-1] - found[0] >= rules.not_found_span_ns
+    def query_after_ns(self, rules: InquiryRules, now_ns: int) -> int:
+        """Return when to ask again, having asked now."""
+        if not self.cancel_after_ns:
+            return now_ns + rules.query_of_before_every_ns
+        times = (self.since_ns + after_ns for after_ns in rules.query_after_ns)
+        return next((at_ns for at_ns in times if at_ns > now_ns), now_ns + rules.query_every_ns)
 
-    def wants_pass(self, rules: InquiryRules) -> bool:
+    def pass_ns(self, rules: InquiryRules) -> int | None:
+        """When a complete pass would be the proof that is missing, None while more than that is."""
         gone_ns = self.gone_ns()
-        if gone_ns is None or not self._is_not_found(rules) or self.not_found_ns[-1] < gone_ns:
-            return False
-        return self.searched_ns < gone_ns
+        if gone_ns is None or self.searched_ns >= gone_ns or not self.was_asked_about:
+            return None
+        if len(self.absent_ns) + 1 < rules.not_found_needed:
+            return None
+        return max(gone_ns, min(self.absent_ns) + rules.not_found_span_ns)
 
     def proof(self, rules: InquiryRules, now_ns: int) -> str | None:
-        gone_ns = self.gone_ns()
-        if gone_ns is None or now_ns < gone_ns or not self._is_not_found(rules):
+        gone_ns, answers = self.gone_ns(), self.absent_ns
+        if gone_ns is None or now_ns < gone_ns or self.searched_ns < gone_ns or not self.was_asked_about:
             return None
-        if self.not_found_ns[-1] < gone_ns or self.searched_ns < gone_ns:
+        span_ns = max(answers) - min(answers)
+        if len(answers) < rules.not_found_needed or span_ns < rules.not_found_span_ns:
             return None
         how = "a cancel waited for it in vain" if self.ttl_ended_ns else "its signature expired"
-        span_s = (self.not_found_ns[-1] - self.not_found_ns[0]) / NS_PER_S
-        count = len(self.not_found_ns)
-        return f"{how}; not found {count} times over {span_s:.1f} s; no fill, no position difference"
+        return f"{how}; not found {len(answers)} times over {span_ns / NS_PER_S:.1f} s; no fill, no position difference"
+
+
+class _Pace:
+    """Lets queries pass: a burst, then one per pace."""
+
+    def __init__(self, rules: InquiryRules) -> None:
+        self._pace_ns = rules.query_pace_ns
+        self._slack_ns = (rules.query_burst - 1) * rules.query_pace_ns
+        self._full_ns = 0
+        """When the whole burst is free again."""
+
+    @property
+    def free_ns(self) -> int:
+        """When the next query may go."""
+        return self._full_ns - self._slack_ns
+
+    def take(self, now_ns: int) -> bool:
+        """Take one; False when none is free."""
+        if now_ns < self.free_ns:
+            return False
+        self._full_ns = max(self._full_ns, now_ns) + self._pace_ns
+        return True
 
 
 class _CancelWatch:

@@ -63,7 +63,7 @@ class OrderTable:
         *,
         instance: int,
         epoch: int,
-        kept_terminal: int = 5_000,
+        kept_terminal: int = 2_000,
     ) -> None:
         """`instruments` is the engine's live mapping; `instance` and `epoch` are those of the client order ids now made."""
         self._instance = instance

@@ -40,8 +40,8 @@ class AccountReconciler:
     """Reconciles one account. Fed with every event of it after the order table and the portfolio have seen it.
 
     A pass is one AccountSnapshot. An instrument is READY after `start_passes` equal ones in a row, after a lost private
-    link again after one. Equal means: position as ours, every resting order on both sides, no order in question. What was
-    active in the last 5 s is not compared: such a pass counts for nothing, and another is read soon.
+    link again after one, and no order of it is in question any more. Equal means: position as ours, every resting order on
+    both sides. What was active in the last 5 s is not compared: such a pass counts for nothing, and another is read soon.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class AccountReconciler:
         odd = self._compare_orders(snapshot, outcome, now_ns)
         counts = snapshot.ts_asked_ns >= self._counts_from_ns and all(self._links.values())
         for name, known in self._instruments.items():
-            if name in differing or name in odd or self._inquiries.concerns(name, now_ns):
+            if name in differing or name in odd:
                 known.equal_passes = 0
             elif counts and not known.is_unsure:
                 known.equal_passes += 1
@@ -229,7 +229,8 @@ class AccountReconciler:
         if known.equal_passes >= self._rules.unfreeze_passes:
             for cause in _BY_EQUAL_PASSES:
                 self._unfreeze(name, cause, "equal again", outcome, now_ns)
-        if known.traded and not known.ready and known.equal_passes >= self._passes_needed:
+        waits = known.equal_passes < self._passes_needed or self._inquiries.concerns(name, now_ns)
+        if known.traded and not known.ready and not waits:
             known.ready = True
             self._find(outcome, FindingKind.READY, name, None, f"after {known.equal_passes} equal passes", now_ns)
 
@@ -339,7 +340,7 @@ class AccountReconciler:
                 self._unfreeze(name, FreezeCause.UNKNOWN_ORDER, "every order's fate is known", outcome, now_ns)
         if self._asked_ns and now_ns - self._asked_ns >= self._rules.pass_timeout_ns:
             self._on_failure("no answer in time", outcome, now_ns)
-        if self._inquiries.wants_pass:
+        if self._inquiries.wants_pass(now_ns):
             self._soon(now_ns)
         if self._due_ns and now_ns >= self._due_ns and not self._asked_ns:
             self._asked_ns, self._due_ns = now_ns, 0
@@ -369,7 +370,7 @@ class AccountReconciler:
         """Ask for a timer unless one that is early enough is set."""
         if not self._begun:
             return
-        times = [self._inquiries.next_due_ns]
+        times = [self._inquiries.next_due_ns(now_ns)]
         times.append(self._asked_ns + self._rules.pass_timeout_ns if self._asked_ns else self._due_ns)
         wanted_ns = max(min((at for at in times if at), default=0), 0)
         if not wanted_ns:

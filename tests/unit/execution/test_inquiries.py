@@ -19,6 +19,7 @@ from perpmaker.model.events import (
     CancelFailed,
     CancelReceived,
     CancelSent,
+    OrderNotFound,
     Source,
     SubmitUnknown,
     VenueStatus,
@@ -121,17 +122,43 @@ def test_not_found_has_to_last_five_seconds(loop: Loop) -> None:
     assert tracked.state is OrderState.RETIRED
 
 
-def test_two_queries_that_found_nothing_are_too_few(loop: Loop) -> None:
+def test_two_answers_that_found_nothing_are_too_few(loop: Loop) -> None:
     loop.ready()
     tracked = expired_order(loop)
+    loop.answer_passes = False
     loop.not_found(tracked.client_order_id, 0.3)
     loop.run(5.5)
-    loop.answered = len(loop.commands)  # those queries got no answer
-    loop.not_found(tracked.client_order_id, 0.3)
-    loop.run(1.6)
+    loop.event(loop.snapshot_for(RequestSnapshot(MAIN, tracked.created_ns)))
     assert tracked.state is OrderState.UNKNOWN
-    loop.not_found(tracked.client_order_id, 1)
+    loop.event(loop.snapshot_for(RequestSnapshot(MAIN, tracked.created_ns)))
     assert tracked.state is OrderState.RETIRED
+
+
+def test_passes_without_any_query_are_no_proof(loop: Loop) -> None:
+    loop.ready()
+    tracked = expired_order(loop)
+    loop.run(20)
+    assert tracked.state is OrderState.UNKNOWN
+
+
+def test_many_orders_of_a_life_before_are_proven_by_passes_with_few_queries(loop: Loop) -> None:
+    lost = [loop.stage.sent(BUY, qty="0.002").client_order_id for _ in range(20)]
+    loop.take(loop.reconciler.start(loop.stage.now))
+    loop.link(True)
+    loop.start_ns = loop.stage.now
+    for step in range(160):
+        if step == 101:
+            for coid in lost:
+                loop.event(CancelFailed(MAIN, coid, True, "time-to-live ran out", loop.stage.now))
+        loop.run(0.05)
+        unanswered, loop.answered = loop.commands[loop.answered :], len(loop.commands)
+        for coid in (c for _, q in unanswered if isinstance(q, QueryOrders) for c in q.client_order_ids):
+            loop.event(OrderNotFound(MAIN, coid, loop.stage.now))
+    retired = loop.found(FindingKind.RETIRED)
+    assert {finding.client_order_id for finding in retired} == set(lost)
+    assert retired[-1].ts_ns - loop.start_ns <= 7 * S
+    assert loop.state() is ReadyState.READY
+    assert sum(len(q.client_order_ids) for _, q in loop.commands if isinstance(q, QueryOrders)) <= 1.5 * len(lost)
 
 
 def test_a_position_that_may_differ_is_no_proof(loop: Loop) -> None:
@@ -188,15 +215,19 @@ def test_a_creation_without_any_answer_becomes_unknown_after_three_seconds(loop:
     assert tracked.state is OrderState.UNKNOWN
 
 
-def test_queries_are_bundled_and_bounded(loop: Loop) -> None:
+def test_queries_are_bundled_and_paced(loop: Loop) -> None:
     loop.ready()
     flying = [loop.stage.sent(BUY, qty="0.002") for _ in range(14)]
     for tracked in flying:
         loop.event(SubmitUnknown(MAIN, tracked.client_order_id, "timeout", loop.stage.now))
     loop.run(0.26)
-    asked = [command.client_order_ids for _, command in loop.commands if isinstance(command, QueryOrders)]
-    assert [len(ids) for ids in asked] == [10, 4]
-    assert sorted(coid for ids in asked for coid in ids) == [tracked.client_order_id for tracked in flying]
+    assert [len(command.client_order_ids) for _, command in loop.commands if isinstance(command, QueryOrders)] == [6]
+    loop.run(2.8)
+    asked = [
+        coid for _, command in loop.commands if isinstance(command, QueryOrders) for coid in command.client_order_ids
+    ]
+    assert sorted(asked[:14]) == [tracked.client_order_id for tracked in flying]
+    assert len(asked) == 14
 
 
 def canceling(loop: Loop) -> int:
