@@ -37,7 +37,7 @@ from perpmaker.model.order import Side
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 
 LADDER_LEVELS: Final = 15
-KEPT_FILLS: Final = 2_000
+KEPT_FILLS: Final = 1_000
 KEPT_EQUITY: Final = 3_600
 STATUS_EVERY_NS: Final = 100 * NS_PER_MS
 FIGURES: Final = 10

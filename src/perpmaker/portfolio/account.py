@@ -19,7 +19,7 @@ from perpmaker.portfolio.position import ZERO, FifoLot, FifoLots, RunningPositio
 from perpmaker.portfolio.trades import Booking, SeenTrades
 
 _DAY_NS: Final = 86_400 * NS_PER_S
-_KEPT_IDS: Final = 10_000
+_KEPT_IDS: Final = 2_000
 
 
 class DayState(msgspec.Struct, frozen=True):

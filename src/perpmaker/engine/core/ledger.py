@@ -27,7 +27,7 @@ from perpmaker.portfolio.trades import Booking
 
 ZERO: Final = Decimal(0)
 NOTHING: Final = Split(ZERO, ZERO, ZERO, ZERO, ZERO)
-KEPT_FILLS: Final = 2_000
+KEPT_FILLS: Final = 1_000
 KEPT_FILLS_NS: Final = 900 * NS_PER_S
 """A checkpoint keeps the fills of the last 15 minutes, so that what the venue repeats after a restart is known."""
 
