@@ -64,7 +64,7 @@ async def overheard(client: Client) -> AsyncIterator[dict[str, set[str]]]:
 
     async def listen(ws: Socket) -> None:
         while True:
-            frame = await ws.next()
+            frame = await ws.next(LONGEST_S)  # a client may take its time to start
             feed = frame.get("feed", {})
             match frame.get("stream"):
                 case "v1.order":
@@ -79,6 +79,8 @@ async def overheard(client: Client) -> AsyncIterator[dict[str, set[str]]]:
             await ws.subscribe(stream, client.sub)
         listening = asyncio.create_task(listen(ws))
         yield said
+        if listening.done():
+            listening.result()  # it can only have failed
         listening.cancel()
 
 

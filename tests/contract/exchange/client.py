@@ -225,8 +225,8 @@ class Socket:
         self.ws = ws
         self.seen: list[Any] = []
 
-    async def next(self) -> Any:
-        message = await self.ws.receive(timeout=WAIT_S)
+    async def next(self, timeout_s: float = WAIT_S) -> Any:
+        message = await self.ws.receive(timeout=timeout_s)
         if message.type is not aiohttp.WSMsgType.TEXT:
             raise ConnectionError(f"socket ended: {message.type.name}")
         decoded = msgspec.json.decode(message.data)
