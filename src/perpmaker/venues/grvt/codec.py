@@ -28,6 +28,7 @@ class Codec:
     def __init__(self, encoding: Encoding = Encoding.FULL) -> None:
         self.encoding = encoding
         self.encode = msgspec.json.Encoder().encode
+        self._heads: dict[str, bytes] = {}
         self._incoming = _decoder(Incoming, encoding)
         self._feeds = {name: _decoder(stream.feed, encoding) for name, stream in STREAMS.items()}
         self._request_keys = (
@@ -63,8 +64,11 @@ class Codec:
 
     def request_head(self, method: str) -> bytes:
         """Return the bytes of a JSON-RPC request up to its params; `request_tail` ends it."""
-        version, name, params, _ = self._request_keys
-        return f'{{"{version}":"2.0","{name}":"{method}","{params}":'.encode("ascii")
+        head = self._heads.get(method)
+        if head is None:
+            version, name, params, _ = self._request_keys
+            head = self._heads[method] = f'{{"{version}":"2.0","{name}":"{method}","{params}":'.encode("ascii")
+        return head
 
     def request_tail(self, request_id: int) -> bytes:
         return f',"{self._request_keys[3]}":{request_id}}}'.encode("ascii")

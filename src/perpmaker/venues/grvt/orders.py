@@ -25,17 +25,27 @@ from perpmaker.venues.grvt.signing import (
     Signer,
     leg_hash,
     leg_head,
+    u64_word,
 )
 
 MAX_LIFE_S: Final = 30 * 86_400
 """The venue refuses a signature that expires later than 30 days from now."""
-_TIFS: Final[Mapping[TimeInForce, SignedTif]] = MappingProxyType(
+REMEMBERED_NUMBERS: Final = 4096
+
+Written = tuple[bytes, str]
+"""A number as a signed word, and as text."""
+_NO_PRICE: Final[tuple[bytes, str | None]] = (bytes(32), None)
+
+_TIFS: Final[Mapping[TimeInForce, tuple[int, str]]] = MappingProxyType(
     {
-        TimeInForce.GTT: SignedTif.GOOD_TILL_TIME,
-        TimeInForce.AON: SignedTif.ALL_OR_NONE,
-        TimeInForce.IOC: SignedTif.IMMEDIATE_OR_CANCEL,
-        TimeInForce.FOK: SignedTif.FILL_OR_KILL,
-        TimeInForce.RPI: SignedTif.RETAIL_PRICE_IMPROVEMENT,
+        tif: (int(signed), signed.name)
+        for tif, signed in (
+            (TimeInForce.GTT, SignedTif.GOOD_TILL_TIME),
+            (TimeInForce.AON, SignedTif.ALL_OR_NONE),
+            (TimeInForce.IOC, SignedTif.IMMEDIATE_OR_CANCEL),
+            (TimeInForce.FOK, SignedTif.FILL_OR_KILL),
+            (TimeInForce.RPI, SignedTif.RETAIL_PRICE_IMPROVEMENT),
+        )
     }
 )
 _IMMEDIATE: Final = (TimeInForce.IOC, TimeInForce.FOK)
@@ -98,7 +108,7 @@ class OrderWriter:
         self._clock = clock
         self._nonces = Nonces(nonce_seed)
         self._lives = lives
-        self._scales: dict[InstrumentId, tuple[Instrument, _Scale]] = {}
+        self._rules: dict[InstrumentId, _Rules] = {}
         self._order = codec.form(OrderRequest)
         self._leg = codec.form(LegRequest)
         self._signature = codec.form(SignatureRequest)
@@ -106,38 +116,29 @@ class OrderWriter:
 
     def write(self, order: NewOrder, instrument: Instrument) -> SignedOrder:
         """Return the signed order; the signature covers the very numbers that the JSON shows."""
-        scale = self._scale(instrument)
-        lots = self._lots(order, instrument)
-        ticks = 0 if order.px is None else _units(instrument.to_ticks, order.px)
-        if order.px is not None and ticks <= 0:
-            raise DataError(f"{instrument.symbol}: a limit price must be above zero, not {order.px}")
+        rules = self._rules_of(instrument)
+        size_word, size = rules.qty(order.qty)
+        px_word, px = _NO_PRICE if order.px is None else rules.px(order.px)
         if order.post_only and order.tif in _IMMEDIATE:
             raise DataError(f"post-only cannot be combined with {order.tif.value}")
-        post_only = (
-            order.post_only and order.tif is not TimeInForce.RPI
-        )  # which implies it, and refuses the flag (2032)
+        post_only = order.post_only and order.tif is not TimeInForce.RPI  # RPI implies it, and refuses the flag (2032)
         is_buy = order.side is Side.BUY
-        tif = _TIFS[order.tif]
+        is_market = order.px is None
+        tif, tif_name = _TIFS[order.tif]
         nonce = self._nonces.next()
         expire_ns = self._expire_ns(order)
-        leg = leg_hash(scale.leg_head, lots * scale.per_lot, ticks * scale.per_tick, is_buy)
-        is_market = order.px is None
+        leg = leg_hash(rules.leg_head, size_word, px_word, is_buy)
         signed = self._signer.sign(
             self._hasher.hash(is_market, tif, post_only, order.reduce_only, leg, nonce, expire_ns)
         )
         request = self._order(
             sub_account_id=self._sub_account_id,
             is_market=is_market,
-            time_in_force=tif.name,
+            time_in_force=tif_name,
             post_only=post_only,
             reduce_only=order.reduce_only,
             legs=[
-                self._leg(
-                    instrument=instrument.symbol,
-                    size=_text(instrument.qty(lots)),
-                    limit_price=None if order.px is None else _text(instrument.px(ticks)),
-                    is_buying_asset=is_buy,
-                )
+                self._leg(instrument=instrument.symbol, size=size, limit_price=px, is_buying_asset=is_buy),
             ],
             signature=self._signature(
                 signer=signed.signer,
@@ -152,12 +153,6 @@ class OrderWriter:
         )
         return SignedOrder(_expiring(order, expire_ns), self._codec.encode(request))
 
-    def _lots(self, order: NewOrder, instrument: Instrument) -> int:
-        lots = _units(instrument.to_lots, order.qty)
-        if lots <= 0:
-            raise DataError(f"{instrument.symbol}: a quantity must be above zero, not {order.qty}")
-        return lots
-
     def _expire_ns(self, order: NewOrder) -> int:
         now_ns = self._clock.now_ns()
         if not order.expire_ns:
@@ -167,49 +162,75 @@ class OrderWriter:
             raise DataError("an order's expiration must lie ahead, and at most 30 days")
         return order.expire_ns
 
-    def _scale(self, instrument: Instrument) -> _Scale:
-        known = self._scales.get(instrument.instrument_id)
-        if known is None or known[0] is not instrument:
-            known = self._scales[instrument.instrument_id] = (instrument, _Scale.of(instrument))
-        return known[1]
+    def _rules_of(self, instrument: Instrument) -> _Rules:
+        known = self._rules.get(instrument.instrument_id)
+        if known is None or known.instrument is not instrument:
+            known = self._rules[instrument.instrument_id] = _Rules(instrument)
+        return known
 
 
-class _Scale(msgspec.Struct, frozen=True):
-    """What the asset, one lot and one tick are inside a signature."""
+class _Rules:
+    """An instrument's prices and quantities as they are signed and as they are printed.
 
-    leg_head: bytes
-    per_lot: int
-    per_tick: int
+    A number is worked out once: quotes come back to the same few thousand prices and sizes.
+    """
 
-    @classmethod
-    def of(cls, instrument: Instrument) -> _Scale:
+    __slots__ = ("_per_lot", "_per_tick", "_pxs", "_qtys", "instrument", "leg_head")
+
+    def __init__(self, instrument: Instrument) -> None:
         try:
             asset_id = int(instrument.venue_asset_id, 16)
         except ValueError:
             raise DataError(f"{instrument.symbol}: asset id {instrument.venue_asset_id!r} is not hexadecimal") from None
-        return cls(
-            leg_head=leg_head(asset_id),
-            per_lot=_whole(instrument.lot.scaleb(instrument.qty_decimals), instrument),
-            per_tick=_whole(instrument.tick.scaleb(PRICE_DECIMALS), instrument),
-        )
+        self.instrument = instrument
+        self.leg_head = leg_head(asset_id)
+        self._per_lot = _whole(instrument.lot.scaleb(instrument.qty_decimals), instrument)
+        self._per_tick = _whole(instrument.tick.scaleb(PRICE_DECIMALS), instrument)
+        self._pxs: dict[Decimal, Written] = {}
+        self._qtys: dict[Decimal, Written] = {}
+
+    def px(self, px: Decimal) -> Written:
+        try:
+            known = self._pxs.get(px)
+        except TypeError:  # a signalling NaN cannot even be looked up
+            known = None
+        if known is None:
+            known = _written(self.instrument.to_ticks, px, self._per_tick, f"{self.instrument.symbol} price")
+            _remember(self._pxs, px, known)
+        return known
+
+    def qty(self, qty: Decimal) -> Written:
+        try:
+            known = self._qtys.get(qty)
+        except TypeError:
+            known = None
+        if known is None:
+            known = _written(self.instrument.to_lots, qty, self._per_lot, f"{self.instrument.symbol} quantity")
+            _remember(self._qtys, qty, known)
+        return known
+
+
+def _written(convert: Callable[[Decimal], int], value: Decimal, per_step: int, what: str) -> Written:
+    """Raises DataError unless `value` is an exact multiple above zero; the text has plain digits, never an exponent."""
+    try:
+        steps = convert(value)
+    except ValueError as error:
+        raise DataError(str(error)) from None
+    if steps <= 0:
+        raise DataError(f"{what}: it must be above zero, not {value}")
+    return u64_word(steps * per_step), f"{value:f}"
+
+
+def _remember(known: dict[Decimal, Written], value: Decimal, written: Written) -> None:
+    if len(known) >= REMEMBERED_NUMBERS:
+        known.clear()
+    known[value] = written
 
 
 def _whole(value: Decimal, instrument: Instrument) -> int:
     if value != value.to_integral_value():
         raise DataError(f"{instrument.symbol}: tick or lot is finer than what a signature can say")
     return int(value)
-
-
-def _units(convert: Callable[[Decimal], int], value: Decimal) -> int:
-    try:
-        return convert(value)
-    except ValueError as error:
-        raise DataError(str(error)) from None
-
-
-def _text(value: Decimal) -> str:
-    """Plain digits, never an exponent."""
-    return f"{value:f}"
 
 
 def _expiring(order: NewOrder, expire_ns: int) -> NewOrder:

@@ -127,7 +127,9 @@ def order_struct_hash(
     """
     type_hash = _ORDER_TYPE_HASH if builder is None else _BUILDER_ORDER_TYPE_HASH
     head = _order_head(type_hash, sub_account_id, is_market, tif, post_only, reduce_only)
-    leg_hashes = b"".join([leg_hash(leg_head(leg.asset_id), leg.size, leg.px, leg.is_buy) for leg in legs])
+    leg_hashes = b"".join(
+        [leg_hash(leg_head(leg.asset_id), u64_word(leg.size), u64_word(leg.px), leg.is_buy) for leg in legs]
+    )
     extra = b"" if builder is None else _address_word(builder.address) + _u32_word(builder.fee, "builder fee")
     return _order_hash(head, leg_hashes, extra, nonce, expiration)
 
@@ -166,10 +168,16 @@ def leg_head(asset_id: int) -> bytes:
     return _LEG_TYPE_HASH + asset_id.to_bytes(32, "big")
 
 
-def leg_hash(head: bytes, size: int, px: int, is_buy: bool) -> bytes:
-    if not (0 <= size <= MAX_U64 and 0 <= px <= MAX_U64):
+def leg_hash(head: bytes, size_word: bytes, px_word: bytes, is_buy: bool) -> bytes:
+    """Return the hash of a leg from its `leg_head`, its size and its price, the latter two as `u64_word`."""
+    return keccak(head + size_word + px_word + (_TRUE if is_buy else _FALSE))
+
+
+def u64_word(value: int) -> bytes:
+    """Lay a size or a price out as it is signed; DataError when it does not fit 64 bits."""
+    if not 0 <= value <= MAX_U64:
         raise DataError("an order leg to sign: size or price is out of range")
-    return keccak(head + size.to_bytes(32, "big") + px.to_bytes(32, "big") + (_TRUE if is_buy else _FALSE))
+    return value.to_bytes(32, "big")
 
 
 def _order_head(
