@@ -22,7 +22,7 @@ from perpmaker.venues.grvt.subscription import Broken, State, StreamKind, Subscr
 
 PATIENCE_S: Final = 3.0
 """A stream that owes us a frame for this long is mute."""
-REMEMBERED: Final = 20_000
+REMEMBERED: Final = 3_000
 _EVERY_FRAME_COUNTS: Final = StreamKind(vital=True)
 _ORDER_STREAMS: Final = (streams.ORDERS, streams.STATES, streams.FILLS, streams.POSITIONS, streams.CANCELS)
 
