@@ -219,7 +219,7 @@ class AccountReconciler:
             elif counts and not known.is_unsure:
                 known.equal_passes += 1
             self._judge(name, known, name in odd, outcome, now_ns)
-        waiting = any(known.waits_for_pass for known in self._instruments.values())
+        waiting = any(self._waits_for_pass(name, known, now_ns) for name, known in self._instruments.items())
         self._due_ns = now_ns + (self._rules.soon_ns if differing or odd or waiting else self._rules.pass_every_ns)
 
     def _judge(self, name: InstrumentId, known: _Instrument, is_odd: bool, outcome: Outcome, now_ns: int) -> None:
@@ -233,6 +233,15 @@ class AccountReconciler:
         if known.traded and not known.ready and not waits:
             known.ready = True
             self._find(outcome, FindingKind.READY, name, None, f"after {known.equal_passes} equal passes", now_ns)
+
+    def _waits_for_pass(self, name: InstrumentId, known: _Instrument, now_ns: int) -> bool:
+        """Whether a pass soon would settle something about an instrument; an order in question says itself when."""
+        if not known.traded:
+            return False
+        if known.is_unsure or any(cause in known.freezes for cause in _BY_EQUAL_PASSES):
+            return True
+        in_question = known.equal_passes >= self._passes_needed and self._inquiries.concerns(name, now_ns)
+        return not known.ready and not in_question
 
     def _compare_positions(self, snapshot: AccountSnapshot, outcome: Outcome, now_ns: int) -> set[InstrumentId]:
         """Return the instruments whose position differs for sure; mark those too lively to tell."""
@@ -340,11 +349,21 @@ class AccountReconciler:
                 self._unfreeze(name, FreezeCause.UNKNOWN_ORDER, "every order's fate is known", outcome, now_ns)
         if self._asked_ns and now_ns - self._asked_ns >= self._rules.pass_timeout_ns:
             self._on_failure("no answer in time", outcome, now_ns)
-        if self._inquiries.wants_pass(now_ns):
+        if self._inquiries.wants_pass(now_ns) or self._is_answered(now_ns):
             self._soon(now_ns)
         if self._due_ns and now_ns >= self._due_ns and not self._asked_ns:
             self._asked_ns, self._due_ns = now_ns, 0
             outcome.commands.append(RequestSnapshot(self._account, self._fills_since_ns(now_ns)))
+
+    def _is_answered(self, now_ns: int) -> bool:
+        """Whether an instrument waited for the fate of an order alone, and it is known now."""
+        return any(
+            known.traded
+            and not known.ready
+            and known.equal_passes >= self._passes_needed
+            and not self._inquiries.concerns(name, now_ns)
+            for name, known in self._instruments.items()
+        )
 
     def _soon(self, now_ns: int) -> None:
         """Have a pass soon, if any may be made yet and none is under way."""
@@ -435,13 +454,6 @@ class _Instrument:
         self.active_ns = 0
         """When a fill was last booked."""
         self.freezes: dict[FreezeCause, str] = {}
-
-    @property
-    def waits_for_pass(self) -> bool:
-        """Whether another pass would settle something about it."""
-        if not self.traded:
-            return False
-        return self.is_unsure or not self.ready or any(cause in self.freezes for cause in _BY_EQUAL_PASSES)
 
 
 class Reconcilers:
