@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,22 @@ class Stage:
         self.exchange: subprocess.Popen[bytes] | None = None
         self.engine: subprocess.Popen[bytes] | None = None
         self.ready: dict[str, Any] = {}
+        self.port = 0
 
     # --- exchange
 
     def start_exchange(self, *options: str) -> None:
-        """Start the exchange (its state is kept in the home) and wait for its ready line."""
-        arguments = ["--port", "0", "--seed", str(self.seed), "--state", str(self.home / "exchange"), *options]
+        """Start the exchange (its state is kept in the home) and wait for its ready line; again at its old address."""
+        self.port = self.port or _free_ports(3)
+        arguments = [
+            "--port",
+            str(self.port),
+            "--seed",
+            str(self.seed),
+            "--state",
+            str(self.home / "exchange"),
+            *options,
+        ]
         self.exchange = self._process("exchange", arguments, stdout=subprocess.PIPE)
         assert self.exchange.stdout is not None
         self.ready = json.loads(self.exchange.stdout.readline())
@@ -186,19 +197,23 @@ class Stage:
             time.sleep(0.05)
 
     def until_quoting(self, timeout_s: float = 10) -> float:
-        """Wait until every strategy quotes both sides, or rests one of them after a fill."""
+        """Wait until every strategy has quotes in the book and nothing in its way."""
         return self.until(lambda: self.is_quoting(self.status()), "quotes", timeout_s)
 
     @staticmethod
     def is_quoting(status: Status) -> bool:
         quoted = {row.instrument for row in status.open_orders if row.state == "open"}
-        return status.state == "running" and quoted >= {row.instrument for row in status.strategies}
+        working = all(row.state in ("quoting", "warming_up") for row in status.strategies)
+        return status.state == "running" and working and quoted >= {row.instrument for row in status.strategies}
 
     def until_fills(self, count: int, timeout_s: float = 60) -> None:
         self.until(lambda: self.status().fills_total >= count, f"{count} fills", timeout_s)
 
+    def whole_log(self) -> str:
+        return (self.home / "run.log").read_text(errors="replace")
+
     def log(self) -> str:
-        return "\n".join((self.home / "run.log").read_text(errors="replace").splitlines()[-40:])
+        return "\n".join(self.whole_log().splitlines()[-40:])
 
     def records(self) -> list[Record]:
         """Return everything in the engine's journal, whose chain is verified on the way."""
@@ -223,6 +238,21 @@ class Stage:
         assert len(set(intents)) == len(intents)
         assert {row["client_order_id"] for row in ledger["fills"]} <= set(intents)
         assert {row["client_order_id"] for row in ledger["open_orders"]} <= set(intents)
+
+
+def _free_ports(count: int) -> int:
+    """Return the first of `count` ports in a row that nobody uses."""
+    while True:
+        with ExitStack() as stack:
+            first = 0
+            try:
+                for place in range(count):
+                    holder = stack.enter_context(socket.socket())
+                    holder.bind(("127.0.0.1", first + place if first else 0))
+                    first = first or holder.getsockname()[1]
+            except OSError:
+                continue
+            return first
 
 
 @contextmanager

@@ -101,7 +101,6 @@ class Parts:
             sub_accounts=[who.sub_account_id for who in plan.keys.values()],
         )
         self.desk.restore(opened.recovered.records)
-        self.upkeep = Upkeep(self.engine, self.pump, self.journal, self.desk, self.view, self.telemetry, clock)
         self.server = ControlServer(
             Source(self), port=plan.config.control.port, on_trouble=lambda text: around.log.warning("stream", text=text)
         )
@@ -116,6 +115,16 @@ class Parts:
             timings=self.telemetry,
         )
         self.pump.gateways = self.venue.gateways
+        self.upkeep = Upkeep(
+            self.engine,
+            self.pump,
+            self.journal,
+            self.desk,
+            self.view,
+            self.telemetry,
+            clock,
+            renew=self.venue.renew,
+        )
 
     def operate(self, kind: str, arguments: dict[str, str], actor: str = "engine") -> None:
         """Tell the core something in a person's place."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from perpmaker.clock import Clock
@@ -15,13 +16,16 @@ from perpmaker.engine.pump import Pump
 from perpmaker.engine.records import Checkpoint
 from perpmaker.engine.telemetry import Telemetry
 from perpmaker.engine.view import View
-from perpmaker.model.events import Operator
+from perpmaker.model.events import Operator, StaleReason
+from perpmaker.model.ids import InstrumentId
 
 CHECKPOINT_RECORDS: Final = 20_000
 TELEMETRY_TURN: Final = 60
 GARBAGE_EVERY: Final = 300
 USAGE_EVERY: Final = 5
+BOOK_AGAIN: Final = 5
 _JOURNAL: Final = "journal"
+_CONTRADICTIONS: Final = (StaleReason.CROSSED, StaleReason.EMPTY, StaleReason.BAD_FRAME)
 
 
 class Upkeep:
@@ -36,7 +40,10 @@ class Upkeep:
         view: View,
         telemetry: Telemetry,
         clock: Clock,
+        *,
+        renew: Callable[[InstrumentId], None],
     ) -> None:
+        """`renew` has the market data of an instrument subscribed to anew."""
         self._engine = engine
         self._pump = pump
         self._journal = journal
@@ -44,7 +51,9 @@ class Upkeep:
         self._view = view
         self._telemetry = telemetry
         self._clock = clock
+        self._renew = renew
         self._seconds = 0
+        self._faulty_s: dict[InstrumentId, int] = {}
         self._checkpoint_at = journal.record_number
         self.usage: dict[str, float] = {}
         """Memory, descriptors, threads as last looked at."""
@@ -60,6 +69,7 @@ class Upkeep:
         self._view.sample_equity()
         self._desk.look_after()
         self._mend_journal()
+        self._mend_books()
         if self._journal.wants_rotation:
             self._rotate()
         elif self._journal.record_number - self._checkpoint_at >= CHECKPOINT_RECORDS:
@@ -91,6 +101,21 @@ class Upkeep:
                 self._operate("block", {"cause": _JOURNAL, "reason": self._journal.failure})
         elif blocked:
             self._operate("unblock", {"cause": _JOURNAL})
+
+    def _mend_books(self) -> None:
+        """A book that contradicts itself does not heal by changes: after a second ask for it whole, then now and then.
+
+        Gaps, silence and lost links are the feed's own business.
+        """
+        books, now_ns = self._engine.world.books, self._clock.now_ns()
+        for slot in self._engine.world.slots.values():
+            for instrument in slot.subscriptions:
+                if books.stale_reason(instrument, now_ns) not in _CONTRADICTIONS:
+                    self._faulty_s.pop(instrument, None)
+                    continue
+                seconds = self._faulty_s[instrument] = self._faulty_s.get(instrument, 0) + 1
+                if seconds % BOOK_AGAIN == 2:
+                    self._renew(instrument)
 
     def _operate(self, kind: str, arguments: dict[str, str]) -> None:
         self._pump.take(Operator("", kind, None, arguments, "engine", self._clock.now_ns()))

@@ -67,6 +67,10 @@ class VenueIO:
             self.feed.subscribe(subscription)
         await self.feed.start(sink)
 
+    def renew(self, instrument: InstrumentId) -> None:
+        """Have an instrument's streams opened anew, the book as a whole first."""
+        self.feed.subscribe(self._subscriptions[instrument])
+
     async def stop(self) -> None:
         """Close everything; the venue's dead-man timer stays armed behind whatever may still be open."""
         await self.feed.stop()

@@ -165,7 +165,8 @@ class View:
         if all(slot.paused or not slot.running for slot in slots):
             closing = self._engine.targets.closing()
             return "paused", "closing positions" if closing else ""
-        return "running", ""
+        waiting = [f"{slot.spec.strategy} waits: {why}" for slot in slots if (why := self._why_waiting(slot))]
+        return "running", "; ".join(waiting)
 
     # --- inside
 
@@ -346,6 +347,11 @@ class View:
             return "waiting", hindrance
         explained = slot.explained.get(slot.spec.instrument, {})
         return ("warming_up", "") if explained.get("warming_up") else ("quoting", "")
+
+    def _why_waiting(self, slot: Slot) -> str:
+        if not slot.quoting_allowed:
+            return ""
+        return self._world.hindrance(slot.spec.account, slot.spec.instrument)
 
     def _budget(self) -> dict[str, float]:
         shown: dict[str, float] = {}

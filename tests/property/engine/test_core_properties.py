@@ -101,7 +101,12 @@ class Story:
         self.watch()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(st.lists(st.tuples(ACTIONS, st.integers(0, 5)), min_size=5, max_size=25))
 def test_after_any_story_the_books_are_the_venues(story: list[tuple[str, int]]) -> None:
     told = Story()

@@ -34,6 +34,7 @@ from perpmaker.model.events import (
     InstrumentListed,
     Operator,
     OrderNotFound,
+    OrderNotSent,
     OrderPrepared,
     OrderReport,
     PositionReport,
@@ -128,6 +129,8 @@ class Rig:
         """Whether the venue answers creations and cancels."""
         self.accepts = True
         """Whether what is sent reaches the venue."""
+        self.refuses = ""
+        """Why the link sends nothing at all, "" when it does."""
         self.reads = True
         """Whether snapshots are answered."""
 
@@ -339,6 +342,9 @@ class Rig:
     def _submit(self, orders: Iterable[NewOrder]) -> None:
         for order in orders:
             self.journal.append(Intent(order, b"signed", self.now_ns))
+            if self.refuses:
+                self.feed(OrderNotSent(MAIN, order.client_order_id, self.refuses, self.now_ns))
+                continue
             self.feed(OrderPrepared(MAIN, order.client_order_id, self.now_ns))
             if not self.accepts:
                 continue
@@ -351,6 +357,9 @@ class Rig:
 
     def _cancel(self, cancels: Iterable[CancelOrder]) -> None:
         for cancel in cancels:
+            if self.refuses:
+                self.feed(CancelFailed(MAIN, cancel.client_order_id, False, self.refuses, self.now_ns))
+                continue
             self.feed(CancelSent(MAIN, cancel.client_order_id, self.now_ns))
             there = self.orders.get(cancel.client_order_id)
             if not self.accepts:

@@ -231,6 +231,31 @@ def test_an_event_from_within_is_queued_not_nested() -> None:
     assert engine.world.books.stale_reason(BTC, rig.now_ns) is StaleReason.GAP
 
 
+def test_cancels_that_fail_at_once_are_not_repeated_at_once() -> None:
+    rig = Rig(made(Maker)).start()
+    rig.refuses = "the venue asked for silence"
+    rig.feed(BookStale(BTC, StaleReason.GAP, rig.now_ns))
+    before = len(rig.sent(CancelOrders))
+    rig.run(5, market=False)
+    assert 2 <= len(rig.sent(CancelOrders)) - before <= 12
+    rig.refuses = ""
+    rig.run(1.2, market=False)
+    assert rig.live() == []
+
+
+def test_orders_that_cannot_be_sent_are_not_repeated_at_once() -> None:
+    rig = Rig(made(Maker)).start()
+    rig.operate("pause")
+    rig.refuses = "the venue asked for silence"
+    rig.operate("resume")
+    before = len(rig.sent(SubmitOrders))
+    rig.run(10)
+    assert len(rig.sent(SubmitOrders)) - before <= 6
+    rig.refuses = ""
+    rig.run(8)
+    assert len(rig.live()) == 2
+
+
 def test_an_unknown_outcome_is_never_resent_and_resolves_by_query() -> None:
     rig = Rig(made(Maker)).start()
     rig.operate("pause")

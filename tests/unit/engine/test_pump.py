@@ -30,6 +30,7 @@ from perpmaker.errors import ConfigError, InvariantError
 from perpmaker.logs import RecentLines
 from perpmaker.model.commands import ReplaceOrders
 from perpmaker.model.events import (
+    BookDelta,
     Channel,
     Connectivity,
     InstrumentListed,
@@ -105,6 +106,18 @@ class Bench:
         self.gateway = Gateway(self.happened, self.journal, self.clock)
         self.gateway.pump = self.pump
         self.pump.gateways = {MAIN: self.gateway}  # type: ignore[dict-item]
+
+    def upkeep(self, desk: CommandDesk) -> Upkeep:
+        return Upkeep(
+            self.engine,
+            self.pump,
+            self.journal,
+            desk,
+            self.view,
+            self.telemetry,
+            self.clock,
+            renew=lambda name: self.happened.append(f"renew {name}"),
+        )
 
     def records(self) -> list[Record]:
         return list(Segment(self.journal.path).decoded())
@@ -261,7 +274,7 @@ async def test_stages_are_timed(bench: Bench) -> None:
 async def test_upkeep_writes_checkpoints_rotates_and_mends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.ready()
     desk = CommandDesk(bench.engine, bench.clock, feed=bench.pump.take, write=bench.pump.write, sub_accounts=[])
-    upkeep = Upkeep(bench.engine, bench.pump, bench.journal, desk, bench.view, bench.telemetry, bench.clock)
+    upkeep = bench.upkeep(desk)
     monkeypatch.setattr(upkeep_module, "CHECKPOINT_RECORDS", 2)
     bench.pump.write(Said("info", "a", {}, 1))
     bench.pump.write(Said("info", "b", {}, 1))
@@ -278,6 +291,19 @@ async def test_upkeep_writes_checkpoints_rotates_and_mends(bench: Bench, monkeyp
     monkeypatch.setattr(bench.journal, "failure", "")
     upkeep.each_second()
     assert bench.engine.world.blocks == {}
+
+
+async def test_a_book_that_stays_crossed_is_asked_for_whole_after_a_second_and_again_in_a_while(bench: Bench) -> None:
+    bench.ready()
+    desk = CommandDesk(bench.engine, bench.clock, feed=bench.pump.take, write=bench.pump.write, sub_accounts=[])
+    upkeep = bench.upkeep(desk)
+    now = bench.clock.now_ns()
+    bench.feed(BookDelta(BTC, (), ((599_000, 5),), now, now))
+    asked: list[int] = []
+    for _ in range(8):
+        upkeep.each_second()
+        asked.append(sum(what.startswith("renew") for what in bench.happened))
+    assert asked == [0, 1, 1, 1, 1, 1, 2, 2]
 
 
 async def test_a_timer_set_again_moves_and_none_is_early() -> None:

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from perpmaker.engine.core.holds import (
+    CANCEL_FIRST_NS,
+    CANCEL_MOST_NS,
+    CREATE_FIRST_NS,
+    CREATE_MOST_NS,
+    Hold,
+    Ladder,
+)
 from perpmaker.engine.core.slot import Slot
 from perpmaker.engine.core.world import World
-from perpmaker.execution.tracked import TrackedOrder
+from perpmaker.execution.tracked import OrderChange, TrackedOrder
 from perpmaker.model.commands import CancelAll, CancelOrders, Notice, ReplaceOrders, SubmitOrders
+from perpmaker.model.events import CancelFailed
 from perpmaker.model.ids import AccountId, InstrumentId, StrategyId
 from perpmaker.model.order import Approved, CancelOrder, NewOrder, OrderState, OrderView, Refused
 
+WORK_TIMER: Final = "work"
 TTL_MS: Final = 5000
 """How long the venue keeps a cancel armed for an order that may still be on its way."""
 _UNCONFIRMED: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
@@ -26,6 +36,8 @@ class Desk:
         """Refused orders whose strategies have not been told yet."""
         self.dirty: dict[tuple[StrategyId, InstrumentId], None] = {}
         """Ladders to look at again before the event is done with."""
+        self._cancel_hold = Hold(CANCEL_FIRST_NS, CANCEL_MOST_NS)
+        self._create_hold = Hold(CREATE_FIRST_NS, CREATE_MOST_NS)
 
     # --- ladders
 
@@ -35,13 +47,16 @@ class Desk:
         wanted = slot.wanted.get(instrument)
         if wanted is None and instrument not in slot.ladders:
             return
-        working = slot.working(instrument)
-        account = slot.spec.account
+        working, account = slot.working(instrument), slot.spec.account
+        ladder = (slot.spec.strategy, instrument)
         book = world.books.book(instrument, world.now_ns)
         rules = world.instruments.get(instrument)
         may_quote = slot.quoting_allowed and not world.hindrance(account, instrument)
         if wanted is None or not may_quote or book is None or rules is None:
-            self.cancel(working.pull())
+            if not self._is_held(ladder, self._cancel_hold):
+                self.cancel(working.pull())
+            return
+        if self._is_held(ladder, self._cancel_hold, self._create_hold):
             return
         change = working.change(
             wanted.bids,
@@ -62,6 +77,21 @@ class Desk:
         """Cancel every quote of a strategy."""
         for working in slot.ladders.values():
             self.cancel(working.pull())
+
+    def cancel_failed(self, event: CancelFailed) -> None:
+        """Hold the ladder's cancels back for a moment: the next one at once would fail for the same reason."""
+        order = self._world.table.get(event.account, event.client_order_id)
+        if order is not None:
+            self._cancel_hold.failed((order.order.strategy, order.order.instrument), self._world.now_ns)
+
+    def learn(self, ladder: Ladder, change: OrderChange) -> None:
+        """Hold creations back after one that could not be sent; go on after what succeeded."""
+        if change.after is OrderState.NOT_SENT:
+            self._create_hold.failed(ladder, self._world.now_ns)
+        elif change.after is OrderState.CANCELED:
+            self._cancel_hold.succeeded(ladder)
+        elif change.after is OrderState.OPEN:
+            self._create_hold.succeeded(ladder)
 
     # --- single orders
 
@@ -123,6 +153,14 @@ class Desk:
         return any(not order.own for order in self._world.table.live(account))
 
     # --- inside
+
+    def _is_held(self, ladder: Ladder, *holds: Hold) -> bool:
+        """Whether a ladder has to wait; it is worked again when the wait is over."""
+        until_ns = max(hold.until_ns(ladder, self._world.now_ns) for hold in holds)
+        if not until_ns:
+            return False
+        self._world.out.timer(f"{WORK_TIMER} {ladder[0]} {ladder[1]}", until_ns)
+        return True
 
     def _admit(self, orders: Sequence[NewOrder]) -> Sequence[Approved]:
         if not orders:

@@ -69,7 +69,7 @@ class Engine:
         self.runner = Runner(self.world, self.desk, self.targets)
         self.emptyings = Emptyings(self.world, self.desk, self.reconciling)
         self.operators = Operators(self.world, self.desk, self.targets, self.runner, self.emptyings, self.reconciling)
-        self._flow = OrderFlow(self.world, self.runner, self.targets, self.reconciling, self.operators)
+        self._flow = OrderFlow(self.world, self.desk, self.runner, self.targets, self.reconciling, self.operators)
         self._busy = False
         self._waiting: deque[Event] = deque()
         self._books_timer_ns = 0

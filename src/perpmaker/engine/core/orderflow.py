@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+from perpmaker.engine.core.desk import Desk
 from perpmaker.engine.core.ledger import Ledger
 from perpmaker.engine.core.operators import Operators
 from perpmaker.engine.core.reconciling import Reconciling
@@ -16,7 +17,7 @@ from perpmaker.engine.records import FillBooked
 from perpmaker.execution.tracked import Incident, OrderChange
 from perpmaker.execution.working import quote_slot
 from perpmaker.model.commands import Notice
-from perpmaker.model.events import AccountSnapshot, Fill, FundingPaid, OrderEvent, PositionAdjusted
+from perpmaker.model.events import AccountSnapshot, CancelFailed, Fill, FundingPaid, OrderEvent, PositionAdjusted
 from perpmaker.model.ids import InstrumentId, StrategyId, client_order_id_parts
 from perpmaker.portfolio.trades import Booking
 from perpmaker.risk.codes import Code
@@ -29,9 +30,10 @@ class OrderFlow:
     """Private events at work."""
 
     def __init__(
-        self, world: World, runner: Runner, targets: Targets, reconciling: Reconciling, operators: Operators
+        self, world: World, desk: Desk, runner: Runner, targets: Targets, reconciling: Reconciling, operators: Operators
     ) -> None:
         self._world = world
+        self._desk = desk
         self._runner = runner
         self._targets = targets
         self._reconciling = reconciling
@@ -41,7 +43,10 @@ class OrderFlow:
     def on_order_event(self, event: OrderEvent) -> None:
         if event.account not in self._world.ledgers:
             return
-        self._learn(event, self._world.table.apply(event))
+        changes = self._world.table.apply(event)
+        if isinstance(event, CancelFailed):
+            self._desk.cancel_failed(event)
+        self._learn(event, changes)
 
     def on_snapshot(self, snapshot: AccountSnapshot) -> None:
         """Take in a whole read of an account: the first ever opens its ledger, later ones bring what streams missed."""
@@ -133,6 +138,7 @@ class OrderFlow:
         slot = self._world.slots.get(tracked.order.strategy)
         if slot is not None and tracked.order.instrument in slot.ladders:
             slot.working(tracked.order.instrument).on_change(change, self._world.now_ns)
+            self._desk.learn((slot.spec.strategy, tracked.order.instrument), change)
 
     def _on_incident(self, change: OrderChange, incident: Incident) -> None:
         """Signs of a journal that was rolled back (RELIABILITY S7), and of a second writer on the account (P7)."""

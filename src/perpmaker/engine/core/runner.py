@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from perpmaker.engine.core.context import SlotContext
-from perpmaker.engine.core.desk import Desk
+from perpmaker.engine.core.desk import WORK_TIMER, Desk
 from perpmaker.engine.core.slot import Slot, SlotState
 from perpmaker.engine.core.targets import Targets
 from perpmaker.engine.core.world import World
@@ -89,12 +89,15 @@ class Runner:
             self._call(slot, "on_order", view)
 
     def on_timer(self, timer: Timer) -> bool:
-        """Deliver a strategy's own timer or a conflated book; returns whether the key was one of these."""
+        """Deliver a strategy's timer or a conflated book, or work a ladder; returns whether the key was one of these."""
         kind, _, rest = timer.key.partition(" ")
         name, _, key = rest.partition(" ")
         slot = next((slot for slot in self._world.slots.values() if slot.spec.strategy == name), None)
-        if slot is None or kind not in (_BOOK_TIMER, _STRATEGY_TIMER):
+        if slot is None or kind not in (_BOOK_TIMER, _STRATEGY_TIMER, WORK_TIMER):
             return False
+        if kind == WORK_TIMER:
+            self._desk.dirty[(slot.spec.strategy, InstrumentId(key))] = None
+            return True
         if kind == _STRATEGY_TIMER:
             if slot.running:
                 self._call(slot, "on_timer", key)
