@@ -344,7 +344,7 @@ async def test_commands_return_at_once(desk: Desk) -> None:
     desk.gateway.cancel_all(None)
     desk.gateway.query([ClientOrderId(1)])
     desk.gateway.request_snapshot(0)
-    assert asyncio.get_running_loop().time() - began < 0.05
+    assert asyncio.get_running_loop().time() - began < 0.2
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------

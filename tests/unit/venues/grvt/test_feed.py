@@ -336,7 +336,7 @@ async def test_silence_is_stale_within_two_seconds(start: Start, script: Script,
     began = asyncio.get_running_loop().time()
     stale = await events.first(BookStale)
     assert stale.reason is StaleReason.SILENT
-    assert asyncio.get_running_loop().time() - began < 0.6
+    assert asyncio.get_running_loop().time() - began < 1.0
     await events.first(BookSnapshot)
 
 
@@ -358,7 +358,7 @@ async def test_a_mute_book_is_found_out_by_the_ticker(start: Start, script: Scri
     began = asyncio.get_running_loop().time()
     stale = await events.first(BookStale)
     assert stale.reason is StaleReason.SILENT
-    assert 1.0 < asyncio.get_running_loop().time() - began < 1.9
+    assert 1.0 < asyncio.get_running_loop().time() - began < 2.5
     await events.first(BookSnapshot)
 
 

@@ -89,7 +89,7 @@ async def test_the_timer_is_refreshed_at_a_quarter(venue: FakeVenue, http: aioht
         await bench.up()
         began = asyncio.get_running_loop().time()
         await until(lambda: len(venue.asked("v1/cancel_on_disconnect")) >= 2)
-        assert 1.0 <= asyncio.get_running_loop().time() - began <= 1.6
+        assert 1.0 <= asyncio.get_running_loop().time() - began <= 2.4
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 4.9, 120.1, 300, -5, float("nan")])
