@@ -1,0 +1,82 @@
+"""Killed at any moment, the engine comes back to the venue's truth: RELIABILITY P1, N1, N2; I1, I2, I3, I4, I17."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from contextlib import ExitStack
+
+import pytest
+from tests.chaos.harness import READY_S, SYMBOLS, Stack, now_ns, until
+from tests.chaos.oracle import Oracle, read_journal
+
+from perpmaker.engine.failpoints import AFTER_ACK, AFTER_JOURNAL, AFTER_WRITE, BEFORE_SIGN
+from perpmaker.model.units import NS_PER_S
+
+pytestmark = pytest.mark.alone
+
+KILLS = 20
+SEED = 20
+CREATES = ("create_order", "bulk_orders")
+ARRIVE_S = 2.0
+FIRST = {BEFORE_SIGN: 3, AFTER_JOURNAL: 5, AFTER_WRITE: 1, AFTER_ACK: 1}
+"""Which time the place is reached kills: so that there are orders before the one at hand (each maker sends two at once)."""
+ACKNOWLEDGED = SYMBOLS["btc"]
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    "seed", [SEED, *(pytest.param(SEED + number, marks=pytest.mark.long) for number in range(1, 6))]
+)
+def test_twenty_random_kills_while_quoting_leave_no_trace(stack: Stack, oracle: Oracle, seed: int) -> None:
+    moments = random.Random(seed)
+    ready_s = []
+    for _ in range(KILLS):
+        ready_s.append(start(stack))
+        oracle.judge_running()
+        time.sleep(moments.uniform(0.0, 2.5))
+        stack.kill_engine()
+    ready_s.append(start(stack))
+    oracle.judge_running()
+    assert stack.stop_engine() == 0
+    journal = oracle.judge_stopped()
+    assert [boot.epoch for boot in journal.boots] == list(range(1, KILLS + 2))
+    assert len(journal.fills) > KILLS, "the makers hardly traded: the test proves little"
+    print(f"ready after {max(ready_s):.1f} s at most, {sum(ready_s) / len(ready_s):.1f} s on average")
+
+
+@pytest.mark.parametrize("fate", ["accepted", "lost"])
+@pytest.mark.parametrize("place", list(FIRST))
+def test_a_kill_at_each_step_of_an_order_leaves_no_trace(stack: Stack, oracle: Oracle, place: str, fate: str) -> None:
+    with ExitStack() as faults:
+        lost = [symbol for symbol in SYMBOLS.values() if place != AFTER_ACK or symbol != ACKNOWLEDGED]
+        rules = [
+            faults.enter_context(stack.fault("drop_request", match={"op": op, "symbol": symbol}))
+            for op in CREATES
+            for symbol in lost
+            if fate == "lost"
+        ]
+        assert stack.start_engine(f"{place}:{FIRST[place]}").wait(READY_S) == -signal.SIGKILL
+        intended = {int(intent.order.client_order_id) for intent in read_journal(stack.journal).intents}
+        assert intended
+        if fate == "lost":
+            until(lambda: sum(rule.hits() for rule in rules), ARRIVE_S, "an order was lost")
+        else:
+            until(stack.open_orders, ARRIVE_S, "an order was accepted")
+    accepted = {order.client_order_id: order.instrument for order in oracle.audit.collect()}
+    assert accepted.keys() <= intended
+    if fate == "lost":
+        assert set(accepted.values()) <= ({ACKNOWLEDGED} if place == AFTER_ACK else set())
+    start(stack)
+    oracle.judge_running()
+    assert not accepted.keys() & {int(row["client_order_id"]) for row in stack.open_orders()}
+    assert stack.stop_engine() == 0
+    oracle.judge_stopped()
+
+
+def start(stack: Stack) -> float:
+    """Start the engine; return after how many seconds it quoted every instrument."""
+    process = stack.start_engine()
+    stack.wait_quoting(READY_S)
+    return (now_ns() - process.started_ns) / NS_PER_S
