@@ -11,57 +11,36 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
-import msgspec
-
 from perpmaker.clock import Clock
-from perpmaker.engine.journalfile import GENESIS, Segment, make_frame, segment_path, segments
+from perpmaker.engine.journalfile import GENESIS, Segment, first_record, make_frame, segment_path, segments
 from perpmaker.engine.records import (
     SCHEMA,
     Boot,
     Checkpoint,
-    Closed,
-    Crashed,
     Fingerprint,
     Intent,
     Latch,
-    Ready,
     Record,
     SegmentStart,
     encode,
 )
-from perpmaker.errors import ConfigError, DataError
+from perpmaker.engine.recovery import Recovered, cut_tail, recover
+from perpmaker.errors import DataError
 from perpmaker.model.order import NewOrder
 
-Life = Boot | Ready | Closed | Crashed
 SyncMode = Literal["group", "full"]
 SEGMENT_BYTES: Final = 64 * 1024 * 1024
 RESERVE_BYTES: Final = 4 * 1024 * 1024
 """Kept allocated, and given back to the file system when the disk is full, so that latch and fills can still be written."""
 _GROUP_S: Final = 0.002
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
-
-
-class Recovered(msgspec.Struct, frozen=True):
-    """What an existing journal says at start: `records` follow the last `checkpoint` (None: the journal's beginning).
-
-    `lives` are the begins and ends of earlier lives, as far back as was read.
-    """
-
-    created: bool
-    epoch: int
-    latch: Latch | None
-    checkpoint: Checkpoint | None
-    records: list[Record]
-    lives: list[Life]
-    torn_bytes: int
-    strategies: dict[str, int] = {}
-    """Numbers of strategies in client order ids, those of every life so far."""
 
 
 def open_journal(
@@ -93,8 +72,8 @@ def open_journal(
         for _ in last:
             pass
     else:
-        last, recovered = _recover(paths, fingerprint)
-        _cut_tail(last)
+        last, recovered = recover(paths, fingerprint)
+        cut_tail(last)
     journal = Journal(last, recovered, build=build, clock=clock, sync=sync, segment_bytes=segment_bytes)
     journal.begin(on_failure)
     return journal, recovered
@@ -126,6 +105,9 @@ class Journal:
         self._segment_bytes = segment_bytes
         self._reserve = self.folder / "reserve"
         self._on_failure: Callable[[str], None] = lambda _: None
+        self.wake_later: Callable[[Callable[[], None]], object] = _now
+        """Calls what wakes the sync thread; a runtime puts it off to the end of its step (loop.call_soon), since waking
+        another thread costs more than the write itself."""
         self._lost = False
         self._fd_lock = threading.Lock()
         self._dirty = False
@@ -215,6 +197,23 @@ class Journal:
         self._start, self._offset, self._digest = start, size, digest
         self._records += 2
 
+    def prune(self, keep_bytes: int, projected: int) -> list[Path]:
+        """Remove the oldest files while all together are larger than `keep_bytes`; returns what was removed.
+
+        A file goes only when every record of it is in the store, number `projected` and before. The chain stays
+        verifiable from the oldest file left on, and a start needs the newest alone.
+        """
+        paths = segments(self.folder)
+        total = sum(path.stat().st_size for path in paths)
+        removed: list[Path] = []
+        for path, following in itertools.pairwise(paths):
+            if total <= keep_bytes or first_record(following) > projected:
+                break
+            total -= path.stat().st_size
+            path.unlink()
+            removed.append(path)
+        return removed
+
     def regain_space(self) -> bool:
         """Allocate the reserve again after the disk was full; return whether intents are taken again."""
         if self._lost:
@@ -256,7 +255,7 @@ class Journal:
         self.records_written += 1
         if not self._dirty:
             self._dirty = True
-            self._wake.set()
+            self.wake_later(self._wake.set)
 
     def _put(self, frame: bytes) -> None:
         """Write all of `frame` or nothing of it."""
@@ -312,109 +311,8 @@ class Journal:
                     self.sync()
 
 
-def _recover(paths: list[Path], fingerprint: Fingerprint) -> tuple[Segment, Recovered]:
-    """Read back to the last checkpoint; return the last file and what follows the checkpoint."""
-    history = _History()
-    last: Segment | None = None
-    for path in reversed(paths):
-        segment = Segment(path)
-        if segment.start is None:
-            raise DataError(f"{path}: does not begin as a journal file does")
-        _check_start(segment.start, fingerprint, path)
-        history.prepend(segment)
-        if last is None:
-            last = segment
-        elif segment.torn_bytes:
-            raise DataError(f"{path}: damaged at byte {segment.end}")
-        if history.checkpoint is not None:
-            break
-    if last is None:
-        raise DataError("there is no journal file to recover")
-    return last, Recovered(
-        created=False,
-        epoch=history.epoch,
-        latch=history.latch,
-        checkpoint=history.checkpoint,
-        records=history.records,
-        lives=history.lives,
-        torn_bytes=last.torn_bytes,
-        strategies=history.strategies,
-    )
-
-
-class _History:
-    """Gathers, from the newest file backwards, what a start needs."""
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-        self.lives: list[Life] = []
-        self.checkpoint: Checkpoint | None = None
-        self.strategies: dict[str, int] = {}
-        self.epoch = 0
-        self.latch: Latch | None = None
-        self._latch_known = False
-
-    def prepend(self, segment: Segment) -> None:
-        records: list[Record] = []
-        lives: list[Life] = []
-        numbers: dict[str, int] = {}
-        latch = segment.start.latch if segment.start is not None else None
-        for record in segment.decoded():
-            records.append(record)
-            if isinstance(record, Checkpoint):
-                self.checkpoint, records = record, []
-            elif isinstance(record, Life):
-                lives.append(record)
-            elif isinstance(record, Latch):
-                latch = record
-            if isinstance(record, Boot | SegmentStart):
-                self.epoch = max(self.epoch, record.epoch)
-                numbers |= record.strategies
-        self.strategies = numbers | self.strategies
-        self.records = records + self.records
-        self.lives = lives + self.lives
-        if not self._latch_known:
-            self.latch, self._latch_known = latch, True
-
-
-def _check_start(start: SegmentStart, wanted: Fingerprint, path: Path) -> None:
-    if start.schema > SCHEMA:
-        raise ConfigError(
-            f"{path}: written by a newer build ({start.build}, schema {start.schema}; this one reads {SCHEMA}); "
-            "run that build, or give this engine another name"
-        )
-    if start.fingerprint == wanted:
-        return
-    for field in Fingerprint.__struct_fields__:
-        had, have = getattr(start.fingerprint, field), getattr(wanted, field)
-        if had != have:
-            raise ConfigError(
-                f"{path}: is the journal of another {field}: {_shown(had)}, not {_shown(have)}; "
-                "give this engine another name, or move the journal away"
-            )
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(f"{account.name} ({account.venue} {account.sub_account_id})" for account in value)
-    return repr(value)
-
-
-def _cut_tail(last: Segment) -> None:
-    """Keep a torn tail beside its file, then cut the file after its last whole record."""
-    if not last.torn_bytes:
-        return
-    tail = last.path.with_name(f"torn-{last.path.stem}-{last.end}.bin")
-    with last.path.open("rb") as source:
-        source.seek(last.end)
-        tail.write_bytes(source.read())
-    tail.chmod(0o600)
-    descriptor = os.open(last.path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.ftruncate(descriptor, last.end)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _now(call: Callable[[], None]) -> None:
+    call()
 
 
 def _create(folder: Path, first_records: list[Record]) -> tuple[Path, int, bytes]:

@@ -113,6 +113,18 @@ class Segment:
         return False
 
 
+def first_record(path: Path) -> int:
+    """Return the number of a file's first record without reading the rest; raise DataError when it cannot be told."""
+    with path.open("rb") as handle:
+        head = handle.read(_HEAD.size)
+        length = _HEAD.unpack(head)[1] if len(head) == _HEAD.size else 0
+        payload = _whole(head + handle.read(min(length, MAX_PAYLOAD) + DIGEST_BYTES), 0)
+    start = None if payload is None else decode_record(payload, f"{path}: byte 0")
+    if not isinstance(start, SegmentStart):
+        raise DataError(f"{path}: does not begin as a journal file does")
+    return start.first_record
+
+
 def decode_record(payload: bytes, place: str) -> Record:
     try:
         return decode(payload)

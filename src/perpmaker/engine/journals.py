@@ -10,9 +10,10 @@ import msgspec
 
 from perpmaker.clock import Clock
 from perpmaker.engine.folders import journal_folder, store_path
-from perpmaker.engine.journal import Journal, Life, Recovered, SyncMode, open_journal
+from perpmaker.engine.journal import Journal, SyncMode, open_journal
 from perpmaker.engine.journalfile import Segment, segments
 from perpmaker.engine.records import Boot, Closed, Crashed, Fingerprint, Ready, SegmentStart
+from perpmaker.engine.recovery import Life, Recovered
 from perpmaker.errors import DataError
 from perpmaker.model.units import NS_PER_S
 

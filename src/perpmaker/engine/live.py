@@ -153,6 +153,7 @@ class LiveEngine:
             parts.upkeep.settle_garbage()
             await self._ending.wait()
             if self._fatal is None:
+                self.stop("signal", "signal")  # unless the core was told already
                 await self._empty(parts)
             return await self._after_mistake(parts, self._fatal) if self._fatal is not None else self._in_order(parts)
         finally:

@@ -124,6 +124,7 @@ class Parts:
             self.telemetry,
             clock,
             renew=self.venue.renew,
+            lag=lambda: self.store.lag,
         )
 
     def operate(self, kind: str, arguments: dict[str, str], actor: str = "engine") -> None:
@@ -183,6 +184,7 @@ class Parts:
             sync=around.plan.config.journal.sync,
             on_failure=self._from_thread("journal_failed", block=JOURNAL_BLOCK),
         )
+        opened.journal.wake_later = self._loop.call_soon
         if opened.recovered.torn_bytes:
             around.log.warning("journal_tail_cut", bytes=opened.recovered.torn_bytes)
         return opened

@@ -13,13 +13,16 @@ from perpmaker.engine.commands import CommandDesk
 from perpmaker.engine.core import Engine
 from perpmaker.engine.journal import Journal
 from perpmaker.engine.pump import Pump
-from perpmaker.engine.records import Checkpoint
+from perpmaker.engine.records import Checkpoint, Said
 from perpmaker.engine.telemetry import Telemetry
 from perpmaker.engine.view import View
+from perpmaker.errors import DataError
 from perpmaker.model.events import Operator, StaleReason
 from perpmaker.model.ids import InstrumentId
 
 CHECKPOINT_RECORDS: Final = 20_000
+JOURNAL_KEPT_BYTES: Final = 4 * 1024**3
+"""Beyond this the oldest files go, once the store has them: some days of busy quoting on three instruments."""
 TELEMETRY_TURN: Final = 60
 GARBAGE_EVERY: Final = 300
 USAGE_EVERY: Final = 5
@@ -42,8 +45,9 @@ class Upkeep:
         clock: Clock,
         *,
         renew: Callable[[InstrumentId], None],
+        lag: Callable[[], int],
     ) -> None:
-        """`renew` has the market data of an instrument subscribed to anew."""
+        """`renew` has the market data of an instrument subscribed to anew; `lag` is how far the store is behind."""
         self._engine = engine
         self._pump = pump
         self._journal = journal
@@ -52,6 +56,7 @@ class Upkeep:
         self._telemetry = telemetry
         self._clock = clock
         self._renew = renew
+        self._lag = lag
         self._seconds = 0
         self._faulty_s: dict[InstrumentId, int] = {}
         self._checkpoint_at = journal.record_number
@@ -92,6 +97,19 @@ class Upkeep:
         except OSError:
             return  # the next second tries again; the old file goes on meanwhile
         self._checkpoint_at = self._journal.record_number
+        self._prune()
+
+    def _prune(self) -> None:
+        try:
+            removed = self._journal.prune(JOURNAL_KEPT_BYTES, self._journal.record_number - self._lag())
+        except (OSError, DataError) as error:
+            self._tell("journal_not_pruned", {"reason": str(error)})
+            return
+        if removed:
+            self._tell("journal_pruned", {"removed": ", ".join(path.name for path in removed)})
+
+    def _tell(self, name: str, fields: dict[str, str]) -> None:
+        self._pump.write(Said("info", name, fields, self._clock.now_ns()))
 
     def _mend_journal(self) -> None:
         """New risk is taken again once the disk has room again."""

@@ -13,9 +13,11 @@ import pytest
 
 from perpmaker.clock import ManualClock
 from perpmaker.engine import journal as journal_module
-from perpmaker.engine.journal import Journal, Recovered, open_journal
+from perpmaker.engine import recovery as recovery_module
+from perpmaker.engine.journal import Journal, open_journal
 from perpmaker.engine.journalfile import Segment, segments, verify
 from perpmaker.engine.records import AccountPrint, Boot, Checkpoint, Closed, Fingerprint, Intent, Latch, Record, Said
+from perpmaker.engine.recovery import Recovered
 from perpmaker.errors import ConfigError, DataError
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId
 from perpmaker.model.order import NewOrder, Side
@@ -195,7 +197,7 @@ def test_the_journal_of_another_world_is_refused_by_name(tmp_path: Path, field: 
 def test_a_journal_of_a_newer_build_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "SCHEMA", 2)
     written(tmp_path)
-    monkeypatch.setattr(journal_module, "SCHEMA", 1)
+    monkeypatch.setattr(recovery_module, "SCHEMA", 1)
     with pytest.raises(ConfigError, match="newer build"):
         opened(tmp_path)
 
@@ -252,6 +254,22 @@ def test_rotation_is_wanted_when_a_file_is_large_and_the_chain_goes_on(tmp_path:
     found = verify(tmp_path)
     assert found.segments == len(segments(tmp_path)) > 3
     assert found.records == journal.record_number
+
+
+def test_the_oldest_files_go_when_all_is_too_large_and_the_store_has_them(tmp_path: Path) -> None:
+    journal, _ = opened(tmp_path)
+    for number in range(4):
+        journal.append(said(number))
+        journal.rotate(b"s")
+    assert journal.prune(10**9, journal.record_number) == []
+    assert journal.prune(0, 2) == []  # the second file begins with record 3
+    assert [path.name for path in journal.prune(0, 3)] == ["journal-000001.log"]
+    assert len(journal.prune(0, journal.record_number)) == 3
+    journal.append(said(9))
+    journal.close()
+    assert len(segments(tmp_path)) == 1
+    assert verify(tmp_path).records == 3
+    assert reopened_records(tmp_path)[-1] == said(9)
 
 
 def test_a_missing_file_in_the_middle_is_found(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ class Bench:
             self.telemetry,
             self.clock,
             renew=lambda name: self.happened.append(f"renew {name}"),
+            lag=lambda: 0,
         )
 
     def records(self) -> list[Record]:
