@@ -217,3 +217,39 @@ def test_another_exchange_gets_a_journal_of_its_own_and_the_first_one_comes_back
     assert at_work.stop_engine() == 0
     assert len([r for r in at_work.records() if isinstance(r, Boot)]) == 2
     at_work.assert_settled()
+
+
+def test_three_kills_in_a_row_leave_every_book_equal(at_work: Stage) -> None:
+    for _ in range(3):
+        at_work.kill_engine()
+        at_work.start_engine()
+        assert at_work.until_quoting(10) < 10
+    at_work.until_fills(1)
+    assert at_work.stop_engine() == 0
+    assert [record.epoch for record in at_work.records() if isinstance(record, Boot)] == [1, 2, 3, 4]
+    account = at_work.ledger()
+    assert account["open_orders"] == []
+    at_work.assert_settled()
+    assert_books_equal(rested(at_work), account)
+
+
+def test_a_book_that_stays_crossed_is_read_anew(at_work: Stage) -> None:
+    at_work.fault({"action": "crossed", "match": {"stream": "v1.book.d"}, "until": {"hits": 1}})
+    at_work.until(lambda: "reason=crossed" in at_work.whole_log(), "a crossed book", 8)
+    at_work.until_quoting(10)
+
+
+def test_a_venue_that_is_down_at_the_start_is_waited_for(tmp_path: Path) -> None:
+    with stage(tmp_path) as made:
+        made.start_exchange()
+        run_file = made.home / "run" / "exchange.json"
+        known = run_file.read_bytes()
+        made.stop_exchange()
+        run_file.write_bytes(known.replace(b'"pid":', b'"pid":1,"was":'))
+        made.start_engine()
+        time.sleep(1)
+        assert made.status().state == "starting"
+        run_file.unlink()
+        made.start_exchange()
+        made.until_quoting(15)
+        assert made.stop_engine() == 0
