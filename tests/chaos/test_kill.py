@@ -1,0 +1,225 @@
+"""The kill switch, the dead-man timer and an orderly end, measured at the exchange: RELIABILITY R17, E15, P2, P5, P11, N17,
+H8; I7, I8.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from tests.chaos.conftest import OpenStack
+from tests.chaos.harness import ACTOR, NAME, READY_S, Stack, makers, now_ns, until
+from tests.chaos.oracle import Oracle, read_journal
+from tests.chaos.venue import VenueOrder
+
+from perpmaker.engine.latchfile import NAME as LATCH_FILE
+from perpmaker.engine.records import Happened, Latch
+from perpmaker.model.events import Operator
+from perpmaker.model.units import NS_PER_MS, NS_PER_S
+
+pytestmark = pytest.mark.alone
+
+TRIALS = 12
+FIRST_CANCEL_MS = 50.0
+LATCH_MS = 10.0
+EMPTY_S = 2.0
+"""Goals R17, loopback. The latch is on disk once its second copy has its name: that follows the sync of the journal and of
+the copy, and is the file's time of change."""
+FAR_BPS = 40.0
+"""So far from the market that nothing fills while nobody can cancel."""
+DEAD_MAN_S = 5
+RECOVER_S = 15.0
+WATCH_S = 3.0
+STOPPED_S = 10.0
+CONFIRMATION = f"clear kill {NAME}"
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("trials", [TRIALS, pytest.param(100, marks=pytest.mark.long)])
+def test_a_kill_latches_and_cancels_within_its_bounds(stack: Stack, oracle: Oracle, trials: int) -> None:
+    stack.start_engine()
+    stack.wait_quoting()
+    kills, latched_ns, empty_s = [], [], []
+    for _ in range(trials):
+        killed_ns = now_ns()
+        assert stack.command("kill", {"reason": "trial"}).state == "accepted"
+        latched_ns.append((stack.folder / LATCH_FILE).stat().st_ctime_ns)
+        until(lambda: not stack.open_orders(), EMPTY_S, "the venue holds none of our orders", poll_s=0.01)
+        empty_s.append((now_ns() - killed_ns) / NS_PER_S)
+        kills.append((killed_ns, now_ns()))
+        assert stack.command("clear_kill", {"confirmation": CONFIRMATION}).state == "done"
+        stack.wait_quoting()
+    orders = oracle.audit.collect()
+    first_ms = sorted(first_end_ms(orders, begin_ns, end_ns) for begin_ns, end_ns in kills)
+    latch_ms = sorted(
+        (on_disk - taken) / NS_PER_MS for taken, on_disk in zip(kills_taken_ns(stack), latched_ns, strict=True)
+    )
+    print(f"latch {latch_ms[-1]:.1f} ms, first cancel {first_ms[-1]:.1f} ms, empty {max(empty_s):.2f} s at most")
+    assert percentile(latch_ms, 0.9) <= LATCH_MS  # one in ten may meet a disk that others keep busy
+    assert percentile(first_ms) <= FIRST_CANCEL_MS
+    for latch, cleared in latched_spans(stack):
+        late = [order for order in orders if latch.ts_ns < order.create_ns < cleared.ts_ns]
+        assert not late, "an order was created while the latch was set"
+    assert stack.stop_engine() == 0
+    oracle.judge_stopped()
+
+
+def test_the_latch_survives_a_restart_and_only_typed_words_clear_it(stack: Stack, oracle: Oracle) -> None:
+    stack.start_engine()
+    stack.wait_quoting()
+    assert stack.command("kill", {"reason": "over a restart"}).state == "accepted"
+    stack.kill_engine()
+    until(lambda: not stack.open_orders(), EMPTY_S, "the cancels of a kill arrive though the engine is dead")
+    killed_ns = now_ns()
+    for signed_off in (True, False):
+        stack.start_engine()
+        until(lambda: stack.client() is not None, READY_S, "the engine is up")
+        until(lambda: all(stack.status().links.values()) and stack.status().links, READY_S, "its links are up")
+        time.sleep(WATCH_S)
+        status = stack.status()
+        assert (status.state, status.kill_latched, status.reason) == ("killed", True, "over a restart")
+        for kind, words in (("resume", ""), ("clear_kill", ""), ("clear_kill", "clear kill other"), ("close", "")):
+            assert stack.command(kind, {"confirmation": words} if words else {}).state == "refused"
+        if signed_off:
+            assert stack.stop_engine() == 0
+    assert not [order for order in oracle.audit.collect() if order.create_ns > killed_ns]
+    assert stack.command("clear_kill", {"confirmation": CONFIRMATION}).state == "done"
+    stack.wait_quoting()
+    oracle.judge_running()
+    assert stack.stop_engine() == 0
+    journal = oracle.judge_stopped()
+    assert [(latch.latched, latch.actor.startswith(ACTOR)) for latch in journal.latches] == [
+        (True, True),
+        (False, True),
+    ]
+
+
+def test_the_command_line_kills_and_clears_with_typed_words(stack: Stack) -> None:
+    stack.start_engine()
+    stack.wait_quoting()
+    assert perpmaker(stack, "kill", "--reason", "typed")[0] == 0
+    until(lambda: not stack.open_orders(), EMPTY_S, "the venue holds none of our orders")
+    assert perpmaker(stack, "kill", "--clear", typed="yes\n")[0] != 0
+    assert stack.status().state == "killed"
+    assert perpmaker(stack, "kill", "--clear", typed=f"{CONFIRMATION}\n")[0] == 0
+    stack.wait_quoting()
+
+
+def test_a_kill_while_the_venue_is_cut_off_is_carried_out_when_it_is_back(open_stack: OpenStack) -> None:
+    stack = open_stack(makers(half_spread_bps=FAR_BPS))
+    oracle = Oracle(stack)
+    stack.start_engine()
+    stack.wait_quoting()
+    silence = {"match": {"op": "*"}, "until": {"ms": 60_000}}
+    with stack.fault("drop_request", **silence) as dropped:
+        stack.act("close", sockets="all", abort=True)
+        killed_ns = now_ns()
+        assert stack.command("kill", {"reason": "cut off"}).state == "accepted"
+        time.sleep(WATCH_S)
+        assert dropped.hits() > 0
+        assert stack.open_orders()
+    until(lambda: not stack.open_orders(), RECOVER_S, "the orders are cancelled once the venue can be reached")
+    time.sleep(WATCH_S)
+    assert not [order for order in oracle.audit.collect() if order.create_ns > killed_ns]
+    assert stack.status().state == "killed"
+    assert stack.stop_engine() == 0
+    oracle.judge_stopped()
+
+
+def test_the_dead_man_timer_cancels_for_a_frozen_engine_which_then_reads_everything_anew(
+    open_stack: OpenStack,
+) -> None:
+    stack = open_stack(makers(half_spread_bps=FAR_BPS, dead_man_s=DEAD_MAN_S))
+    oracle = Oracle(stack)
+    stack.start_engine()
+    stack.wait_quoting()
+    stack.running.signal(signal.SIGSTOP)
+    frozen_ns = now_ns()
+    until(lambda: not stack.open_orders(), DEAD_MAN_S + EMPTY_S, "the dead-man timer fires")
+    fired = [order for order in oracle.audit.collect() if order.reason == "CLIENT_CANCEL_ON_DISCONNECT_TRIGGERED"]
+    assert fired
+    time.sleep(WATCH_S)
+    stack.running.signal(signal.SIGCONT)
+    thawed_ns = now_ns()
+    stack.wait_quoting(RECOVER_S)
+    oracle.judge_running()
+    early = [o for o in oracle.audit.collect() if frozen_ns + NS_PER_S // 2 < o.create_ns < thawed_ns]
+    assert not early
+    assert stack.stop_engine() == 0
+    oracle.judge_stopped()
+
+
+def test_the_dead_man_timer_cancels_for_a_killed_engine(open_stack: OpenStack) -> None:
+    stack = open_stack(makers(half_spread_bps=FAR_BPS, dead_man_s=DEAD_MAN_S))
+    stack.start_engine()
+    stack.wait_quoting()
+    stack.kill_engine()
+    assert stack.open_orders()
+    until(lambda: not stack.open_orders(), DEAD_MAN_S + EMPTY_S, "the dead-man timer fires")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_engine_without_an_open_order(stack: Stack, oracle: Oracle, number: signal.Signals) -> None:
+    stack.start_engine()
+    stack.wait_quoting()
+    stack.running.signal(number)
+    assert stack.running.wait(STOPPED_S) == 0
+    oracle.judge_stopped()
+
+
+def test_a_second_signal_leaves_at_once_and_the_dead_man_timer_stands_behind(open_stack: OpenStack) -> None:
+    stack = open_stack(makers(half_spread_bps=FAR_BPS, dead_man_s=DEAD_MAN_S))
+    stack.start_engine()
+    stack.wait_quoting()
+    cancels = {"match": {"op": "*"}, "how": "silence"}
+    with stack.fault("drop_request", **cancels):
+        stack.running.signal(signal.SIGTERM)
+        time.sleep(0.5)
+        stack.running.signal(signal.SIGTERM)
+        assert stack.running.wait(1.0) == 130
+        assert stack.open_orders()
+        until(lambda: not stack.open_orders(), DEAD_MAN_S + EMPTY_S, "the dead-man timer fires")
+
+
+# --- what is measured
+
+
+def first_end_ms(orders: list[VenueOrder], begin_ns: int, end_ns: int) -> float:
+    """From the moment the command was given until the exchange carried out the first cancel that it caused."""
+    ends = [o.update_ns for o in orders if begin_ns <= o.update_ns <= end_ns and o.reason.startswith("CLIENT_")]
+    assert ends, "the kill cancelled nothing"
+    return (min(ends) - begin_ns) / NS_PER_MS
+
+
+def kills_taken_ns(stack: Stack) -> list[int]:
+    """When the engine took each kill from its control API."""
+    records = read_journal(stack.journal).records
+    return [record.event.ts_recv_ns for record in records if isinstance(record, Happened) and is_kill(record)]
+
+
+def is_kill(record: Happened) -> bool:
+    return isinstance(record.event, Operator) and record.event.kind == "kill"
+
+
+def latched_spans(stack: Stack) -> list[tuple[Latch, Latch]]:
+    latches = read_journal(stack.journal).latches
+    return list(zip(latches[::2], latches[1::2], strict=True))
+
+
+def percentile(sorted_values: list[float], fraction: float = 0.99) -> float:
+    return sorted_values[min(len(sorted_values) - 1, int(fraction * len(sorted_values)))]
+
+
+def perpmaker(stack: Stack, *arguments: str, typed: str = "") -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "perpmaker", "--home", str(stack.home), *arguments],
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
