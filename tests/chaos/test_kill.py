@@ -20,7 +20,7 @@ from perpmaker.engine.records import Happened, Latch
 from perpmaker.model.events import Operator
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.long]  # its bounds are milliseconds: for a machine with nothing else to do
 
 TRIALS = 12
 FIRST_CANCEL_MS = 50.0
