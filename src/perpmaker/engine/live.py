@@ -234,7 +234,7 @@ class LiveEngine:
         parts.pump.stop()
         await parts.venue.stop()
         await parts.server.stop()
-        parts.journal.close()
+        parts.close()
         await asyncio.get_running_loop().run_in_executor(None, parts.store.close)
         self._parts = None
 

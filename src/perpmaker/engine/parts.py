@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,6 +63,10 @@ class Parts:
         self._around = around
         self._loop = loop
         plan, clock = around.plan, around.clock
+        self._latch_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="latch")
+        """One thread, so that copies of the latch go to disk in order; started now, so that a kill need not wait for it."""
+        self._latch_thread.submit(_nothing)
+        self._syncing: asyncio.Future[None] | None = None
         opened = self._open_journal()
         self.journal, self.halt = opened.journal, opened.halt
         self.telemetry = Telemetry()
@@ -126,6 +131,11 @@ class Parts:
             renew=self.venue.renew,
             lag=lambda: self.store.lag,
         )
+
+    def close(self) -> None:
+        """Let go of journal and threads; what is written is on disk when this returns."""
+        self._latch_thread.shutdown(wait=True)
+        self.journal.close()
 
     def operate(self, kind: str, arguments: dict[str, str], actor: str = "engine") -> None:
         """Tell the core something in a person's place."""
@@ -205,8 +215,16 @@ class Parts:
 
     # --- hearing
 
+    async def settled(self) -> None:
+        """Return once a latch that was set or cleared is on disk in both copies."""
+        if self._syncing is not None:
+            await asyncio.shield(self._syncing)
+
     def _on_latch(self, latch: Latch) -> None:
-        """The latch is written and the cancels are on their way: now both copies go to disk."""
+        """The latch is written: both copies go to disk on another thread, so that the cancels leave meanwhile."""
+        self._syncing = self._loop.run_in_executor(self._latch_thread, self._sync_latch, latch)
+
+    def _sync_latch(self, latch: Latch) -> None:
         try:
             self.journal.sync()
         except OSError as error:
@@ -281,7 +299,12 @@ class Source:
     async def command(self, request: CommandRequest, peer: str) -> CommandAnswer:
         answer = self._parts.desk.take(request, peer)
         self._parts.view.renew()
+        await self._parts.settled()
         return answer
+
+
+def _nothing() -> None:
+    """Have a thread started."""
 
 
 def _known_fills(engine: Engine, records: Iterable[Record]) -> list[FillBooked]:

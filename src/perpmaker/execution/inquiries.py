@@ -21,6 +21,7 @@ from perpmaker.model.commands import CancelAll, CancelOrders, Command, QueryOrde
 from perpmaker.model.events import (
     AccountSnapshot,
     CancelFailed,
+    CancelSent,
     Event,
     OrderEvent,
     OrderNotFound,
@@ -34,6 +35,7 @@ from perpmaker.model.order import CancelOrder, OrderState
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 
 _UNCONFIRMED: Final = (OrderState.PREPARED, OrderState.SENT)
+_UNSURE: Final = (*_UNCONFIRMED, OrderState.UNKNOWN)
 _RESTING: Final = (VenueStatus.PENDING, VenueStatus.OPEN)
 _TTL_SLACK_NS: Final = 250 * NS_PER_MS
 """A time-to-live may be reported as over this much early by our clock."""
@@ -98,7 +100,7 @@ class Inquiries:
 
     def restarted(self, now_ns: int) -> list[OrderEvent]:
         """Return the evidence that whatever was under way in the life before is unknown now."""
-        flying = [t for t in self._table.live(self._account) if t.state in (*_UNCONFIRMED, OrderState.UNKNOWN)]
+        flying = [t for t in self._table.live(self._account) if t.state in _UNSURE]
         self._of_before = {tracked.key for tracked in flying}
         text = "the engine restarted before an answer"
         return [SubmitUnknown(self._account, tracked.client_order_id, text, now_ns) for tracked in flying]
@@ -118,6 +120,8 @@ class Inquiries:
             if inquiry is not None:
                 inquiry.absent_ns.append(event.ts_recv_ns)
                 inquiry.was_asked_about = True
+        elif isinstance(event, CancelSent):
+            self._cancel_sent(event)
         elif isinstance(event, CancelFailed):
             self._cancel_failed(event, now_ns)
         elif isinstance(event, OrderReport):
@@ -129,8 +133,8 @@ class Inquiries:
     def _cancel_failed(self, event: CancelFailed, now_ns: int) -> None:
         inquiry = self._open.get(event.client_order_id)
         if not event.not_found:
-            if inquiry is not None:
-                inquiry.ttl_sent_ns = inquiry.ttl_before_ns  # no window was opened: the one before counts, if any
+            if inquiry is not None and inquiry.ttl_last_ns <= inquiry.ttl_sent_ns:
+                inquiry.ttl_sent_ns = 0  # it opened no window
             return
         if inquiry is None:
             tracked = self._table.get(event.account, event.client_order_id)
@@ -140,6 +144,18 @@ class Inquiries:
             ran_out_ns = inquiry.ttl_sent_ns + self._rules.ttl_ms * NS_PER_MS - _TTL_SLACK_NS
             if event.ts_recv_ns >= ran_out_ns:
                 inquiry.ttl_ended_ns = event.ts_recv_ns
+            else:
+                inquiry.ttl_sent_ns = 0  # another window, one we do not know the beginning of: ours was dropped
+
+    def _cancel_sent(self, event: CancelSent) -> None:
+        """Whoever cancels an unconfirmed order lets the cancel wait; the venue drops one that meets a waiting one."""
+        inquiry = self._open.get(event.client_order_id)
+        if inquiry is None:
+            return
+        inquiry.ttl_last_ns = event.ts_recv_ns
+        is_over = event.ts_recv_ns >= inquiry.ttl_sent_ns + self._rules.ttl_ms * NS_PER_MS
+        if is_over and inquiry.tracked.state in _UNSURE:
+            inquiry.ttl_sent_ns = event.ts_recv_ns
 
     def suspect(self, tracked: TrackedOrder, cause: Cause, now_ns: int) -> bool:
         """Begin to ask about an order; returns False when it is being asked about already."""
@@ -148,7 +164,9 @@ class Inquiries:
         rules, of_before = self._rules, tracked.key in self._of_before
         first_ns = now_ns if of_before or cause is not Cause.UNKNOWN else now_ns + rules.query_after_ns[0]
         cancel_after_ns = 0 if of_before else rules.ttl_cancel_after_ns
-        self._open[tracked.key] = _Inquiry(tracked, cause, now_ns, first_ns, cancel_after_ns)
+        inquiry = self._open[tracked.key] = _Inquiry(tracked, cause, now_ns, first_ns, cancel_after_ns)
+        if tracked.state in _UNSURE and not of_before:
+            inquiry.ttl_sent_ns = inquiry.ttl_last_ns = tracked.cancel_sent_ns
         return True
 
     def _sync(self, now_ns: int) -> None:
@@ -218,7 +236,7 @@ class Inquiries:
             queries.append(tracked.client_order_id)
             inquiry.next_query_ns = inquiry.query_after_ns(rules, now_ns)
         if now_ns >= inquiry.next_cancel_ns(rules) and not inquiry.ttl_ended_ns:
-            inquiry.ttl_before_ns, inquiry.ttl_sent_ns, inquiry.ttl_tried_ns = inquiry.ttl_sent_ns, now_ns, now_ns
+            inquiry.ttl_sent_ns = inquiry.ttl_last_ns = inquiry.ttl_tried_ns = now_ns
             cancels.append(_cancel(tracked, ttl_ms=rules.ttl_ms))
 
     def _watch(
@@ -306,8 +324,8 @@ class _Inquiry:
         "searched_ns",
         "since_ns",
         "tracked",
-        "ttl_before_ns",
         "ttl_ended_ns",
+        "ttl_last_ns",
         "ttl_sent_ns",
         "ttl_tried_ns",
         "was_asked_about",
@@ -325,8 +343,8 @@ class _Inquiry:
         self.was_asked_about = False
         """Whether a query about this order is among those."""
         self.cancel_after_ns = cancel_after_ns
-        self.ttl_sent_ns = self.ttl_before_ns = self.ttl_tried_ns = 0
-        """When the waiting cancel left us, the one before it, and the last try; 0 for none."""
+        self.ttl_sent_ns = self.ttl_last_ns = self.ttl_tried_ns = 0
+        """When the waiting cancel left us, the last cancel of whoever sent one, and our last try; 0 for none."""
         self.ttl_ended_ns = 0
         """When the venue said that a waiting cancel ran out without meeting the order."""
         self.searched_ns = 0

@@ -94,15 +94,46 @@ def test_a_waiting_cancel_that_could_not_be_sent_is_tried_again_in_a_second(loop
     assert [ms for ms, _ in loop.cancels()] == [4000, 5000]
 
 
-def test_a_waiting_cancel_dropped_as_duplicate_leaves_the_first_one_its_proof(loop: Loop) -> None:
+def test_a_waiting_cancel_that_met_one_of_a_life_before_is_sent_again_once_that_ran_out(loop: Loop) -> None:
     loop.ready()
     coid = loop.lost_order()
-    loop.not_found(coid, 14.5)
-    assert [ms for ms, _ in loop.cancels()] == [4000, 14_000]
-    loop.event(CancelFailed(MAIN, coid, False, "DROPPED_DUPLICATE", loop.stage.now))  # type: ignore[arg-type]
+    loop.not_found(coid, 4.1)
+    loop.event(CancelReceived(MAIN, coid, loop.stage.now))  # type: ignore[arg-type]
+    loop.not_found(coid, 2)
+    loop.event(CancelFailed(MAIN, coid, True, "EXPIRED", loop.stage.now))  # type: ignore[arg-type]
+    loop.not_found(coid, 4.9)
+    assert [ms for ms, _ in loop.cancels()] == [4000, 6050]
     loop.event(CancelFailed(MAIN, coid, True, "EXPIRED", loop.stage.now))  # type: ignore[arg-type]
     loop.not_found(coid, 1)
     assert loop.stage.tracked(coid).state is OrderState.RETIRED  # type: ignore[arg-type]
+
+
+def test_a_waiting_cancel_of_somebody_else_counts_and_is_not_doubled(loop: Loop) -> None:
+    loop.ready()
+    coid = loop.lost_order()
+    loop.not_found(coid, 1)
+    for _ in range(3):  # a stop and a kill cancel as well, and more than once
+        loop.event(CancelSent(MAIN, coid, loop.stage.now))  # type: ignore[arg-type]
+        loop.event(CancelReceived(MAIN, coid, loop.stage.now))  # type: ignore[arg-type]
+        loop.not_found(coid, 1)
+    loop.not_found(coid, 2)
+    loop.event(CancelFailed(MAIN, coid, True, "EXPIRED", loop.stage.now))  # type: ignore[arg-type]
+    loop.not_found(coid, 1)
+    assert loop.cancels() == []
+    assert loop.stage.tracked(coid).state is OrderState.RETIRED  # type: ignore[arg-type]
+
+
+def test_a_cancel_sent_before_its_order_came_into_question_counts_as_well(loop: Loop) -> None:
+    loop.ready()
+    tracked = loop.stage.sent(BUY)
+    coid = tracked.client_order_id
+    loop.event(CancelSent(MAIN, coid, loop.stage.now))
+    loop.run(1)
+    loop.event(SubmitUnknown(MAIN, coid, "timeout", loop.stage.now))
+    loop.not_found(coid, 4)
+    loop.event(CancelFailed(MAIN, coid, True, "EXPIRED", loop.stage.now))
+    loop.not_found(coid, 2)
+    assert tracked.state is OrderState.RETIRED
 
 
 def expired_order(loop: Loop) -> TrackedOrder:

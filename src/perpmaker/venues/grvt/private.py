@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from perpmaker.clock import Clock
 from perpmaker.logs import get
-from perpmaker.model.events import CancelFailed, Event, OrderReport, Source, VenueStatus
+from perpmaker.model.events import CancelFailed, CancelReceived, Event, OrderReport, Source, VenueStatus
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, TradeId
 from perpmaker.model.order import Side
 from perpmaker.model.units import NS_PER_S
@@ -20,6 +20,7 @@ from perpmaker.venues.grvt.objects import WireCancelOutcome, WireFill, WireOrder
 from perpmaker.venues.grvt.socket import GrvtSocket
 from perpmaker.venues.grvt.subscription import Broken, State, StreamKind, Subscription
 
+DROPPED_DUPLICATE: Final = "DROPPED_DUPLICATE"
 PATIENCE_S: Final = 3.0
 """A stream that owes us a frame for this long is mute."""
 REMEMBERED: Final = 3_000
@@ -147,8 +148,11 @@ class PrivateStreams:
         self._owner.emit(parse.position_report(wire, self._account, Source.STREAM, now_ns))
 
     def _on_cancel_outcome(self, wire: WireCancelOutcome, now_ns: int) -> None:
-        """A time-to-live ran out without meeting the order, or a second cancel overlapped the first."""
+        """A waiting cancel ran out without meeting its order; or it met another waiting one, which goes on waiting."""
         client_order_id = ClientOrderId(numbers.unsigned(wire.client_order_id, "client_order_id"))
+        if wire.cancel_status == DROPPED_DUPLICATE:
+            self._owner.emit(CancelReceived(self._account, client_order_id, now_ns))
+            return
         not_found = wire.cancel_status == "EXPIRED"
         reason = f"time to live: {wire.cancel_status[:40]}"
         self._owner.emit(CancelFailed(self._account, client_order_id, not_found, reason, now_ns))

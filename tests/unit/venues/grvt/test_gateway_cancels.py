@@ -152,9 +152,14 @@ async def test_when_nothing_can_leave_the_cancel_has_failed(bench: Bench) -> Non
 async def test_a_time_to_live_that_ran_out_is_told_by_the_stream(bench: Bench) -> None:
     outcome = {"sub_account_id": SUB_ACCOUNT, "client_order_id": str(ID), "order_id": "0x00", "reason": "UNSPECIFIED"}
     await bench.stream("v1.cancel", outcome | {"cancel_status": "EXPIRED"})
+    assert (await bench.events.first(CancelFailed)).not_found
+
+
+async def test_a_cancel_that_met_a_waiting_one_is_received_not_failed(bench: Bench) -> None:
+    outcome = {"sub_account_id": SUB_ACCOUNT, "client_order_id": str(ID), "order_id": "0x00", "reason": "UNSPECIFIED"}
     await bench.stream("v1.cancel", outcome | {"cancel_status": "DROPPED_DUPLICATE"})
-    failed = await bench.events.some(CancelFailed, 2)
-    assert [f.not_found for f in failed] == [True, False]
+    assert (await bench.events.first(CancelReceived)).client_order_id == ID
+    assert bench.events.of(CancelFailed) == []
 
 
 async def test_cancel_all_of_the_account(bench: Bench) -> None:
