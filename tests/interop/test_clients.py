@@ -96,7 +96,6 @@ async def test_client_rests_is_filled_closes_and_agrees_with_the_books(name: str
             violations = (await client.control("GET", "/ledger"))["violations"]
     assert found["markets"]["names"] == ["BTC_USDT_Perp", "ETH_USDT_Perp", "SOL_USDT_Perp"]
     assert Decimal(found["start balance"]["usdt"]) == 100_000
-    assert found["filled"]["seen_open"]
     check_end(found["end"], books)
     assert violations == []
     maker = found["end"]["maker"]
