@@ -26,6 +26,8 @@ TIMEOUT_S: Final = 5.0
 EXPIRES_AFTER_NS: Final = 10_000_000_000
 """A command that did not reach the engine within this time is not carried out any more (RELIABILITY H7)."""
 MAX_FRAME_BYTES: Final = 32 * 1024 * 1024
+REMEMBERED: Final = 100
+"""How many commands of a client can be asked about again; nobody waits for more at a time."""
 
 T = TypeVar("T")
 
@@ -70,7 +72,7 @@ class ControlClient:
         self._host, self._port = address.hostname, address.port
         self._token = token
         self._timeout_s = timeout_s
-        self._sent: dict[str, CommandRequest] = {}
+        self._sent = _Sent()
 
     @classmethod
     def of(cls, run_file: RunFile) -> ControlClient:
@@ -105,13 +107,13 @@ class ControlClient:
 
     def send(self, request: CommandRequest) -> CommandAnswer:
         """Send this request; sending it again is safe and gives the same answer."""
-        self._sent[request.command_id] = request
+        self._sent.remember(request)
         body = self._exchange("POST", "/v1/commands", msgspec.json.encode(request))
         return _decode(body, CommandAnswer)
 
     def answer(self, command_id: str) -> CommandAnswer:
-        """Ask what became of a command this client sent."""
-        return self.send(self._sent[command_id])
+        """Ask what became of one of the last commands this client sent."""
+        return self.send(self._sent.request(command_id))
 
     def _get(self, path: str, kind: type[T]) -> T:
         return _decode(self._exchange("GET", path, None), kind)
@@ -141,7 +143,7 @@ class AsyncControlClient:
         self._token = token
         self._timeout_s = timeout_s
         self._open: aiohttp.ClientSession | None = None
-        self._sent: dict[str, CommandRequest] = {}
+        self._sent = _Sent()
 
     @classmethod
     def of(cls, run_file: RunFile) -> AsyncControlClient:
@@ -184,12 +186,12 @@ class AsyncControlClient:
 
     async def send(self, request: CommandRequest) -> CommandAnswer:
         """Send this request; sending it again is safe and gives the same answer."""
-        self._sent[request.command_id] = request
+        self._sent.remember(request)
         return _decode(await self._exchange("POST", "/v1/commands", msgspec.json.encode(request)), CommandAnswer)
 
     async def answer(self, command_id: str) -> CommandAnswer:
-        """Ask what became of a command this client sent."""
-        return await self.send(self._sent[command_id])
+        """Ask what became of one of the last commands this client sent."""
+        return await self.send(self._sent.request(command_id))
 
     async def frames(self) -> AsyncIterator[Frame]:
         """Yield frames as they come, the first one full, acknowledging each; raise EngineUnreachable at the end."""
@@ -238,6 +240,26 @@ class AsyncControlClient:
         if self._open is None:
             raise PerpmakerError("use the client as a context: async with AsyncControlClient(...) as engine")
         return self._open
+
+
+class _Sent:
+    """The last commands a client sent: a client may live as long as an engine."""
+
+    def __init__(self) -> None:
+        self._requests: dict[str, CommandRequest] = {}
+
+    def remember(self, request: CommandRequest) -> None:
+        self._requests.pop(request.command_id, None)
+        self._requests[request.command_id] = request
+        if len(self._requests) > REMEMBERED:
+            del self._requests[next(iter(self._requests))]
+
+    def request(self, command_id: str) -> CommandRequest:
+        """Return the request itself; PerpmakerError when this client did not send it, or sent many since."""
+        request = self._requests.get(command_id)
+        if request is None:
+            raise PerpmakerError(f"command {command_id} is not among the last {REMEMBERED} that this client sent")
+        return request
 
 
 def _check(status: int, content: bytes) -> None:

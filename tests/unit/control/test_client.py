@@ -11,11 +11,18 @@ from typing import TypeVar
 import pytest
 from tests.unit.engine.picture import NOW_NS, Picture, fill
 
-from perpmaker.control.client import AsyncControlClient, ControlClient, ControlRefused, EngineUnreachable, make_request
+from perpmaker.control.client import (
+    REMEMBERED,
+    AsyncControlClient,
+    ControlClient,
+    ControlRefused,
+    EngineUnreachable,
+    make_request,
+)
 from perpmaker.control.home import RunFile
 from perpmaker.control.messages import LogLine
 from perpmaker.engine.control import ControlServer
-from perpmaker.errors import DataError
+from perpmaker.errors import DataError, PerpmakerError
 
 T = TypeVar("T")
 
@@ -56,6 +63,15 @@ async def test_a_command_is_asked_about_by_sending_it_again(server: ControlServe
     request = picture.commands[0][0]
     assert (request.kind, request.arguments, request.actor) == ("pause", {"strategy": "btc"}, "me")
     assert int(request.expires_ns) == NOW_NS + 10_000_000_000
+
+
+async def test_a_client_remembers_its_last_commands_alone(server: ControlServer) -> None:
+    async with AsyncControlClient(server.url, server.token) as client:
+        for number in range(REMEMBERED + 1):
+            await client.command("resume", actor="me", now_ns=NOW_NS, command_id=f"command-{number}")
+        assert (await client.answer("command-1")).command_id == "command-1"
+        with pytest.raises(PerpmakerError, match="command-0 is not among the last"):
+            await client.answer("command-0")
 
 
 async def test_the_async_client_reads_and_commands(server: ControlServer, picture: Picture) -> None:
