@@ -13,7 +13,7 @@ _TRIM_AT: Final = 8192
 
 
 class MidHistory:
-    """A step function: only changes are kept, `HISTORY_NS` of them and the one before."""
+    """A step function: only changes are kept, `HISTORY_NS` of them and the one before; trimmed at twice that."""
 
     __slots__ = ("_mids", "_times")
 
@@ -29,7 +29,7 @@ class MidHistory:
             ts_event_ns = max(ts_event_ns, self._times[-1])
         self._times.append(ts_event_ns)
         self._mids.append(mid_px)
-        if len(self._times) >= _TRIM_AT:
+        if ts_event_ns - self._times[0] > 2 * HISTORY_NS or len(self._times) >= _TRIM_AT:
             self._trim(ts_event_ns - HISTORY_NS)
 
     @property
@@ -47,8 +47,8 @@ class MidHistory:
         return self._mids[index - 1] if index else None
 
     def _trim(self, since_ns: int) -> None:
-        """Drop what is older, but keep at least half: a busy market may not outgrow the memory within the history."""
+        """Drop what is older; of a market too busy for the memory to hold the history, drop half."""
         index = max(bisect_right(self._times, since_ns) - 1, 0)
-        if index == 0:
+        if index == 0 and len(self._times) >= _TRIM_AT:
             index = _TRIM_AT // 2
         del self._times[:index], self._mids[:index]

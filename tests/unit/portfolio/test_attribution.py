@@ -199,6 +199,21 @@ def test_the_history_of_mids_is_bounded(step_ns: int) -> None:
     assert history.before(last) == D(29_998)
 
 
+def test_a_quiet_market_is_remembered_no_longer_than_twice_the_history() -> None:
+    history = MidHistory()
+    for second in range(3_600):
+        history.add(D(second), T0 + second * S)
+        assert len(history._times) <= 242
+        assert history.at(T0 + max(second - 120, 0) * S) == D(max(second - 120, 0))
+
+
+def test_the_mid_from_before_a_long_silence_is_kept() -> None:
+    history = MidHistory()
+    history.add(D(1), T0)
+    history.add(D(2), T0 + 1_000 * S)
+    assert (history.at(T0 + 900 * S), history.last) == (D(1), D(2))
+
+
 def test_mids_of_streams_that_overtake_each_other_stay_in_order() -> None:
     history = MidHistory()
     history.add(D(1), T0)
