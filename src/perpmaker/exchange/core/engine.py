@@ -10,6 +10,9 @@ event, in the order it happens.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 from perpmaker.exchange.core.accounts import Account
 from perpmaker.exchange.core.book import Order
 from perpmaker.exchange.core.fees import fee_nano
@@ -25,6 +28,7 @@ from perpmaker.exchange.core.types import (
     OrderUpdated,
     OrderView,
     PositionUpdated,
+    SelfTrade,
     TimeInForce,
     Violation,
     ViolationRecorded,
@@ -63,7 +67,7 @@ class Engine:
         if armed is not None:
             self._floor.timers.cancel(armed)
             self.cancel(order, OrderRejectReason.CLIENT_CANCEL)
-        elif terms.post_only or order.rpi:
+        elif terms.post_only or order.rpi or not self._floor.limits.speed_bump_ns:
             self._arrive(order)
         else:
             self._floor.events.append(OrderUpdated(pending))
@@ -135,9 +139,11 @@ class Engine:
     def _number(self, order: ClientOrder) -> None:
         self._floor.orders_numbered += 1
         terms = order.terms
-        order.order_id = order_id_text(
-            order.listing.instrument.asset_id, terms.signature.s, self._floor.orders_numbered
-        )
+        if self._floor.limits.plain_ids:
+            order.order_id = str(self._floor.orders_numbered)
+        else:
+            asset_id = order.listing.instrument.asset_id
+            order.order_id = order_id_text(asset_id, terms.signature.s, self._floor.orders_numbered)
         order.number = int(order.order_id, 16)
         self._by_number[order.number] = order
 
@@ -185,7 +191,7 @@ class Engine:
         book = listing.book
         client = taker if isinstance(taker, ClientOrder) else None
         limit_ticks = taker.px_ticks or None
-        execution, matches = 0, 0
+        numbers = self._trade_ids()
         while taker.leaves_lots:
             maker = book.first_against(taker.side, limit_ticks, retail=retail)
             if maker is None:
@@ -193,13 +199,25 @@ class Engine:
             if client is not None and isinstance(maker, ClientOrder):
                 own = self._self_trade(client, maker)
                 if own is not None:
-                    return own
-            if not execution:
-                self._floor.executions_numbered += 1
-                execution = self._floor.executions_numbered
-            matches += 1
-            self._execute(listing, taker, maker, f"{execution}-{matches}", publish=publish)
+                    if client.terms.self_trade is not SelfTrade.CANCEL_TAKER:
+                        self.cancel(maker, own)
+                    if client.terms.self_trade is not SelfTrade.CANCEL_MAKER:
+                        return own
+                    continue
+            self._execute(listing, taker, maker, next(numbers), publish=publish)
         return None
+
+    def _trade_ids(self) -> Iterator[str]:
+        """The ids of what one order executes: "12-1", "12-2", or plain numbers."""
+        floor = self._floor
+        if floor.limits.plain_ids:
+            while True:
+                floor.executions_numbered += 1
+                yield str(floor.executions_numbered)
+        floor.executions_numbered += 1
+        execution = floor.executions_numbered
+        for match in itertools.count(1):
+            yield f"{execution}-{match}"
 
     def _execute(self, listing: Listing, taker: Order, maker: Order, trade_id: str, *, publish: bool) -> None:
         lots = min(taker.leaves_lots, maker.leaves_lots)
@@ -286,11 +304,8 @@ class Engine:
 
     def _self_trade(self, incoming: ClientOrder, resting: ClientOrder) -> OrderRejectReason | None:
         """Return why two orders must not meet, and write it down; None when their owners differ."""
-        if incoming.account is resting.account:
-            reason = OrderRejectReason.SELF_MATCHED_SUBACCOUNT
-        elif incoming.account.owner == resting.account.owner:
-            reason = OrderRejectReason.SELF_TRADE_PROTECTION
-        else:
+        reason = _own(incoming, resting)
+        if reason is None:
             return None
         violation = Violation(
             event_ns=self._floor.now_ns,
@@ -312,10 +327,13 @@ class Engine:
         """Why a fill-or-kill order must not start to trade, None when all of it can be filled."""
         missing = order.leaves_lots
         for maker in order.listing.book.walk(order.side, order.px_ticks or None, retail=order.terms.retail):
-            if isinstance(maker, ClientOrder):
+            if isinstance(maker, ClientOrder) and _own(order, maker) is not None:
+                if order.terms.self_trade is SelfTrade.CANCEL_MAKER:
+                    continue
                 own = self._self_trade(order, maker)
-                if own is not None:
-                    return own
+                if order.terms.self_trade is SelfTrade.CANCEL_BOTH and own is not None:
+                    self.cancel(maker, own)
+                return own
             missing -= maker.leaves_lots
             if missing <= 0:
                 return None
@@ -360,3 +378,12 @@ class Engine:
         account, listing = order.account, order.listing
         position = account.position_in(listing.instrument)
         self._floor.events.append(PositionUpdated(position_view(self._floor, account, listing, position)))
+
+
+def _own(incoming: ClientOrder, resting: ClientOrder) -> OrderRejectReason | None:
+    """The reason that two orders of one owner must not meet; None when their owners differ."""
+    if incoming.account is resting.account:
+        return OrderRejectReason.SELF_MATCHED_SUBACCOUNT
+    if incoming.account.owner == resting.account.owner:
+        return OrderRejectReason.SELF_TRADE_PROTECTION
+    return None

@@ -23,7 +23,9 @@ class VenueLimits(msgspec.Struct, frozen=True):
     max_open_orders: int = 1_000
     """Per sub-account, pending ones included (2090)."""
     speed_bump_ns: int = 25_000_000
-    """How long an order that may take waits in front of the engine (PROTOCOL 11.2)."""
+    """How long an order that may take waits in front of the engine (PROTOCOL 11.2); 0: it arrives at once."""
+    plain_ids: bool = False
+    """Number orders, and each single execution, in decimal instead of the shapes GRVT's ids have."""
     max_bulk: int = 100
     max_signature_ns: int = 30 * DAY_NS
     default_leverage: int = 10

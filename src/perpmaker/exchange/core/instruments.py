@@ -35,7 +35,7 @@ class Instrument(msgspec.Struct, frozen=True):
     quote: str
     tick_nano: int
     lot_nano: int
-    """Smallest size and step of size."""
+    """Step of size, and the smallest size but for `min_lots`."""
     min_notional_nano: int
     max_position_lots: int
     start_px_nano: int
@@ -47,6 +47,8 @@ class Instrument(msgspec.Struct, frozen=True):
     funding_floor_cb: int = -3000
     create_ns: int = 0
     kind: Kind = Kind.PERPETUAL
+    min_lots: int = 1
+    """Smallest size."""
     guess: bool = False
     """True where the numbers were never seen on the venue."""
 

@@ -20,6 +20,7 @@ from perpmaker.exchange.core.orders import order_id_number, payload_of
 from perpmaker.exchange.core.positions import Position
 from perpmaker.exchange.core.prices import PricesState
 from perpmaker.exchange.core.types import (
+    UNASSIGNED_ORDER_ID,
     AccountOpened,
     AccountView,
     Candle,
@@ -208,7 +209,7 @@ def _follow(floor: Floor, open_orders: dict[tuple[int, int], OrderView], view: O
     """Keep track of which orders are active while events are applied."""
     account = floor.accounts[view.terms.sub_account_id]
     key = view.terms.sub_account_id, view.terms.client_order_id
-    floor.orders_numbered = max(floor.orders_numbered, (order_id_number(view.order_id) or 0) & _LAST_64_BITS)
+    floor.orders_numbered = max(floor.orders_numbered, _order_count(view.order_id, plain=floor.limits.plain_ids))
     if key not in open_orders:
         account.orders_accepted += 1
         account.first_use(payload_of(view.terms), view.terms.client_order_id)
@@ -217,6 +218,13 @@ def _follow(floor: Floor, open_orders: dict[tuple[int, int], OrderView], view: O
     else:
         open_orders.pop(key, None)
         account.keep_closed_order(view)
+
+
+def _order_count(order_id: str, *, plain: bool) -> int:
+    """How many orders were numbered up to this one."""
+    if plain:
+        return int(order_id) if order_id != UNASSIGNED_ORDER_ID else 0
+    return (order_id_number(order_id) or 0) & _LAST_64_BITS
 
 
 def _fail_over(floor: Floor, view: OrderView) -> None:

@@ -98,6 +98,16 @@ class CancelStatus(enum.IntEnum):
 
 class Kind(enum.IntEnum):
     PERPETUAL = 1
+    SPOT = 5
+    """Has no funding. A face may list one for its price alone."""
+
+
+class SelfTrade(enum.IntEnum):
+    """Who gives way when an order would meet one of its own owner; it is a violation whoever does."""
+
+    CANCEL_TAKER = 1
+    CANCEL_MAKER = 2
+    CANCEL_BOTH = 3
 
 
 class PositionMarginType(enum.IntEnum):
@@ -202,6 +212,7 @@ class OrderRequest(msgspec.Struct, frozen=True):
     builder_fee_cb: int = 0
     retail: bool = False
     """Flow of the venue's own web or mobile client: the only kind that may take RPI orders."""
+    self_trade: SelfTrade = SelfTrade.CANCEL_TAKER
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -231,6 +242,7 @@ class OrderTerms(msgspec.Struct, frozen=True):
     builder: str
     builder_fee_cb: int
     retail: bool
+    self_trade: SelfTrade = SelfTrade.CANCEL_TAKER
 
 
 class OrderState(msgspec.Struct, frozen=True):
@@ -343,7 +355,7 @@ class FeeTier(msgspec.Struct, frozen=True):
 
 
 class Violation(msgspec.Struct, frozen=True):
-    """An order that would have traded against its own owner; the incoming one was cancelled."""
+    """An order that would have traded against its own owner; what the incoming one's `self_trade` says was cancelled."""
 
     event_ns: int
     reason: OrderRejectReason

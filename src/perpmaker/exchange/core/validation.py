@@ -99,6 +99,7 @@ def check_creation(
         builder=request.builder,
         builder_fee_cb=request.builder_fee_cb,
         retail=request.retail,
+        self_trade=request.self_trade,
     )
     return _check_account(floor, account, listing, terms, planned) or terms
 
@@ -181,6 +182,8 @@ def _size_and_price(listing: Listing, request: OrderRequest, leg: Leg) -> tuple[
     qty_lots = whole_steps(leg.qty, rules.lot_nano)
     if qty_lots is None:
         return Rejection(2062 if leg.qty < rules.lot else 2065, str(leg.qty))
+    if qty_lots < rules.min_lots:
+        return Rejection(2062, str(leg.qty))
     px_ticks: int | None = 0
     if leg.limit_px:
         px_ticks = whole_steps(leg.limit_px, rules.tick_nano)

@@ -50,6 +50,7 @@ from perpmaker.exchange.core.types import (
     InstrumentFilter,
     InstrumentMode,
     InstrumentModeChanged,
+    Kind,
     LeverageView,
     OrderRejectReason,
     OrderRequest,
@@ -97,7 +98,8 @@ class Venue:
         for index, instrument in enumerate(instruments):
             listing = Listing(instrument, index, self._floor)
             self._floor.listings[instrument.name] = listing
-            self._funding.schedule(listing)
+            if instrument.kind is Kind.PERPETUAL:
+                self._funding.schedule(listing)
         self.add_participant(_CARRIED)
         self._schedule_hourly()
 
@@ -518,7 +520,11 @@ class Venue:
 
     def pay_funding(self, instrument: str | None = None, rate_cb: int | None = None) -> list[FundingRate]:
         """Settle funding now, of one or all instruments, at the running rate or `rate_cb`; the schedule is not changed."""
-        listings = self._floor.listings.values() if instrument is None else [self._floor.listings[instrument]]
+        listings = [
+            listing
+            for listing in self._floor.listings.values()
+            if instrument in (None, listing.instrument.name) and listing.instrument.kind is Kind.PERPETUAL
+        ]
         return [
             self._funding.settle(listing, listing.funding_rate_cb() if rate_cb is None else rate_cb)
             for listing in listings
