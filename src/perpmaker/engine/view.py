@@ -16,6 +16,7 @@ from perpmaker.control.messages import (
     BookRows,
     BookTop,
     EquityPoint,
+    ExecutionRow,
     FillRow,
     LogLine,
     OrderRow,
@@ -29,9 +30,11 @@ from perpmaker.engine.chart import Charts
 from perpmaker.engine.core.engine import Engine
 from perpmaker.engine.core.runner import plain
 from perpmaker.engine.core.slot import Slot, SlotState
+from perpmaker.engine.curve import EquityCurve
 from perpmaker.engine.records import FillBooked
 from perpmaker.engine.telemetry import Telemetry
 from perpmaker.logs import RecentLines
+from perpmaker.model.execution import ExecutionReport
 from perpmaker.model.ids import InstrumentId
 from perpmaker.model.order import Side
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
@@ -77,9 +80,9 @@ class View:
         self._recent = recent
         self._clock = clock
         self._warnings = warnings
-        self._fills: deque[FillRow] = deque(maxlen=KEPT_FILLS)
-        self._equity: deque[EquityPoint] = deque(maxlen=KEPT_EQUITY)
-        self._equity_count = 0
+        self._fills: deque[FillBooked] = deque(maxlen=KEPT_FILLS)
+        """As booked: the ledger keeps the same ones, so they cost nothing more here."""
+        self._equity = EquityCurve(KEPT_EQUITY)
         self._status: Status | None = None
         self._status_ns = 0
         self._latency_us: dict[str, Percentiles] = {}
@@ -90,7 +93,7 @@ class View:
     def on_fill(self, booked: FillBooked) -> None:
         """Keep a fill for the page, newest last, each number once."""
         if not self._fills or booked.number > self._fills[-1].number:
-            self._fills.append(_fill_row(booked))
+            self._fills.append(booked)
 
     def restore(self, fills: Iterable[FillBooked]) -> None:
         """Show the fills of the lives before."""
@@ -107,8 +110,7 @@ class View:
             for instrument, position in book.positions.items():
                 if position.qty:
                     held[instrument] = held.get(instrument, 0.0) + float(position.qty)
-        self._equity.append(EquityPoint(self._clock.now_ns() / NS_PER_S, float(equity), held))
-        self._equity_count += 1
+        self._equity.add(self._clock.now_ns() / NS_PER_S, float(equity), held)
 
     # --- control.ControlSource
 
@@ -116,14 +118,14 @@ class View:
         return self._clock.now_ns()
 
     def last_fills(self, limit: int) -> list[FillRow]:
-        return list(islice(reversed(self._fills), limit))
+        return [_fill_row(booked) for booked in islice(reversed(self._fills), limit)]
 
     def fills_after(self, number: int) -> list[FillRow]:
         newer: list[FillRow] = []
-        for row in reversed(self._fills):
-            if row.number <= number:
+        for booked in reversed(self._fills):
+            if booked.number <= number:
                 break
-            newer.append(row)
+            newer.append(_fill_row(booked))
         newer.reverse()
         return newer
 
@@ -131,9 +133,7 @@ class View:
         return [LogLine(line, text) for line, text in self._recent.since(number)]
 
     def equity_after(self, number: int) -> tuple[list[EquityPoint], int]:
-        wanted = min(self._equity_count - number, len(self._equity))
-        newer = list(islice(self._equity, len(self._equity) - wanted, None)) if wanted > 0 else []
-        return newer, self._equity_count
+        return self._equity.after(number), self._equity.count
 
     def status(self) -> Status:
         now_ns = self._clock.monotonic_ns()
@@ -219,6 +219,7 @@ class View:
             clock_offset_ms=self._clock_offset_ms(),
             warnings=self._warnings() + self._own_warnings(),
             journal_path=about.journal_path(),
+            executions=[_execution_row(report) for report in self._engine.executions.reports()],
         )
 
     def _latency(self) -> dict[str, Percentiles]:
@@ -391,6 +392,33 @@ def _fill_row(booked: FillBooked) -> FillRow:
         position_after=str(booked.position_after),
         client_order_id=str(fill.client_order_id),
         trade_id=fill.trade_id,
+    )
+
+
+def _execution_row(report: ExecutionReport) -> ExecutionRow:
+    order, arrival = report.order, report.arrival
+    return ExecutionRow(
+        id=order.execution_id,
+        account=order.account,
+        strategy=order.strategy,
+        instrument=order.instrument,
+        side="buy" if order.side is Side.BUY else "sell",
+        qty=str(order.qty),
+        algorithm=report.algorithm,
+        filled=str(report.filled_qty),
+        remaining=str(report.remaining_qty),
+        vwap=None if report.vwap is None else _shown(report.vwap),
+        fees=_shown(report.fees),
+        children=report.children,
+        slippage_bps=None if report.slippage_bps is None else float(report.slippage_bps),
+        half_spread_bps=None if report.half_spread_bps is None else float(report.half_spread_bps),
+        arrival_mid=None if arrival is None else str(arrival.mid_px),
+        state=report.state,
+        reason="" if report.ending is None else report.ending.value,
+        text=report.text,
+        started_ns=str(report.started_ns),
+        deadline_ns=str(report.deadline_ns),
+        ended_ns=str(report.ended_ns),
     )
 
 
