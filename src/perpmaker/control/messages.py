@@ -17,9 +17,22 @@ from typing import Literal
 
 import msgspec
 
-CommandKind = Literal["pause", "resume", "stop", "close", "kill", "clear_kill", "arm", "reload", "shutdown"]
+CommandKind = Literal[
+    "pause",
+    "resume",
+    "stop",
+    "close",
+    "execute",
+    "execution_stop",
+    "kill",
+    "clear_kill",
+    "arm",
+    "reload",
+    "shutdown",
+]
 """pause: cancel quotes and stop quoting, positions stay. resume: quote again. stop: pause, then end the engine.
-close: pause and flatten positions with reduce-only orders. kill: latch, cancel everything; only clear_kill undoes it."""
+close: pause and flatten positions with reduce-only orders. execute: work a parent order (docs/reference/executions.md).
+execution_stop: cancel its child and end it with the truth. kill: latch, cancel everything; only clear_kill undoes it."""
 
 
 class PnlSplit(msgspec.Struct, frozen=True):
@@ -104,6 +117,37 @@ class StrategyRow(msgspec.Struct, frozen=True):
     """Quoting inputs: fair, sigma, A_bid, A_ask, kappa_bid, kappa_ask, half_spread_bps, skew_bps ... and their age_ms."""
 
 
+class ExecutionRow(msgspec.Struct, frozen=True):
+    """A parent order: one of `execute` (its id is the command's), a step to a strategy's target, or part of a closing.
+
+    `state`: working, stopping, ended; `reason` says how it ended (`done cap max_children deadline stale_book below_minimum
+    refused stopped restart`), `text` what it waits for or more about the end. `slippage_bps` is signed, > 0 is worse, from
+    the arrival touch to `vwap`; `half_spread_bps` from the arrival mid to that touch: their sum is slippage against mid.
+    """
+
+    id: str
+    account: str
+    strategy: str
+    instrument: str
+    side: Literal["buy", "sell"]
+    qty: str
+    algorithm: str
+    filled: str
+    remaining: str
+    vwap: str | None
+    fees: str
+    children: int
+    slippage_bps: float | None
+    half_spread_bps: float | None
+    arrival_mid: str | None
+    state: str
+    reason: str
+    text: str
+    started_ns: str
+    deadline_ns: str
+    ended_ns: str
+
+
 class Percentiles(msgspec.Struct, frozen=True):
     p50: float | None
     p99: float | None
@@ -147,6 +191,8 @@ class Status(msgspec.Struct, frozen=True):
     clock_offset_ms: float | None
     warnings: list[str]
     journal_path: str
+    executions: list[ExecutionRow] = []
+    """Parent orders at work, and the last fifty that ended, newest last."""
 
 
 class CandleRow(msgspec.Struct, frozen=True):
@@ -208,8 +254,9 @@ class Frame(msgspec.Struct, frozen=True):
 class CommandRequest(msgspec.Struct, frozen=True):
     """`command_id`: 8-64 characters of the sender's choice, the idempotency key. `expires_ns`: UTC, refused after.
 
-    `arguments` by kind: close/pause/resume may name `strategy` or `instrument`; kill may give `reason`; clear_kill and arm
-    carry the typed `confirmation`; reload carries `accept` once its difference was shown.
+    `arguments` by kind: close/pause/resume may name `strategy` or `instrument`; execute has `instrument side qty algo`,
+    perhaps `account reduce_only` and the algorithm's parameters; execution_stop has `id`; kill may give `reason`;
+    clear_kill and arm carry the typed `confirmation`; reload carries `accept` once its difference was shown.
     """
 
     command_id: str

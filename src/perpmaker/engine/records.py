@@ -12,7 +12,10 @@ from typing import Final
 
 import msgspec
 
+from perpmaker.execution.algos.parent import ParentAtRest
+from perpmaker.execution.algos.tally import ChildRecord
 from perpmaker.model.events import Event, Fill
+from perpmaker.model.execution import ExecutionReport
 from perpmaker.model.ids import AccountId, InstrumentId, StrategyId
 from perpmaker.model.order import NewOrder
 
@@ -198,6 +201,33 @@ class CommandAnswered(msgspec.Struct, frozen=True, tag=True):
     ts_ns: int
 
 
+class ExecutionBegun(msgspec.Struct, frozen=True, tag=True):
+    """A parent order is being worked; written again when its arrival price is known. The last one counts."""
+
+    parent: ParentAtRest
+    ts_ns: int
+
+
+class ExecutionChild(msgspec.Struct, frozen=True, tag=True):
+    """A child of a parent order is about to be sent; its fate is told by what is known of its order.
+
+    `visible_qty`: what the book showed inside its price, haircut taken off; `touch_px` what it met first.
+    """
+
+    execution_id: str
+    child: ChildRecord
+    visible_qty: Decimal
+    touch_px: Decimal
+    ts_ns: int
+
+
+class ExecutionEnded(msgspec.Struct, frozen=True, tag=True):
+    """A parent order has ended, with everything a report needs."""
+
+    report: ExecutionReport
+    ts_ns: int
+
+
 class Checkpoint(msgspec.Struct, frozen=True, tag=True):
     """The core's state after every record before this one: a cache that spares a start the replay of all history."""
 
@@ -221,6 +251,9 @@ Record = (
     | Decision
     | EquityMark
     | CommandAnswered
+    | ExecutionBegun
+    | ExecutionChild
+    | ExecutionEnded
     | Checkpoint
 )
 

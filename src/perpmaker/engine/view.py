@@ -16,6 +16,7 @@ from perpmaker.control.messages import (
     BookRows,
     BookTop,
     EquityPoint,
+    ExecutionRow,
     FillRow,
     LogLine,
     OrderRow,
@@ -33,6 +34,7 @@ from perpmaker.engine.curve import EquityCurve
 from perpmaker.engine.records import FillBooked
 from perpmaker.engine.telemetry import Telemetry
 from perpmaker.logs import RecentLines
+from perpmaker.model.execution import ExecutionReport
 from perpmaker.model.ids import InstrumentId
 from perpmaker.model.order import Side
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
@@ -217,6 +219,7 @@ class View:
             clock_offset_ms=self._clock_offset_ms(),
             warnings=self._warnings() + self._own_warnings(),
             journal_path=about.journal_path(),
+            executions=[_execution_row(report) for report in self._engine.executions.reports()],
         )
 
     def _latency(self) -> dict[str, Percentiles]:
@@ -389,6 +392,33 @@ def _fill_row(booked: FillBooked) -> FillRow:
         position_after=str(booked.position_after),
         client_order_id=str(fill.client_order_id),
         trade_id=fill.trade_id,
+    )
+
+
+def _execution_row(report: ExecutionReport) -> ExecutionRow:
+    order, arrival = report.order, report.arrival
+    return ExecutionRow(
+        id=order.execution_id,
+        account=order.account,
+        strategy=order.strategy,
+        instrument=order.instrument,
+        side="buy" if order.side is Side.BUY else "sell",
+        qty=str(order.qty),
+        algorithm=report.algorithm,
+        filled=str(report.filled_qty),
+        remaining=str(report.remaining_qty),
+        vwap=None if report.vwap is None else _shown(report.vwap),
+        fees=_shown(report.fees),
+        children=report.children,
+        slippage_bps=None if report.slippage_bps is None else float(report.slippage_bps),
+        half_spread_bps=None if report.half_spread_bps is None else float(report.half_spread_bps),
+        arrival_mid=None if arrival is None else str(arrival.mid_px),
+        state=report.state,
+        reason="" if report.ending is None else report.ending.value,
+        text=report.text,
+        started_ns=str(report.started_ns),
+        deadline_ns=str(report.deadline_ns),
+        ended_ns=str(report.ended_ns),
     )
 
 

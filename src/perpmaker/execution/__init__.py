@@ -1,1 +1,1 @@
-"""Order state table, working orders and quote diff, reconciliation."""
+"""Order state table, working orders and quote diff, reconciliation, execution algorithms."""

@@ -16,6 +16,7 @@ import msgspec
 from perpmaker.model.account import Position
 from perpmaker.model.book import Book
 from perpmaker.model.events import Bar, BookStale, Connectivity, Fill, Ticker, Trade
+from perpmaker.model.execution import ExecutionReport
 from perpmaker.model.ids import ClientOrderId, InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import OrderView, Side, TimeInForce
@@ -31,6 +32,7 @@ HOOKS: Final = (
     "on_fill",
     "on_order",
     "on_timer",
+    "on_execution",
     "on_connectivity",
     "on_stop",
 )
@@ -118,6 +120,10 @@ class Context(Protocol):
 
     def taker_fee(self, instrument: InstrumentId) -> Decimal | None: ...
 
+    def execution(self, instrument: InstrumentId) -> ExecutionReport | None:
+        """How this strategy's last `target` of the instrument is being worked, or how it ended; None before the first."""
+        ...
+
     def quote(
         self,
         instrument: InstrumentId,
@@ -135,7 +141,10 @@ class Context(Protocol):
         ...
 
     def target(self, instrument: InstrumentId, qty: Decimal, algo: Algorithm = DEFAULT_ALGORITHM) -> None:
-        """State a wanted position (signed, base units) and the algorithm that shall reach it; safe to repeat."""
+        """State a wanted position (signed, base units) and the algorithm that shall reach it; safe to repeat.
+
+        How it ended comes to `on_execution`; what was not reached is worked again when it is stated again.
+        """
         ...
 
     def submit(
@@ -213,6 +222,10 @@ class Strategy(Generic[ParamsT]):
 
     def on_order(self, ctx: Context, order: OrderView) -> None:
         """An order of this strategy changed its state."""
+
+    def on_execution(self, ctx: Context, report: ExecutionReport) -> None:
+        """A `target` of this strategy has ended: reached, or stopped with the exact rest. With leftover `unwind` undoing
+        the other leg is the strategy's part."""
 
     def on_timer(self, ctx: Context, key: str) -> None: ...
 

@@ -11,6 +11,7 @@ from perpmaker.model.account import Position
 from perpmaker.model.book import Book
 from perpmaker.model.commands import Notice
 from perpmaker.model.events import Ticker
+from perpmaker.model.execution import ExecutionReport
 from perpmaker.model.ids import ClientOrderId, InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import CancelOrder, NewOrder, OrderView, Side, TimeInForce
@@ -18,6 +19,7 @@ from perpmaker.model.quote import Algorithm, Quote
 from perpmaker.strategies.api import DEFAULT_ALGORITHM, Explained
 
 if TYPE_CHECKING:
+    from perpmaker.engine.core.executions import Executions
     from perpmaker.engine.core.world import World
 
 _ZERO = Decimal(0)
@@ -26,8 +28,9 @@ _ZERO = Decimal(0)
 class SlotContext:
     """The context of one strategy. Reads are of the world as it is now; wishes are gathered for after the hook."""
 
-    def __init__(self, world: World, slot: Slot) -> None:
+    def __init__(self, world: World, slot: Slot, executions: Executions) -> None:
         self._world = world
+        self._executions = executions
         self._slot = slot
         self._account = slot.spec.account
         self._strategy = slot.spec.strategy
@@ -82,6 +85,14 @@ class SlotContext:
 
     def taker_fee(self, instrument: InstrumentId) -> Decimal | None:
         return self._world.fees.taker(self._account, instrument)
+
+    def execution(self, instrument: InstrumentId) -> ExecutionReport | None:
+        mine = [
+            report
+            for report in self._executions.reports()
+            if report.order.strategy == self._strategy and report.order.instrument == instrument
+        ]
+        return mine[-1] if mine else None
 
     # --- saying
 

@@ -18,7 +18,7 @@ from perpmaker.engine.core.world import World
 from perpmaker.execution.tracked import OrderChange, TrackedOrder
 from perpmaker.model.commands import CancelAll, CancelOrders, Notice, ReplaceOrders, SubmitOrders
 from perpmaker.model.events import CancelFailed
-from perpmaker.model.ids import AccountId, InstrumentId, StrategyId
+from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId
 from perpmaker.model.order import Approved, CancelOrder, NewOrder, OrderState, OrderView, Refused
 
 WORK_TIMER: Final = "work"
@@ -119,6 +119,12 @@ class Desk:
         for account, batch in by_account.items():
             self._world.table.note_cancels(batch, self._world.now_ns)
             self._world.out.command(CancelOrders(account, tuple(batch)))
+
+    def cancel_order(self, account: AccountId, client_order_id: ClientOrderId) -> None:
+        """Cancel one of our orders, unless it has ended or a cancel is under way."""
+        order = self._world.table.get(account, client_order_id)
+        if order is not None and not order.is_terminal and not order.cancel_pending:
+            self.cancel((self._cancel_of(order),))
 
     def cancel_live(
         self,

@@ -13,6 +13,7 @@ from typing import Any, Final, cast, get_args
 
 from perpmaker.engine.core.desk import Desk
 from perpmaker.engine.core.emptying import Emptyings
+from perpmaker.engine.core.executions import Executions
 from perpmaker.engine.core.operators import Answer, Operators
 from perpmaker.engine.core.orderflow import OrderFlow
 from perpmaker.engine.core.reconciling import Reconciling
@@ -65,11 +66,16 @@ class Engine:
         self.world = World(spec, probe or NoProbe())
         self.desk = Desk(self.world)
         self.reconciling = Reconciling(self.world)
-        self.targets = Targets(self.world, self.desk)
-        self.runner = Runner(self.world, self.desk, self.targets)
+        self.executions = Executions(self.world, self.desk)
+        self.targets = Targets(self.world, self.desk, self.executions)
+        self.runner = Runner(self.world, self.desk, self.targets, self.executions)
         self.emptyings = Emptyings(self.world, self.desk, self.reconciling)
-        self.operators = Operators(self.world, self.desk, self.targets, self.runner, self.emptyings, self.reconciling)
-        self._flow = OrderFlow(self.world, self.desk, self.runner, self.targets, self.reconciling, self.operators)
+        self.operators = Operators(
+            self.world, self.desk, self.targets, self.executions, self.runner, self.emptyings, self.reconciling
+        )
+        self._flow = OrderFlow(
+            self.world, self.desk, self.runner, self.targets, self.executions, self.reconciling, self.operators
+        )
         self._busy = False
         self._waiting: deque[Event] = deque()
         self._books_timer_ns = 0
@@ -108,7 +114,7 @@ class Engine:
     def restore(self, checkpoint: bytes | None, records: Iterable[Record]) -> None:
         """Rebuild what the journal holds; DataError when the checkpoint is not readable."""
         state = None if checkpoint is None else decode_state(checkpoint)
-        Restorer(self.world, self.reconciling).restore(state, records)
+        Restorer(self.world, self.reconciling, self.executions).restore(state, records)
 
     def start(self, now_ns: int) -> Sequence[Command]:
         """Begin this life: reconcilers ask for their first pass as soon as their account's private stream is up.
@@ -118,6 +124,7 @@ class Engine:
         self.world.now_ns = now_ns
         self.world.judge_arming()
         self.reconciling.start()
+        self.executions.resume()
         self.world.out.timer(SECOND, now_ns + NS_PER_S)
         self._drain()
         return self.world.out.take_commands()
@@ -143,13 +150,13 @@ class Engine:
     # --- at rest
 
     def state(self) -> CoreState:
-        return state_of(self.world, self.reconciling)
+        return state_of(self.world, self.reconciling, self.executions)
 
     def checkpoint(self) -> bytes:
         return encode_state(self.state())
 
     def state_hash(self) -> str:
-        return state_hash(self.world, self.reconciling)
+        return state_hash(self.world, self.reconciling, self.executions)
 
     def assert_identity(self) -> int:
         """Raise InvariantError unless every account's PnL parts sum to its change of equity; returns how many compared."""
@@ -198,15 +205,18 @@ class Engine:
         if book is None:
             if changed:
                 self._tell_stale(instrument)
+            self.executions.on_book(instrument)
             return
         mid_px = book.mid_px
         for ledger in world.ledgers.values():
             ledger.attribution.on_mid(instrument, mid_px, event.ts_event_ns)
         self.runner.on_book(instrument, book)
+        self.executions.on_book(instrument)
 
     def _on_trade(self, trade: Trade) -> None:
         if self.world.books.apply(trade):
             self._on_transitions()
+        self.executions.on_trade(trade)
         self.runner.on_trade(trade)
 
     def _on_ticker(self, ticker: Ticker) -> None:
@@ -316,6 +326,7 @@ class Engine:
             self.runner.on_timer(timer)
             or self.reconciling.on_timer(timer.key, timer)
             or self.targets.on_timer(timer)
+            or self.executions.on_timer(timer)
             or self.emptyings.on_timer(timer.key)
         ):
             fields = {"key": timer.key}

@@ -9,6 +9,8 @@ import msgspec
 
 from perpmaker.engine.core.desk import Desk
 from perpmaker.engine.core.emptying import Emptyings
+from perpmaker.engine.core.executions import Executions
+from perpmaker.engine.core.oneshots import OneShots, describe, summary
 from perpmaker.engine.core.reconciling import Reconciling
 from perpmaker.engine.core.runner import Runner
 from perpmaker.engine.core.slot import Slot, SlotState
@@ -43,6 +45,7 @@ class Operators:
         world: World,
         desk: Desk,
         targets: Targets,
+        executions: Executions,
         runner: Runner,
         emptyings: Emptyings,
         reconciling: Reconciling,
@@ -50,6 +53,8 @@ class Operators:
         self._world = world
         self._desk = desk
         self._targets = targets
+        self._executions = executions
+        self._oneshots = OneShots(world, executions)
         self._runner = runner
         self._emptyings = emptyings
         self._reconciling = reconciling
@@ -58,6 +63,8 @@ class Operators:
             "pause": self._pause,
             "resume": self._resume,
             "close": self._close,
+            "execute": self._execute,
+            "execution_stop": self._execution_stop,
             "kill": self._kill,
             "clear_kill": self._clear_kill,
             "stop": self._stop,
@@ -154,6 +161,43 @@ class Operators:
             self._targets.close(account, instrument)
         self._tell("info", "positions_closing", event, positions=", ".join(f"{a} {i}" for a, i in keys))
         return lambda: self._flat(keys)
+
+    # --- parent orders
+
+    def _execute(self, event: Operator) -> Callable[[], Answer]:
+        """Work a parent order that is nobody's target."""
+        problem = self._why_not_now(event)
+        if problem:
+            return _refused(problem)
+        begun = self._oneshots.begin(event.command_id, event.arguments)
+        if isinstance(begun, str):
+            return _refused(begun)
+        self._tell("info", "execution_begun", event, execution=begun.execution_id, text=describe(begun))
+        return lambda: self._progress(begun.execution_id)
+
+    def _execution_stop(self, event: Operator) -> Callable[[], Answer]:
+        execution_id = event.arguments.get("id", "")
+        report = self._executions.get(execution_id)
+        if report is None:
+            return _refused(f"no parent order {execution_id!r} is known")
+        if report.state != "ended":
+            self._executions.stop(execution_id, f"stopped by {event.actor or 'unknown'}")
+            self._tell("info", "execution_stop_asked", event, execution=execution_id)
+        return lambda: self._progress(execution_id)
+
+    def _why_not_now(self, event: Operator) -> str:
+        world = self._world
+        if world.kill.latched:
+            return "the kill latch is set: no order passes until it is cleared"
+        if world.stopping:
+            return "the engine is stopping"
+        return "" if event.command_id else "a parent order needs the id of its command"
+
+    def _progress(self, execution_id: str) -> Answer:
+        report = self._executions.get(execution_id)
+        if report is None:
+            return Answer("done", "it ended a while ago; the journal has its report")
+        return Answer("done" if report.state == "ended" else "accepted", summary(report))
 
     # --- stopping
 
@@ -255,6 +299,7 @@ class Operators:
         world.halts.halt(halt)
         world.out.record(HaltChanged(halt.account, True, halt.code.value, halt.text, halt.flatten, actor, world.now_ns))
         self._targets.withdraw(halt.account)
+        self._executions.stop_where(lambda order: order.account == halt.account, f"halted: {halt.text}")
         self._desk.cancel_live(halt.account)
         for slot in world.slots.values():
             if slot.spec.account == halt.account:
@@ -270,6 +315,7 @@ class Operators:
         """Cancel everything on every account and verify."""
         for account in self._world.limits:
             self._targets.withdraw(account)
+            self._executions.stop_where(lambda order, of=account: order.account == of, why)  # type: ignore[misc]
             self._emptyings.begin(account, why, gap_ns=gap_ns, foreign_too=foreign_too)
 
     def _scope(self, event: Operator) -> list[Slot]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from perpmaker.engine.core.desk import Desk
+from perpmaker.engine.core.executions import Executions
 from perpmaker.engine.core.ledger import Ledger
 from perpmaker.engine.core.operators import Operators
 from perpmaker.engine.core.reconciling import Reconciling
@@ -30,12 +31,20 @@ class OrderFlow:
     """Private events at work."""
 
     def __init__(
-        self, world: World, desk: Desk, runner: Runner, targets: Targets, reconciling: Reconciling, operators: Operators
+        self,
+        world: World,
+        desk: Desk,
+        runner: Runner,
+        targets: Targets,
+        executions: Executions,
+        reconciling: Reconciling,
+        operators: Operators,
     ) -> None:
         self._world = world
         self._desk = desk
         self._runner = runner
         self._targets = targets
+        self._executions = executions
         self._reconciling = reconciling
         self._operators = operators
         self._drifts: dict[str, tuple[Decimal, int]] = {}
@@ -161,7 +170,9 @@ class OrderFlow:
         if slot is not None and tracked is not None:
             self._runner.on_order(slot, tracked.view())
         if tracked is not None:
-            self._targets.step((tracked.order.account, tracked.order.instrument))
+            key = (tracked.order.account, tracked.order.instrument)
+            self._executions.step(key)
+            self._targets.step(key)
 
     def _book(self, change: OrderChange, fill: Fill) -> None:
         world = self._world
@@ -182,6 +193,7 @@ class OrderFlow:
             ts_ns=world.now_ns,
         )
         ledger.fills.append(booked)
+        self._executions.on_fill(fill)
         world.out.record(booked)
         self.judge(ledger)
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from perpmaker.engine.core.context import SlotContext
 from perpmaker.engine.core.desk import WORK_TIMER, Desk
+from perpmaker.engine.core.executions import Executions
 from perpmaker.engine.core.slot import Slot, SlotState
 from perpmaker.engine.core.targets import Targets
 from perpmaker.engine.core.world import World
@@ -30,11 +31,12 @@ _STRATEGY_TIMER: Final = "strategy"
 class Runner:
     """The hooks' caller."""
 
-    def __init__(self, world: World, desk: Desk, targets: Targets) -> None:
+    def __init__(self, world: World, desk: Desk, targets: Targets, executions: Executions) -> None:
         self._world = world
         self._desk = desk
         self._targets = targets
-        self._contexts = {name: SlotContext(world, slot) for name, slot in world.slots.items()}
+        self._executions = executions
+        self._contexts = {name: SlotContext(world, slot, executions) for name, slot in world.slots.items()}
         self._calls: dict[str, int] = {}
         self._starting: list[StrategyId] = list(world.slots)
 
@@ -131,7 +133,7 @@ class Runner:
     def restart(self, slot: Slot) -> None:
         """Begin a failed or stopped strategy afresh."""
         slot.renew()
-        self._contexts[slot.spec.strategy] = SlotContext(self._world, slot)
+        self._contexts[slot.spec.strategy] = SlotContext(self._world, slot, self._executions)
         self._starting.append(slot.spec.strategy)
         self.start_ready()
 
@@ -150,8 +152,13 @@ class Runner:
             self._desk.dirty[(slot.spec.strategy, instrument)] = None
 
     def settle(self) -> None:
-        """Before an event is done with: tell of denials, work the ladders that it concerned."""
-        while self._desk.denied or self._desk.dirty:
+        """Before an event is done with: tell of denials and ends of targets, work the ladders that it concerned."""
+        while self._desk.denied or self._desk.dirty or self._executions.untold:
+            ended, self._executions.untold = self._executions.untold, []
+            for report in ended:
+                owner = self._world.slots.get(report.order.strategy)
+                if owner is not None and owner.running:
+                    self._call(owner, "on_execution", report)
             denied, self._desk.denied = self._desk.denied, []
             for name, view in denied:
                 slot = self._world.slots.get(name)

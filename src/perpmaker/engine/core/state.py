@@ -9,6 +9,7 @@ from typing import Final, cast, get_args
 
 import msgspec
 
+from perpmaker.engine.core.executions import Executions
 from perpmaker.engine.core.ledger import LedgerState
 from perpmaker.engine.core.reconciling import Reconciling
 from perpmaker.engine.core.spec import Arming
@@ -16,6 +17,9 @@ from perpmaker.engine.core.world import World
 from perpmaker.engine.records import (
     Closed,
     EquityMark,
+    ExecutionBegun,
+    ExecutionChild,
+    ExecutionEnded,
     FillBooked,
     FreezesChanged,
     HaltChanged,
@@ -24,6 +28,7 @@ from perpmaker.engine.records import (
     Record,
 )
 from perpmaker.errors import DataError
+from perpmaker.execution.algos.parent import ParentAtRest
 from perpmaker.execution.machine import OF_STATUS, step
 from perpmaker.execution.tracked import OrderChange, TrackedOrder
 from perpmaker.model.events import (
@@ -115,12 +120,16 @@ class CoreState(msgspec.Struct, frozen=True):
     fills_total: int
     orders_sent: int
     arming: Arming | None
+    executions: tuple[ParentAtRest, ...] = ()
+    """Parent orders at work."""
 
 
-def state_of(world: World, reconciling: Reconciling) -> CoreState:
+def state_of(world: World, reconciling: Reconciling, executions: Executions) -> CoreState:
     """Return the core at rest."""
     live = [order for order in world.table.live() if order.own and not order.adopted and order.state in _PERSISTED]
-    still_live = frozenset(int(order.client_order_id) for order in live)
+    working = tuple(executions.at_rest())
+    children = {int(child.client_order_id) for parent in working for child in parent.children}
+    still_live = frozenset({int(order.client_order_id) for order in live} | children)
     return CoreState(
         version=VERSION,
         instruments=tuple(world.instruments.values()),
@@ -139,6 +148,7 @@ def state_of(world: World, reconciling: Reconciling) -> CoreState:
         fills_total=world.fills_total,
         orders_sent=world.orders_sent,
         arming=world.arming,
+        executions=working,
     )
 
 
@@ -157,9 +167,9 @@ def decode_state(content: bytes) -> CoreState:
     return state
 
 
-def state_hash(world: World, reconciling: Reconciling) -> str:
+def state_hash(world: World, reconciling: Reconciling, executions: Executions) -> str:
     """Return a digest of everything that decisions rest on; equal inputs give equal digests in every process."""
-    state = state_of(world, reconciling)
+    state = state_of(world, reconciling, executions)
     orders = [(int(o.client_order_id), o.state.value, str(o.cum_qty), str(o.filled_qty)) for o in world.table.live()]
     slots = [(name, slot.state.value, slot.paused, repr(slot.wanted)) for name, slot in world.slots.items()]
     rest = (orders, slots, world.kill.current, world.kill.latched, world.stopping, sorted(world.orders_refused.items()))
@@ -170,9 +180,10 @@ def state_hash(world: World, reconciling: Reconciling) -> str:
 class Restorer:
     """Rebuilds a new core, before its first event, from a checkpoint and the records after it."""
 
-    def __init__(self, world: World, reconciling: Reconciling) -> None:
+    def __init__(self, world: World, reconciling: Reconciling, executions: Executions) -> None:
         self._world = world
         self._reconciling = reconciling
+        self._executions = executions
         self._paused: dict[StrategyId, bool] = {}
         self._unnumbered: dict[tuple[AccountId, TradeId, Side], FillBooked] = {}
         """Fills that were written down when they happened, whose booking the end of that life did not reach."""
@@ -210,6 +221,8 @@ class Restorer:
                 world.fees.on_fill(booked.fill)
         for halt in state.halts:
             self._restore_halt(halt)
+        for parent in state.executions:
+            self._executions.restore(parent)
         for freezes in state.freezes:
             self._reconciling.restore(freezes)
         self._paused.update(dict.fromkeys(state.paused, True))
@@ -258,6 +271,12 @@ class Restorer:
             self._restore_halt(record)
         elif isinstance(record, FreezesChanged):
             self._reconciling.restore(record)
+        elif isinstance(record, ExecutionBegun):
+            self._executions.restore(record.parent)
+        elif isinstance(record, ExecutionChild):
+            self._executions.restore_child(record)
+        elif isinstance(record, ExecutionEnded):
+            self._executions.restore_end(record)
         elif isinstance(record, Closed):
             self._paused.clear()
 

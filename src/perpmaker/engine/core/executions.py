@@ -1,0 +1,402 @@
+"""The parent orders being worked: lends each its scene, carries out what it wants, journals and tells how it goes.
+
+At most one parent order works an account's instrument at a time; one that was told to stop keeps its place until its child
+has ended. `execution/algos` decides, the desk and the gate stand in the way as for every order.
+
+After a restart a parent order that stands for itself goes on if its deadline lies ahead, with its arrival price; every
+other one ends with the truth about it (`Ending.RESTART`): steps to a wanted position are stated anew by their strategy, and
+a sweep's book and deadline belong to the life that ended. Either waits until reconciliation has proved its last child.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from perpmaker.engine.core.desk import Desk
+from perpmaker.engine.core.world import World
+from perpmaker.engine.records import ExecutionBegun, ExecutionChild, ExecutionEnded
+from perpmaker.execution.algos.moves import CancelChild, Child
+from perpmaker.execution.algos.parent import Parent, ParentAtRest, Scene
+from perpmaker.model.commands import Notice
+from perpmaker.model.events import Fill, Timer, Trade
+from perpmaker.model.execution import Ending, ExecutionReport, ParentOrder
+from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId
+from perpmaker.model.instrument import Instrument
+from perpmaker.model.order import NewOrder, OrderView
+from perpmaker.model.quote import Peg, Pov
+from perpmaker.model.units import NS_PER_MS
+from perpmaker.risk.gate import ReadyState
+
+Key = tuple[AccountId, InstrumentId]
+KEPT_ENDED: Final = 50
+_TIMER: Final = "execution"
+_WAIT_NS: Final = 250 * NS_PER_MS
+_UNREAD: Final = (ReadyState.STARTING, ReadyState.PRIVATE_DOWN)
+
+
+class _Work:
+    """A parent order and what the engine keeps for it."""
+
+    def __init__(
+        self, parent: Parent, next_id: Callable[[], ClientOrderId], remaining: Callable[[], Decimal] | None
+    ) -> None:
+        self.parent = parent
+        self.next_id = next_id
+        self.remaining = remaining
+        self.journalled = False
+        self.arrival_journalled = False
+        self.told_child = 0
+        """Number of the last child whose end was told."""
+        self.from_before = False
+        """Begun in an earlier life: nothing is concluded before the account has been read."""
+
+    @property
+    def key(self) -> Key:
+        return self.parent.order.account, self.parent.order.instrument
+
+
+class Executions:
+    """Begin, step, stop. What ended is in `ended`, oldest first, and in `untold` until its strategy has heard of it."""
+
+    def __init__(self, world: World, desk: Desk) -> None:
+        self._world = world
+        self._desk = desk
+        self._working: dict[str, _Work] = {}
+        self._of_child: dict[ClientOrderId, _Work] = {}
+        self._restored: dict[str, ParentAtRest] = {}
+        self.ended: deque[ExecutionReport] = deque(maxlen=KEPT_ENDED)
+        self.untold: list[ExecutionReport] = []
+        self.on_ended: Callable[[ExecutionReport], None] = lambda report: None
+
+    # --- asking
+
+    def parents(self) -> list[Parent]:
+        return [work.parent for work in self._working.values()]
+
+    def current(self, key: Key) -> Parent | None:
+        """Return the parent order that works an account's instrument and has not been told to stop."""
+        return next((w.parent for w in self._working.values() if w.key == key and not w.parent.is_ending), None)
+
+    def get(self, execution_id: str) -> ExecutionReport | None:
+        """Return how a parent order stands, or how it ended."""
+        work = self._working.get(execution_id)
+        if work is not None:
+            return work.parent.report()
+        return next((report for report in reversed(self.ended) if report.order.execution_id == execution_id), None)
+
+    def reports(self) -> list[ExecutionReport]:
+        """Return those at work and the last that ended, newest last."""
+        return [*self.ended, *(work.parent.report() for work in self._working.values())]
+
+    def position(self, key: Key) -> Decimal:
+        """Return the position as it is proven: booked, and executions the venue stated whose fills are still to come."""
+        account, instrument = key
+        world = self._world
+        booked = world.account_books[account].position_qty(instrument)
+        return booked + sum(
+            (
+                tracked.order.side.sign * tracked.unbooked_qty
+                for tracked in world.table.unsettled(account)
+                if tracked.order.instrument == instrument and tracked.own and not tracked.adopted
+            ),
+            Decimal(0),
+        )
+
+    # --- beginning, stopping
+
+    def begin(
+        self,
+        order: ParentOrder,
+        next_id: Callable[[], ClientOrderId],
+        remaining: Callable[[], Decimal] | None = None,
+    ) -> Parent:
+        """Work a parent order from now on; `remaining` is asked where a wanted position is the aim."""
+        work = _Work(Parent(order, self._world.now_ns), next_id, remaining)
+        self._working[order.execution_id] = work
+        if order.target_qty is None:
+            self._journal(work)
+        self._step(work)
+        return work.parent
+
+    def stop(self, execution_id: str, text: str) -> None:
+        """Place nothing more for a parent order and cancel its child; its report comes when that has ended."""
+        work = self._working.get(execution_id)
+        if work is not None:
+            work.parent.stop(text=text)
+            self._step(work)
+
+    def stop_where(self, wanted: Callable[[ParentOrder], bool], text: str) -> None:
+        for execution_id in [name for name, work in self._working.items() if wanted(work.parent.order)]:
+            self.stop(execution_id, text)
+
+    # --- events
+
+    def on_fill(self, fill: Fill) -> None:
+        """A fill was booked."""
+        work = self._of_child.get(fill.client_order_id)
+        if work is not None:
+            work.parent.book(fill)
+
+    def on_trade(self, trade: Trade) -> None:
+        """Count public volume for those that follow it."""
+        if trade.replayed:
+            return
+        for work in self._working.values():
+            order = work.parent.order
+            if order.instrument == trade.instrument and isinstance(order.algorithm, Pov):
+                work.parent.note_trade(trade.qty_lots)
+
+    def on_book(self, instrument: InstrumentId) -> None:
+        for work in [work for work in self._working.values() if work.parent.order.instrument == instrument]:
+            self._step(work)
+
+    def on_timer(self, timer: Timer) -> bool:
+        """Look again; returns whether the timer was one of these."""
+        kind, _, execution_id = timer.key.partition(" ")
+        if kind != _TIMER:
+            return False
+        work = self._working.get(execution_id)
+        if work is not None:
+            self._step(work)
+        return True
+
+    def step(self, key: Key) -> None:
+        """Something about an account's instrument has changed."""
+        for work in [work for work in self._working.values() if work.key == key]:
+            self._step(work)
+
+    # --- restarts
+
+    def restore(self, rest: ParentAtRest) -> None:
+        self._restored[rest.order.execution_id] = rest
+
+    def restore_child(self, record: ExecutionChild) -> None:
+        rest = self._restored.get(record.execution_id)
+        if rest is not None:
+            children = (*rest.children, record.child)
+            self._restored[record.execution_id] = msgspec.structs.replace(rest, children=children)
+
+    def restore_end(self, record: ExecutionEnded) -> None:
+        self._restored.pop(record.report.order.execution_id, None)
+        self.ended.append(record.report)
+
+    def resume(self) -> None:
+        """Take up what the life before left: to go on with it, or to find out its truth and end it."""
+        world = self._world
+        for rest in self._restored.values():
+            ledger = world.ledgers.get(rest.order.account)
+            if ledger is None:
+                continue
+            ids = {child.client_order_id for child in rest.children}
+            fills = [booked.fill for booked in ledger.fills if booked.fill.client_order_id in ids]
+            work = _Work(Parent.resumed(rest, fills, world.now_ns), world.engine_ids.next, None)
+            work.from_before = work.journalled = work.arrival_journalled = True
+            work.told_child = len(rest.children)
+            goes_on = rest.order.target_qty is None and rest.arrival is not None and rest.deadline_ns > world.now_ns
+            if not goes_on:
+                work.parent.stop(Ending.RESTART, "the engine ended while it was worked")
+            self._working[rest.order.execution_id] = work
+            self._of_child.update(dict.fromkeys(ids, work))
+            self._timer(work, world.now_ns + _WAIT_NS)
+        self._restored.clear()
+
+    def at_rest(self) -> Iterable[ParentAtRest]:
+        """Return what a checkpoint keeps."""
+        yield from self._restored.values()
+        for work in self._working.values():
+            if work.journalled:
+                yield work.parent.at_rest()
+
+    # --- inside
+
+    def _step(self, work: _Work) -> None:
+        world, parent, order = self._world, work.parent, work.parent.order
+        if parent.is_over:
+            return
+        rules = world.instruments.get(order.instrument)
+        unread = work.from_before and world.reconcilers.ready_state(order.account, order.instrument) in _UNREAD
+        if rules is None or unread:
+            if parent.is_ending and not unread and not len(parent.tally):
+                parent.ended_ns = world.now_ns
+                self._finish(work)
+                return
+            self._timer(work, world.now_ns + _WAIT_NS)
+            return
+        work.from_before = False
+        move = parent.step(self._scene(work, rules))
+        if parent.arrival is not None and work.journalled and not work.arrival_journalled:
+            self._journal(work)
+        if isinstance(move, Child):
+            self._place(work, move)
+        elif isinstance(move, CancelChild):
+            self._cancel(work)
+        self._tell_child(work)
+        if parent.is_over:
+            self._finish(work)
+        else:
+            self._timer(work, max(parent.next_look_ns, world.now_ns + NS_PER_MS))
+
+    def _scene(self, work: _Work, rules: Instrument) -> Scene:
+        world, order = self._world, work.parent.order
+        return Scene(
+            now_ns=world.now_ns,
+            instrument=rules,
+            book=world.book_without_own(order.instrument),
+            view=lambda client_order_id: self._view(order.account, client_order_id),
+            largest_notional=world.limits[order.account].max_order_notional,
+            hindrance=self._hindrance(work),
+            remaining=None if work.remaining is None else work.remaining(),
+            own_opposite_px=world.table.best_own_px(order.instrument, order.side.opposite),
+        )
+
+    def _view(self, account: AccountId, client_order_id: ClientOrderId) -> OrderView | None:
+        tracked = self._world.table.get(account, client_order_id)
+        return None if tracked is None else tracked.view()
+
+    def _hindrance(self, work: _Work) -> str:
+        """Why no child may be placed now. What only reduces a position passes halts and freezes, as at the gate."""
+        world, order = self._world, work.parent.order
+        for other in self._working.values():
+            if other is work:
+                break
+            if other.key == work.key:
+                return f"parent order {other.parent.order.execution_id} is still being stopped"
+        if not order.reduce_only:
+            return world.hindrance(order.account, order.instrument)
+        if world.kill.latched:
+            return f"killed: {world.kill.reason}"
+        if not world.gate.armed:
+            return "live trading is not armed"
+        if world.blocks:
+            return next(iter(world.blocks.values()))
+        if world.reconcilers.ready_state(order.account, order.instrument) in _UNREAD:
+            return "the account is being reconciled, or its private stream is down"
+        return ""
+
+    def _place(self, work: _Work, child: Child) -> None:
+        world, parent, order = self._world, work.parent, work.parent.order
+        client_order_id = work.next_id()
+        tally = parent.placed(client_order_id, child, world.now_ns)
+        self._of_child[client_order_id] = work
+        if not work.journalled:
+            self._journal(work)
+        book = world.book_without_own(order.instrument)
+        ticks = 0 if book is None else book.ask_ticks if order.side.sign > 0 else book.bid_ticks
+        rules = world.instruments[order.instrument]
+        world.out.record(
+            ExecutionChild(order.execution_id, tally.record(), child.visible_qty, rules.px(ticks), world.now_ns)
+        )
+        self._desk.submit(
+            (
+                NewOrder(
+                    client_order_id=client_order_id,
+                    account=order.account,
+                    strategy=order.strategy,
+                    instrument=order.instrument,
+                    side=order.side,
+                    px=child.px,
+                    qty=child.qty,
+                    tif=child.tif,
+                    post_only=child.post_only,
+                    reduce_only=order.reduce_only,
+                    expire_ns=world.now_ns + child.life_ns,
+                    tag=f"{'close' if order.is_closing else parent.report().algorithm} {tally.number}",
+                ),
+            )
+        )
+
+    def _cancel(self, work: _Work) -> None:
+        last, order = work.parent.tally.last, work.parent.order
+        if last is not None:
+            self._desk.cancel_order(order.account, last.client_order_id)
+
+    def _journal(self, work: _Work) -> None:
+        work.journalled = True
+        work.arrival_journalled = work.parent.arrival is not None
+        self._world.out.record(ExecutionBegun(work.parent.at_rest(), self._world.now_ns))
+
+    def _timer(self, work: _Work, at_ns: int) -> None:
+        self._world.out.timer(f"{_TIMER} {work.parent.order.execution_id}", at_ns)
+
+    def _tell_child(self, work: _Work) -> None:
+        """One line for each child that has ended: n, filled at price, offset from arrival, total."""
+        parent, last = work.parent, work.parent.tally.last
+        if last is None or last.view is None or last.is_live or last.number <= work.told_child:
+            return
+        work.told_child = last.number
+        arrival, order = parent.arrival, parent.order
+        offset = ""
+        if arrival is not None and last.cum_qty:
+            offset = f"{order.side.sign * (last.avg_px - arrival.touch_px) / arrival.mid_px * 10_000:.2f}"
+        fields = {
+            "execution": order.execution_id,
+            "instrument": order.instrument,
+            "n": str(last.number),
+            "filled": str(last.cum_qty),
+            "px": shown(last.avg_px) if last.cum_qty else "",
+            "limit": str(last.px),
+            "offset_bps": offset,
+            "total": f"{parent.tally.filled_qty}/{order.qty}",
+            "state": last.view.state.value,
+        }
+        self._world.out.tell(Notice("info", "execution_child_ended", fields, self._world.now_ns))
+
+    def _finish(self, work: _Work) -> None:
+        order = work.parent.order
+        del self._working[order.execution_id]
+        self._of_child = {child: owner for child, owner in self._of_child.items() if owner is not work}
+        report = work.parent.report()
+        if work.journalled:
+            self._world.out.record(ExecutionEnded(report, self._world.now_ns))
+            self.ended.append(report)
+            self._tell_end(report)
+        self.untold.append(report)
+        self.on_ended(report)
+        self.step(work.key)
+
+    def _tell_end(self, report: ExecutionReport) -> None:
+        out, now_ns = self._world.out, self._world.now_ns
+        fields = told(report)
+        done = report.ending is Ending.DONE or report.order.is_closing
+        out.tell(Notice("info" if done else "warning", "execution_ended", fields, now_ns))
+        algorithm = report.order.algorithm
+        alert = algorithm.alert_slippage_bps
+        if alert is None and isinstance(algorithm, Peg):
+            alert = algorithm.take.alert_slippage_bps
+        slippage = report.slippage_bps
+        if alert is not None and slippage is not None and slippage > alert:
+            out.tell(Notice("warning", "execution_slipped", {**fields, "alert_bps": str(alert)}, now_ns))
+
+
+def told(report: ExecutionReport) -> dict[str, str]:
+    """Return an end as fields of one line."""
+    order = report.order
+    return {
+        "execution": order.execution_id,
+        "account": order.account,
+        "instrument": order.instrument,
+        "strategy": order.strategy,
+        "algorithm": report.algorithm,
+        "ending": "" if report.ending is None else report.ending.value,
+        "text": report.text,
+        "side": order.side.value,
+        "filled": f"{report.filled_qty}/{order.qty}",
+        "remaining": str(report.remaining_qty),
+        "vwap": "" if report.vwap is None else shown(report.vwap),
+        "fees": shown(report.fees),
+        "children": str(report.children),
+        "slippage_bps": "" if report.slippage_bps is None else f"{report.slippage_bps:.2f}",
+        "half_spread_bps": "" if report.half_spread_bps is None else f"{report.half_spread_bps:.2f}",
+        "took_ms": str((report.ended_ns - report.started_ns) // NS_PER_MS),
+    }
+
+
+def shown(amount: Decimal) -> str:
+    """Return an amount without exponent and without trailing zeros, at most ten decimals."""
+    text = f"{amount:.10f}"
+    return text.rstrip("0").rstrip(".")

@@ -1,0 +1,125 @@
+"""Parent orders that people give: read from a command's words, checked, begun."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from perpmaker.engine.core.executions import Executions, shown
+from perpmaker.engine.core.world import ENGINE_ITSELF, World
+from perpmaker.model.execution import ExecutionReport, ParentOrder
+from perpmaker.model.ids import AccountId, InstrumentId
+from perpmaker.model.instrument import Instrument
+from perpmaker.model.order import Side
+from perpmaker.model.quote import Peg, Sweep, algorithm_named, name_of
+
+_WORDS: Final = frozenset({"instrument", "side", "qty", "algo", "account", "reduce_only"})
+"""Arguments of the command itself; every other one is a parameter of the algorithm."""
+_YES, _NO = ("true", "yes", "1"), ("false", "no", "0", "")
+
+
+class OneShots:
+    """Begins parent orders under the id of their command. What is wrong with one is said in a sentence."""
+
+    def __init__(self, world: World, executions: Executions) -> None:
+        self._world = world
+        self._executions = executions
+
+    def begin(self, execution_id: str, arguments: Mapping[str, str]) -> ParentOrder | str:
+        """Begin working; returns the order, or why not."""
+        try:
+            order = self._read(execution_id, arguments)
+        except ValueError as error:
+            return str(error)
+        self._executions.begin(order, self._world.engine_ids.next)
+        return order
+
+    def _read(self, execution_id: str, arguments: Mapping[str, str]) -> ParentOrder:
+        rules = self._rules(arguments.get("instrument", ""))
+        account = self._account(arguments.get("account", ""), rules)
+        if self._executions.get(execution_id) is not None:
+            raise ValueError(f"{execution_id} is the id of another parent order")
+        other = self._executions.current((account, rules.instrument_id))
+        if other is not None:
+            working = other.order.execution_id
+            raise ValueError(f"{rules.symbol} is being worked by parent order {working} already: stop that first")
+        side = arguments.get("side", "").lower()
+        if side not in ("buy", "sell"):
+            raise ValueError(f"side must be buy or sell, not {side!r}")
+        parameters = {key: value for key, value in arguments.items() if key not in _WORDS}
+        algorithm = algorithm_named(arguments.get("algo", "") or "sweep", parameters)
+        sweep = algorithm.take if isinstance(algorithm, Peg) else algorithm
+        if isinstance(sweep, Sweep) and sweep.leftover == "unwind":
+            raise ValueError("leftover unwind needs a pair, whose other leg is undone; a single order has hold or rest")
+        return ParentOrder(
+            execution_id=execution_id,
+            account=account,
+            strategy=ENGINE_ITSELF,
+            instrument=rules.instrument_id,
+            side=Side(side),
+            qty=_qty(arguments.get("qty", ""), rules),
+            algorithm=algorithm,
+            reduce_only=_flag("reduce_only", arguments.get("reduce_only", "")),
+        )
+
+    def _rules(self, name: str) -> Instrument:
+        rules = self._world.books.instrument(InstrumentId(name))
+        if rules is None:
+            known = ", ".join(self._world.instruments) or "no instrument yet"
+            raise ValueError(f"this engine does not follow {name!r}; it follows {known}")
+        return rules
+
+    def _account(self, name: str, rules: Instrument) -> AccountId:
+        fitting = [spec.account for spec in self._world.spec.accounts if spec.exchange == rules.exchange]
+        if name:
+            if name not in fitting:
+                raise ValueError(f"account {name!r} does not trade on {rules.exchange}; {_list(fitting)}")
+            return AccountId(name)
+        if len(fitting) != 1:
+            raise ValueError(f"say which account trades {rules.symbol}: {_list(fitting)}")
+        return fitting[0]
+
+
+def describe(order: ParentOrder) -> str:
+    """Return an order as a sentence."""
+    return f"{order.side.value} {order.qty} {order.instrument} by {name_of(order.algorithm)}"
+
+
+def summary(report: ExecutionReport) -> str:
+    """Return a report as one line for people."""
+    order = report.order
+    parts = [f"{order.side.value} {report.filled_qty} of {order.qty} {order.instrument}"]
+    if report.vwap is not None:
+        parts.append(f"at {shown(report.vwap)} in {report.children} children, fees {shown(report.fees)}")
+    if report.slippage_bps is not None and report.half_spread_bps is not None:
+        parts.append(f"slippage {report.slippage_bps:.2f} bps beside half-spread {report.half_spread_bps:.2f} bps")
+    if report.state == "ended" and report.ending is not None:
+        parts.append(f"ended: {report.ending.value}{f' ({report.text})' if report.text else ''}")
+    elif report.text:
+        parts.append(report.text)
+    return "; ".join(parts)
+
+
+def _qty(text: str, rules: Instrument) -> Decimal:
+    try:
+        qty = Decimal(text)
+        lots = rules.to_lots(qty)
+    except (InvalidOperation, ValueError) as error:
+        said = str(error) if isinstance(error, ValueError) else "not a number"
+        raise ValueError(f"qty {text!r}: {said}") from None
+    if lots <= 0 or qty < rules.min_qty:
+        raise ValueError(f"qty must be at least {rules.min_qty} {rules.base}, not {text}")
+    return qty
+
+
+def _flag(name: str, text: str) -> bool:
+    if text.lower() in _YES:
+        return True
+    if text.lower() in _NO:
+        return False
+    raise ValueError(f"{name} must be true or false, not {text!r}")
+
+
+def _list(accounts: list[AccountId]) -> str:
+    return f"there is {', '.join(accounts)}" if accounts else "none is configured there"
