@@ -44,6 +44,8 @@ class Capabilities(msgspec.Struct, frozen=True):
     dead_man: bool
     signature_expiry: bool
     max_bulk: int = 1
+    client_id_bits: int = 64
+    """The widest client order id the venue takes; `model.ids` packs ours to fit."""
 
 
 class MarketFeed(Protocol):

@@ -27,9 +27,9 @@ from perpmaker.model.ids import InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.units import NS_PER_S
 from perpmaker.venues.api import NoTimings, Sink, Subscription, Timings
+from perpmaker.venues.candles import BarAssembler
 from perpmaker.venues.grvt import listing, market, parse, streams
 from perpmaker.venues.grvt import subscription as socket_streams
-from perpmaker.venues.grvt.candles import BarAssembler
 from perpmaker.venues.grvt.codec import Codec
 from perpmaker.venues.grvt.environments import Environment
 from perpmaker.venues.grvt.limits import rate_limiter

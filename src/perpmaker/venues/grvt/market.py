@@ -11,11 +11,11 @@ from perpmaker.model.ids import TradeId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.units import NS_PER_S
 from perpmaker.venues.api import Sink, Timings
+from perpmaker.venues.candles import BarAssembler
 from perpmaker.venues.grvt import numbers, parse
-from perpmaker.venues.grvt.candles import BarAssembler
-from perpmaker.venues.grvt.memory import Remembered
 from perpmaker.venues.grvt.objects import WireBook, WireCandle, WireTicker, WireTrade
 from perpmaker.venues.grvt.subscription import Broken, StreamKind
+from perpmaker.venues.memory import Remembered
 
 BOOK_KIND: Final = StreamKind(needs_snapshot=True, vital=True)
 TRADE_KIND: Final = StreamKind()

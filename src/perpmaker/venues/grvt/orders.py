@@ -30,7 +30,7 @@ from perpmaker.venues.grvt.signing import (
 
 MAX_LIFE_S: Final = 30 * 86_400
 """The venue refuses a signature that expires later than 30 days from now."""
-REMEMBERED_NUMBERS: Final = 4096
+REMEMBERED_NUMBERS: Final = 1024
 
 Written = tuple[bytes, str]
 """A number as a signed word, and as text."""
@@ -172,7 +172,7 @@ class OrderWriter:
 class _Rules:
     """An instrument's prices and quantities as they are signed and as they are printed.
 
-    A number is worked out once: quotes come back to the same few thousand prices and sizes.
+    A number is worked out once for a while: quotes come back to the same prices and sizes.
     """
 
     __slots__ = ("_per_lot", "_per_tick", "_pxs", "_qtys", "instrument", "leg_head")

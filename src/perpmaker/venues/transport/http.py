@@ -3,7 +3,7 @@ environment, and nowhere to go but the addresses it was made for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import aiohttp
@@ -19,7 +19,9 @@ IsAllowed = Callable[[str, URL], bool]
 """(method, address) -> whether a request may go there."""
 
 
-def open_http(is_allowed: IsAllowed, *, total_s: float = 10.0) -> aiohttp.ClientSession:
+def open_http(
+    is_allowed: IsAllowed, *, total_s: float = 10.0, traces: Sequence[aiohttp.TraceConfig] = ()
+) -> aiohttp.ClientSession:
     """Return a client session; the caller closes it. `total_s` bounds a whole request, body included.
 
     Every request, WebSocket upgrade and redirect is asked about first; what is not allowed raises VenueUnavailable before
@@ -41,4 +43,5 @@ def open_http(is_allowed: IsAllowed, *, total_s: float = 10.0) -> aiohttp.Client
         timeout=aiohttp.ClientTimeout(total=total_s, sock_connect=CONNECT_S),
         trust_env=False,
         middlewares=(only_allowed,),
+        trace_configs=list(traces),
     )

@@ -30,7 +30,8 @@ from perpmaker.model.events import (
 )
 from perpmaker.model.ids import ClientOrderId
 from perpmaker.model.order import Side
-from perpmaker.venues.grvt import dead_man, private
+from perpmaker.venues import debts
+from perpmaker.venues.grvt import dead_man
 from perpmaker.venues.grvt.codes import ENDINGS, Ending
 from perpmaker.venues.grvt.gateway import Attempts, GatewayOptions
 from perpmaker.venues.grvt.orders import Lives
@@ -377,8 +378,8 @@ async def test_a_private_frame_that_cannot_be_is_refused_and_everything_read_aga
 async def test_an_accepted_order_that_the_streams_say_nothing_about_shows_that_they_are_mute(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert private.PATIENCE_S <= 5
-    monkeypatch.setattr(private, "PATIENCE_S", 0.2)
+    assert debts.PATIENCE_S <= 5
+    monkeypatch.setattr(debts, "PATIENCE_S", 0.2)
     bench.submit(order())
     down = await bench.link(Channel.PRIVATE, False)
     assert "mute" in down.reason
@@ -388,14 +389,14 @@ async def test_an_accepted_order_that_the_streams_say_nothing_about_shows_that_t
 async def test_a_traded_quantity_without_its_fill_shows_that_the_fill_stream_is_mute(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(private, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(debts, "PATIENCE_S", 0.2)
     bench.submit(order())
     await bench.stream("v1.order", stated(status="FILLED", traded="0.015"))
     assert "fill" in (await bench.link(Channel.PRIVATE, False)).reason
 
 
 async def test_streams_that_tell_everything_are_left_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(private, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(debts, "PATIENCE_S", 0.2)
     for n in range(3):
         bench.submit(order(n))
         await bench.stream("v1.order", stated(n))

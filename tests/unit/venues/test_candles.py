@@ -6,7 +6,7 @@ import pytest
 
 from perpmaker.model.events import Bar
 from perpmaker.model.ids import InstrumentId
-from perpmaker.venues.grvt.candles import BarAssembler
+from perpmaker.venues.candles import BarAssembler
 
 MINUTE = 60 * 10**9
 
