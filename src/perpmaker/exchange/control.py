@@ -14,9 +14,9 @@ from perpmaker.exchange.core.types import InstrumentMode, OrderRejectReason
 from perpmaker.exchange.core.venue import Venue
 from perpmaker.exchange.faults import FRAME_ACTIONS, REQUEST_ACTIONS, Faults, FaultSpec
 from perpmaker.exchange.grvt.envelopes import RESULTS
-from perpmaker.exchange.grvt.limits import Budget
 from perpmaker.exchange.grvt.routes import ROUTES
 from perpmaker.exchange.grvt.streams import STREAMS
+from perpmaker.exchange.rates import Budget
 
 _RATE_STEP_NANO: Final = 100_000
 """A ten-thousandth of a percent, the finest funding rate."""

@@ -91,8 +91,8 @@ class FaultSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """delay of a request: after it was executed, before it is answered."""
     ms: int = 0
     """delay of a frame; defer: how long after its ack a cancel is executed."""
-    code: int = 1002
-    """http: the venue's error code."""
+    code: int | str = 1002
+    """http: the venue's error code, a number on GRVT and a word on Backpack (without one SERVER_ERROR)."""
     status: int = 0
     """http: the HTTP status, 0 for the code's own."""
     body: Any = None

@@ -229,7 +229,7 @@ async def test_order_entry_over_the_socket(client: Client, path: str) -> None:
 
 
 async def test_listener_that_reads_nothing_is_cut_off_and_nobody_else_waits(client: Client, exchange: Any) -> None:
-    from perpmaker.exchange.grvt import sockets
+    from perpmaker.exchange import outbox
 
     async with client.socket() as stuck, client.socket() as quick:
         await stuck.subscribe("v1.ticker.s", f"{BTC}@500")
@@ -241,7 +241,7 @@ async def test_listener_that_reads_nothing_is_cut_off_and_nobody_else_waits(clie
         ]
         for _ in range(9):
             victim.send(b"x" * (1 << 20))
-        assert sockets.MAX_WAITING_BYTES < 9 << 20
+        assert outbox.MAX_WAITING_BYTES < 9 << 20
         async with asyncio.timeout(5):
             while victim in exchange.face.around.sockets:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

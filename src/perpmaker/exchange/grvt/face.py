@@ -17,9 +17,9 @@ from perpmaker.exchange.grvt.codes import ApiError
 from perpmaker.exchange.grvt.creations import Builder, Creations
 from perpmaker.exchange.grvt.envelopes import Envelope, JsonRpc, Legacy
 from perpmaker.exchange.grvt.feeds import MarketView
-from perpmaker.exchange.grvt.gateway import Outcome, Refusal, Reply, RpcGateway, Silence, altered, prevented, refusal_of
+from perpmaker.exchange.grvt.gateway import RpcGateway, refusal_of, rule_refusal
 from perpmaker.exchange.grvt.hub import Hub
-from perpmaker.exchange.grvt.limits import DEFAULT_BUDGETS, Budget, RateLimiter
+from perpmaker.exchange.grvt.limits import DEFAULT_BUDGETS, RateLimiter
 from perpmaker.exchange.grvt.market_api import MarketApi
 from perpmaker.exchange.grvt.routes import SCHEMA
 from perpmaker.exchange.grvt.schema import Encoding, Malformed, Message, parse_json, parse_member
@@ -28,6 +28,8 @@ from perpmaker.exchange.grvt.signatures import SignatureVerifier
 from perpmaker.exchange.grvt.sockets import Socket, Surroundings
 from perpmaker.exchange.grvt.streams import Primary, Selection
 from perpmaker.exchange.grvt.trading_api import TradingApi
+from perpmaker.exchange.outcomes import Outcome, Refusal, Reply, Silence, altered, prevented
+from perpmaker.exchange.rates import Budget
 from perpmaker.model.units import NS_PER_MS
 
 MAX_BODY_BYTES: Final = 4 << 20
@@ -128,7 +130,8 @@ class GrvtFace:
     async def _time(self, request: web.Request) -> web.StreamResponse:
         self._advance()
         rules = self._rpc.rules("time")
-        outcome = prevented(rules) or altered(Reply({"server_time": self._venue.now_ns // NS_PER_MS}), rules)
+        reply = Reply({"server_time": self._venue.now_ns // NS_PER_MS})
+        outcome = prevented(rules, rule_refusal) or altered(reply, rules, rule_refusal)
         return await self._respond(request, outcome, Encoding.FULL)
 
     async def _respond(self, request: web.Request, outcome: Outcome, encoding: Encoding) -> web.StreamResponse:
@@ -165,7 +168,7 @@ class GrvtFace:
         for rule in rules:
             if rule.action == "delay":
                 await asyncio.sleep((rule.request_ms + rule.response_ms) / 1000)
-        hindrance = prevented(rules)
+        hindrance = prevented(rules, rule_refusal)
         if hindrance is not None:
             return await self._respond(request, hindrance, Encoding.FULL)
         try:
@@ -175,7 +178,7 @@ class GrvtFace:
         except ApiError as error:
             return await self._respond(request, Refusal(error.code, error.message, 401), Encoding.FULL)
         reply = Reply(session.reply())
-        outcome = altered(reply, rules)
+        outcome = altered(reply, rules, rule_refusal)
         response = await self._respond(request, outcome, Encoding.FULL)
         if outcome is reply:
             response.headers["Set-Cookie"] = session.set_cookie()
@@ -195,7 +198,7 @@ class GrvtFace:
                 session = self._session(request)
             except ApiError as error:
                 return await self._respond(request, refusal_of(error), Encoding.FULL)
-            hindrance = prevented(self._rpc.rules("ws"))
+            hindrance = prevented(self._rpc.rules("ws"), rule_refusal)
             if hindrance is not None:
                 return await self._respond(request, hindrance, Encoding.FULL)
             ws = web.WebSocketResponse(compress=False, max_msg_size=MAX_BODY_BYTES, timeout=1.0)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 
+from perpmaker.exchange import spoiling
 from perpmaker.exchange.faults import FaultSpec
 from perpmaker.exchange.grvt.routes import SCHEMA
 from perpmaker.exchange.grvt.schema import Encoding, Message
@@ -56,35 +55,12 @@ def spoiled(message: Message, rules: Sequence[FaultSpec], crossing_bid: Callable
 
     `crossing_bid` gives a bid level above the best ask, for books that are to look crossed.
     """
-    for rule in rules:
-        if rule.action in ("mutate", "bad_number"):
-            message = copy.deepcopy(message)
-            _put(message, rule.field, raw_value(rule))
-        elif rule.action == "crossed":
-            message = _crossed(message, crossing_bid())
-        elif rule.action == "truncate":
-            message = {
-                name: value[: rule.rows] if isinstance(value, list) else value for name, value in message.items()
-            }
-    return message
+    changed: Message = spoiling.spoiled(message, rules, lambda book: _crossed(book, crossing_bid()), _is_price)
+    return changed
 
 
-def raw_value(rule: FaultSpec) -> Any:
-    """The value a rule writes: JSON text as it is when `raw`, which may be no JSON at all (NaN)."""
-    return msgspec.Raw(str(rule.value).encode()) if rule.raw else rule.value
-
-
-def _put(message: Any, field: str, value: Any) -> bool:
-    """Set the first member of this name, or the first price, anywhere in the message; whether there was one."""
-    if isinstance(message, list):
-        return any(_put(row, field, value) for row in message)
-    if not isinstance(message, dict):
-        return False
-    for name in message:
-        if name == field or (not field and name.endswith("price") and isinstance(message[name], str)):
-            message[name] = value
-            return True
-    return any(_put(inner, field, value) for inner in message.values())
+def _is_price(name: str) -> bool:
+    return name.endswith("price")
 
 
 def _crossed(message: Message, bid: Message | None) -> Message:

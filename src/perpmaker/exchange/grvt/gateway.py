@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 from collections.abc import Callable
 from typing import Any, Final
-
-import msgspec
 
 from perpmaker.exchange.core.venue import Venue
 from perpmaker.exchange.faults import Faults, FaultSpec
@@ -20,34 +17,11 @@ from perpmaker.exchange.grvt.routes import ROUTES, SCHEMA, Gateway, Route
 from perpmaker.exchange.grvt.schema import Encoding, Malformed, Message
 from perpmaker.exchange.grvt.sessions import Session
 from perpmaker.exchange.grvt.trading_api import ACK, TradingApi
+from perpmaker.exchange.outcomes import Outcome, Refusal, Reply, altered, prevented, waits_ms
+from perpmaker.exchange.spoiling import SPOILERS
 
 PUBLIC: Final = "public"
 """Whose bucket requests without a session take from."""
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """What to answer: the payload with the names of its encoding, and the HTTP status."""
-
-    payload: Any
-    status: int = 200
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """An error to answer."""
-
-    code: int
-    message: str
-    status: int
-
-
-class Silence(enum.Enum):
-    """No answer, because a fault rule says so."""
-
-    FOREVER = "silence"
-    RESET = "reset"
-
-
-Outcome = Reply | Refusal | Silence
 
 
 class RpcGateway:
@@ -83,14 +57,13 @@ class RpcGateway:
         if route is None:
             return refusal_of(ApiError(1004))
         rules = self.rules(route.name, **_subject(wire, encoding))
-        request_ms = sum(rule.request_ms for rule in rules if rule.action == "delay")
+        request_ms, response_ms = waits_ms(rules)
         if request_ms:
             await asyncio.sleep(request_ms / 1000)
-        outcome = prevented(rules)
+        outcome = prevented(rules, rule_refusal)
         if outcome is None:
             outcome = self._execute(route, wire, encoding, session, rules)
-        outcome = altered(outcome, rules)
-        response_ms = sum(rule.response_ms for rule in rules if rule.action == "delay")
+        outcome = altered(outcome, rules, rule_refusal)
         if response_ms:
             await asyncio.sleep(response_ms / 1000)
         return outcome
@@ -122,7 +95,7 @@ class RpcGateway:
         request = SCHEMA.from_wire(route.request, wire, encoding)
         self._take_tokens(route, request, session)
         message = self._call(route, request, session, rules)
-        if any(rule.action in ("mutate", "bad_number", "truncate", "crossed") for rule in rules):
+        if any(rule.action in SPOILERS for rule in rules):
             message = spoiled(message, rules, lambda: crossing_bid(self._venue, request.get("instrument", "")))
         return Reply(SCHEMA.to_wire(route.reply, message, encoding))
 
@@ -163,32 +136,9 @@ def refusal_of(error: ApiError) -> Refusal:
     return Refusal(error.code, error.message, error.status)
 
 
-def rule_refusal(rule: FaultSpec) -> Outcome:
+def rule_refusal(rule: FaultSpec) -> Refusal:
     """What an `http` or `burst_429` rule answers."""
-    error = ApiError(1006 if rule.action == "burst_429" else rule.code)
-    if rule.body is not None:
-        return Reply(rule.body, rule.status or 200)
-    return Refusal(error.code, error.message, rule.status or error.status)
-
-
-def prevented(rules: list[FaultSpec]) -> Outcome | None:
-    """The outcome of a request that rules keep from being executed, None when it may be."""
-    for rule in rules:
-        if rule.action == "drop_request" or (rule.action == "drop_response" and not rule.executed):
-            return Silence(rule.how)
-        if rule.action == "burst_429" or (rule.action == "http" and not rule.executed):
-            return rule_refusal(rule)
-    return None
-
-
-def altered(outcome: Outcome, rules: list[FaultSpec]) -> Outcome:
-    """The outcome of an executed request after rules that spoil its answer."""
-    for rule in rules:
-        if rule.action == "drop_response":
-            return Silence(rule.how)
-        if rule.action == "http" and rule.executed:
-            return rule_refusal(rule)
-    return outcome
+    return refusal_of(ApiError(1006 if rule.action == "burst_429" else int(rule.code)))
 
 
 def _subject(wire: Any, encoding: Encoding) -> dict[str, str]:

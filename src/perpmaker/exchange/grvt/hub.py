@@ -6,30 +6,19 @@ venue's gateway counts (protocol page §10.5).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Iterable
 
 import msgspec
 
 from perpmaker.exchange.core.types import Event, TickerChanged
 from perpmaker.exchange.core.venue import Venue
+from perpmaker.exchange.delivery import Delivery, Later, Listener, is_lost, next_multiple_ns
 from perpmaker.exchange.faults import Faults, FaultSpec
 from perpmaker.exchange.grvt.feeds import STREAMS_OF, Feed, MarketView, concerns, messages_of, open_feed, subject_of
 from perpmaker.exchange.grvt.frames import GLOBAL_SPAN, SNAPSHOT, FrameWriter, Numbering, spoiled
 from perpmaker.exchange.grvt.schema import Encoding, Message
 from perpmaker.exchange.grvt.streams import Selection
 from perpmaker.model.units import NS_PER_MS
-
-Later = Callable[[int, Callable[[], None]], None]
-"""Call something after so many milliseconds; the shell's event loop."""
-
-
-class Listener(Protocol):
-    """A socket, as the hub sees it."""
-
-    def send(self, frame: bytes) -> None:
-        """Take a frame to send; never blocks."""
-        ...
 
 
 class Variant(msgspec.Struct, frozen=True):
@@ -72,13 +61,16 @@ class Hub:
         self._venue = venue
         self._view = view
         self._faults = faults
-        self._later = later
+        self._delivery = Delivery(later)
         self._channels: dict[tuple[str, str], Channel] = {}
         self._live: dict[str, dict[Channel, None]] = {}
         self._due_ns: dict[int, int] = {}
         self._subscriptions: dict[Listener, dict[tuple[str, str], tuple[Channel, Variant]]] = {}
         self._cluster_sequence = 0
-        self.frames_sent = 0
+
+    @property
+    def frames_sent(self) -> int:
+        return self._delivery.frames_sent
 
     # subscriptions
 
@@ -172,7 +164,7 @@ class Hub:
                         self._emit(channel, message)
         for rate_ms in due:
             if rate_ms in busy:
-                self._due_ns[rate_ms] = _next_multiple(now_ns, rate_ms)
+                self._due_ns[rate_ms] = next_multiple_ns(now_ns, rate_ms * NS_PER_MS)
             else:
                 del self._due_ns[rate_ms]
 
@@ -201,7 +193,7 @@ class Hub:
 
     def _schedule(self, rate_ms: int | None) -> None:
         if rate_ms is not None and rate_ms not in self._due_ns:
-            self._due_ns[rate_ms] = _next_multiple(self._venue.now_ns, rate_ms)
+            self._due_ns[rate_ms] = next_multiple_ns(self._venue.now_ns, rate_ms * NS_PER_MS)
 
     def _emit(self, channel: Channel, message: Message) -> None:
         """Number a change and send it, or do to it what the fault rules say."""
@@ -209,33 +201,19 @@ class Hub:
         channel.numbering = Numbering(channel.numbering.sequence + 1, channel.numbering.sequence)
         channel.global_numbering = Numbering(self._cluster_sequence * GLOBAL_SPAN, channel.global_numbering.sequence)
         rules = self._rules_for(channel)
-        if any(rule.action in ("mute", "gap") for rule in rules):
+        if is_lost(rules):
             return
-        copies = 2 if any(rule.action == "duplicate" for rule in rules) else 1
-        delay_ms = max((rule.ms for rule in rules if rule.action == "delay"), default=0)
         message = spoiled(message, rules, lambda: self._crossing_bid(channel.selection.instrument))
         feeds = {
             encoding: channel.writer.feed(message, encoding) for encoding in {v.encoding for v in channel.listeners}
         }
         for variant, listeners in channel.listeners.items():
             frame = channel.writer.frame(feeds[variant.encoding], channel.numbering_for(variant), variant.encoding)
-            self._deliver(list(listeners), frame, copies, delay_ms)
-
-    def _deliver(self, listeners: list[Listener], frame: bytes, copies: int, delay_ms: int) -> None:
-        def send() -> None:
-            for listener in listeners:
-                for _ in range(copies):
-                    listener.send(frame)
-
-        self.frames_sent += copies * len(listeners)
-        if delay_ms:
-            self._later(delay_ms, send)
-        else:
-            send()
+            self._delivery.deliver(list(listeners), frame, rules)
 
     def _snapshot_frames(self, channel: Channel, message: Message, encoding: Encoding) -> list[bytes]:
         rules = self._rules_for(channel)
-        if any(rule.action in ("mute", "gap") for rule in rules):
+        if is_lost(rules):
             return []
         message = spoiled(message, rules, lambda: self._crossing_bid(channel.selection.instrument))
         return [channel.writer.frame(channel.writer.feed(message, encoding), SNAPSHOT, encoding)]
@@ -260,8 +238,3 @@ def crossing_bid(venue: Venue, name: str) -> Message | None:
     if instrument is None or ask is None:
         return None
     return {"price": instrument.px_text(ask + 1), "size": instrument.qty_text(1), "num_orders": 1}
-
-
-def _next_multiple(now_ns: int, rate_ms: int) -> int:
-    period_ns = rate_ms * NS_PER_MS
-    return (now_ns // period_ns + 1) * period_ns

@@ -9,18 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
 from perpmaker.exchange.grvt.codes import ApiError
-from perpmaker.model.units import NS_PER_S
-
-
-class Budget(msgspec.Struct, frozen=True):
-    """`rate` requests a second, `burst` at once."""
-
-    rate: float
-    burst: float
-
+from perpmaker.exchange.rates import Buckets, Budget
 
 DEFAULT_BUDGETS: Final[Mapping[str, Budget]] = {
     "create": Budget(200, 1000),
@@ -47,27 +37,13 @@ CLASSES: Final[Mapping[str, str]] = {
 """Other market routes are "market", other trading routes "account". A bulk request also takes one "create" a creation."""
 
 
-class RateLimiter:
+class RateLimiter(Buckets):
     """Counts tokens; a refused request takes none."""
 
     def __init__(self, budgets: Mapping[str, Budget] = DEFAULT_BUDGETS) -> None:
-        self._budgets = dict(budgets)
-        self._buckets: dict[tuple[str, str], tuple[float, int]] = {}
-
-    def budgets(self) -> dict[str, Budget]:
-        return dict(self._budgets)
-
-    def set_budget(self, kind: str, budget: Budget) -> None:
-        """Change one class from now on; every account starts with a full bucket."""
-        self._budgets[kind] = budget
-        self._buckets = {key: level for key, level in self._buckets.items() if key[1] != kind}
+        super().__init__(budgets)
 
     def take(self, account: str, kind: str, now_ns: int, tokens: int = 1) -> None:
         """Take `tokens` of `account`'s bucket of this kind; raise ApiError 1006 when there are too few."""
-        budget = self._budgets[kind]
-        level, last_ns = self._buckets.get((account, kind), (budget.burst, now_ns))
-        level = min(budget.burst, level + budget.rate * max(0, now_ns - last_ns) / NS_PER_S)
-        if level < tokens:
-            self._buckets[account, kind] = (level, now_ns)
+        if not self.took(account, kind, now_ns, tokens):
             raise ApiError(1006)
-        self._buckets[account, kind] = (level - tokens, now_ns)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
-from typing import Final
 
 import structlog
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSMsgType, web
 
 from perpmaker.exchange.grvt.codes import ApiError
 from perpmaker.exchange.grvt.envelopes import (
@@ -20,14 +18,13 @@ from perpmaker.exchange.grvt.envelopes import (
     Envelope,
     StreamRequest,
 )
-from perpmaker.exchange.grvt.gateway import Outcome, Refusal, Reply, RpcGateway, Silence, prevented, refusal_of
+from perpmaker.exchange.grvt.gateway import RpcGateway, refusal_of, rule_refusal
 from perpmaker.exchange.grvt.hub import Hub, Subscribed, Variant
 from perpmaker.exchange.grvt.schema import Malformed, Message
 from perpmaker.exchange.grvt.sessions import Session
 from perpmaker.exchange.grvt.streams import Listing, Selection, read_selector
-
-MAX_WAITING_BYTES: Final = 8 << 20
-"""A listener that lets more than this pile up is cut off, as a venue cuts off readers that are too slow."""
+from perpmaker.exchange.outbox import Outbox
+from perpmaker.exchange.outcomes import Outcome, Refusal, Reply, Silence, prevented
 
 logger = structlog.get_logger(__name__)
 
@@ -70,29 +67,19 @@ class Socket:
         self._transport = transport
         self._envelope = envelope
         self._around = around
-        self._waiting: deque[bytes] = deque()
-        self._waiting_bytes = 0
-        self._filled = asyncio.Event()
+        self._outbox = Outbox(ws, transport)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def send(self, frame: bytes) -> None:
-        self._waiting.append(frame)
-        self._waiting_bytes += len(frame)
-        self._filled.set()
-        if self._waiting_bytes > MAX_WAITING_BYTES and not self._transport.is_closing():
-            logger.warning("listener_cut_off", reason="too slow", waiting_bytes=self._waiting_bytes)
-            self._transport.abort()
+        self._outbox.send(frame)
 
     async def close(self, *, abort: bool) -> None:
         """End the connection, with a closing handshake or without."""
-        if abort:
-            self._transport.abort()
-        else:
-            await self._ws.close(code=WSCloseCode.GOING_AWAY)
+        await self._outbox.close(abort=abort)
 
     async def serve(self) -> None:
         """Read and answer until the connection ends."""
-        sender = asyncio.create_task(self._send_waiting())
+        sender = asyncio.create_task(self._outbox.run())
         self._around.sockets.add(self)
         try:
             async for message in self._ws:
@@ -106,18 +93,6 @@ class Socket:
             for task in (sender, *self._tasks):
                 task.cancel()
             await asyncio.gather(sender, *self._tasks, return_exceptions=True)
-
-    async def _send_waiting(self) -> None:
-        while True:
-            await self._filled.wait()
-            self._filled.clear()
-            while self._waiting:
-                frame = self._waiting.popleft()
-                self._waiting_bytes -= len(frame)
-                try:
-                    await self._ws.send_frame(frame, WSMsgType.TEXT)
-                except ConnectionError:
-                    return  # the reading side learns of it and ends the connection
 
     # requests
 
@@ -154,13 +129,13 @@ class Socket:
                 pass
 
     def _refuse(self, call: Call | None, refusal: Refusal) -> None:
-        self.send(self._envelope.error(call, refusal.code, refusal.message, refusal.status))
+        self.send(self._envelope.error(call, int(refusal.code), refusal.message, refusal.status))
 
     # streams
 
     def _on_stream_call(self, call: Call) -> None:
         rules = self._around.rpc.rules(call.method)
-        hindrance = prevented(rules)
+        hindrance = prevented(rules, rule_refusal)
         if hindrance is not None:
             self._answer(call, hindrance)
             return

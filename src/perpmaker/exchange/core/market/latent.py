@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from typing import Protocol
 
 from perpmaker.exchange.core.market.parameters import LatentParameters
 from perpmaker.exchange.core.rng import Rng
 from perpmaker.model.units import NS_PER_S
 
 _USUAL = 1
+
+
+class Latent(Protocol):
+    """A price in basis points from where it started; it moves as participants look at it."""
+
+    def bps(self, now_ns: int) -> float:
+        """The price now."""
+        ...
+
+    def seen_bps(self, now_ns: int) -> float:
+        """The price as makers see it."""
+        ...
+
+    def jump(self, bps: float, now_ns: int) -> None: ...
 
 
 class LatentPrice:

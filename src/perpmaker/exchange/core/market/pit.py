@@ -7,7 +7,7 @@ from typing import Protocol
 
 from perpmaker.exchange.core.book import Order
 from perpmaker.exchange.core.instruments import Instrument
-from perpmaker.exchange.core.market.latent import LatentPrice
+from perpmaker.exchange.core.market.latent import Latent
 from perpmaker.exchange.core.rng import Rng
 from perpmaker.exchange.core.types import NANO, Side
 from perpmaker.exchange.core.venue import Venue
@@ -29,7 +29,7 @@ class Pit:
     Participants reach clients' orders, and are reached by them, through the book alone.
     """
 
-    def __init__(self, venue: Venue, instrument: Instrument, latent: LatentPrice) -> None:
+    def __init__(self, venue: Venue, instrument: Instrument, latent: Latent) -> None:
         self.instrument = instrument
         self.latent = latent
         self._venue = venue

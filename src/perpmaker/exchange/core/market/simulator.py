@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from perpmaker.exchange.core.instruments import Instrument
-from perpmaker.exchange.core.market.latent import LatentPrice
+from perpmaker.exchange.core.market.latent import Latent, LatentPrice
 from perpmaker.exchange.core.market.makers import GapCloser, Ladder, TouchMaker, View
 from perpmaker.exchange.core.market.parameters import (
     DEFAULT_MARKETS,
@@ -25,6 +25,10 @@ _TAKERS_START_NS = 200 * NS_PER_MS
 """Makers are there first."""
 
 
+def _of_its_own(_instrument: Instrument, _rng: Rng) -> Latent | None:
+    return None
+
+
 class SimulatedMarket:
     """A `MarketSource`: wakes each participant at its own times and so fills the venue's books and trades in them.
 
@@ -38,8 +42,11 @@ class SimulatedMarket:
         *,
         seed: int,
         markets: Mapping[str, MarketParameters] = DEFAULT_MARKETS,
+        latent_of: Callable[[Instrument, Rng], Latent | None] = _of_its_own,
     ) -> None:
+        """`latent_of` may give an instrument a price that it does not make itself."""
         self._venue = venue
+        self._latents: dict[str, Latent] = {}
         self._due: list[tuple[int, int, Callable[[int], int | None], _Market]] = []
         self._entries = 0
         rng = Rng(seed)
@@ -48,12 +55,19 @@ class SimulatedMarket:
             parameters = markets.get(instrument.name) or market_like_btc(
                 tick_bps=1e4 * instrument.tick_nano / instrument.start_px_nano
             )
-            market = _Market(venue, instrument, parameters, rng.split(instrument.name), now_ns)
+            own = rng.split(instrument.name)
+            latent = latent_of(instrument, own) or LatentPrice(parameters.latent, own.split("latent"), now_ns)
+            self._latents[instrument.name] = latent
+            market = _Market(venue, instrument, parameters, latent, own, now_ns)
             for maker in market.makers:
                 self._enter(maker.wake(now_ns), maker.wake, market)
             self._enter(market.index.wake(now_ns), market.index.wake, market)
             for taker in market.takers:
                 self._enter(now_ns + _TAKERS_START_NS, taker.wake, market)
+
+    def latent(self, instrument: str) -> Latent:
+        """The price behind an instrument's market."""
+        return self._latents[instrument]
 
     def next_event_ns(self) -> int | None:
         return self._due[0][0] if self._due else None
@@ -80,9 +94,15 @@ class _Market:
     """The participants of one instrument."""
 
     def __init__(
-        self, venue: Venue, instrument: Instrument, parameters: MarketParameters, rng: Rng, now_ns: int
+        self,
+        venue: Venue,
+        instrument: Instrument,
+        parameters: MarketParameters,
+        latent: Latent,
+        rng: Rng,
+        now_ns: int,
     ) -> None:
-        pit = Pit(venue, instrument, LatentPrice(parameters.latent, rng.split("latent"), now_ns))
+        pit = Pit(venue, instrument, latent)
         crew = [
             TouchMaker(pit, parameters.makers, rng.split(f"touch {number}"), now_ns)
             for number in range(parameters.makers.touch_makers)
