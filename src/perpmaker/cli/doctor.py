@@ -1,4 +1,4 @@
-"""`perpmaker doctor`: would this configuration trade? Reads only; sends no order."""
+"""`perpmaker doctor`: would this configuration trade? Reads only, unless `--test-order` asks for one order."""
 
 from __future__ import annotations
 
@@ -34,17 +34,28 @@ class Check(msgspec.Struct, frozen=True):
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("path", metavar="CONFIG", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
+@click.option(
+    "--test-order", is_flag=True, help="Place, see, cancel and verify one order on every account that trades."
+)
+@click.option(
+    "--confirm", metavar="TEXT", help="The confirmation of --test-order on prod: arm ENGINE SUB_ACCOUNT_ID, as for arm."
+)
 @click.pass_obj
-def command(home: Path, path: Path, as_json: bool) -> None:
+def command(home: Path, path: Path, as_json: bool, test_order: bool, confirm: str | None) -> None:
     """Check credentials, clock, latency, instruments, fees, balance and margin of every account in CONFIG.
 
-    Sends nothing but reads. The exit code is that of the worst finding.
+    Sends nothing but reads, unless --test-order is given: then, when all else is well, the smallest post-only order far
+    from the market passes the risk gate, is placed, seen in the private stream and in the open orders, cancelled, and
+    verified gone, each step with its time. It is refused while an engine holds the account. Whatever happens on the way,
+    Ctrl-C included, the order is cancelled and its end verified. The exit code is that of the worst finding.
     """
     from perpmaker import config as configuration
+    from perpmaker import logs
     from perpmaker.cli.config import load_whole
 
     load_whole(path)
     config = configuration.load(path)
+    logs.configure(level="ERROR")  # what is found is told in the table
     findings: list[Check] = []
     worst: PerpmakerError | None = None
     for name, account in config.account.items():
@@ -53,12 +64,40 @@ def command(home: Path, path: Path, as_json: bool) -> None:
         except PerpmakerError as error:
             findings.append(Check(name, "stopped", "failed", str(error)))
             worst = error
+    if test_order and worst is None and all(row.state != "failed" for row in findings):
+        try:
+            place_test_order(home, config, confirm, findings)
+        except PerpmakerError as error:
+            findings.append(Check("", "test order", "failed", str(error)))
+            worst = error
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(findings), indent=2).decode())
     else:
         show(findings)
     if worst is not None:
         raise SystemExit(worst.exit_code)
+
+
+def place_test_order(home: Path, config: Config, confirm: str | None, findings: list[Check]) -> None:
+    """Add the steps of a trial order; raise what went wrong, when its order has been seen to."""
+    from perpmaker.control.home import running
+    from perpmaker.engine.assembly import make_plan
+    from perpmaker.engine.trial import Trial, confirmation
+    from perpmaker.engine.trial_steps import Step
+
+    dotenv = next((path for path in (home / ".env", Path(".env")) if path.is_file()), None)
+    plan = make_plan(config, running(home, "exchange") if config.env == "local" else None, dotenv)
+    wanted = confirmation(plan)
+    if wanted and confirm is None:
+        click.echo(f"This places a live order on {config.env}, far from the market, and cancels it.", err=True)
+        confirm = click.prompt(f"Type '{wanted}'", default="", show_default=False, err=True)
+
+    def report(step: Step) -> None:
+        state = "ok" if step.ok else "failed"
+        findings.append(Check(step.account, f"test order: {step.name}", state, step.text, step.ms))
+
+    trial = Trial(plan, home, WallClock(), report, confirmed=confirm or "")
+    asyncio.run(trial.run(handle_signals=True))
 
 
 async def examine(home: Path, config: Config, name: str, account: AccountSection, findings: list[Check]) -> None:

@@ -147,5 +147,10 @@ class CommandDesk:
     def _wrong_words(self, arguments: dict[str, str]) -> str:
         name = self._engine.world.spec.name
         typed = " ".join(arguments.get("confirmation", "").split()).lower()
-        wanted = " ".join([f"arm {name}", *self._sub_accounts])
+        wanted = arming_words(name, self._sub_accounts)
         return "" if typed == wanted.lower() else f"type exactly: arm {name} and the sub-account id(s) it trades on"
+
+
+def arming_words(engine: str, sub_accounts: Sequence[str]) -> str:
+    """Return what a person types to allow live trading on a real venue."""
+    return " ".join([f"arm {engine}", *sub_accounts])

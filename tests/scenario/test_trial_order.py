@@ -1,0 +1,147 @@
+"""`perpmaker doctor --test-order` over real sockets: one order, every step of it seen, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.scenario.engine_stage import ROOT, Stage, stage
+
+from perpmaker.engine.folders import engine_folder
+from perpmaker.engine.latchfile import write_latch
+from perpmaker.engine.records import FillBooked, Intent, Latch
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.alone]
+ABOUT = "test order"
+STEPS = ["ready", "order", "private stream", "open orders", "cancel", "cancelled", "gone", "nothing left"]
+
+
+@pytest.fixture
+def venue(tmp_path: Path) -> Iterator[Stage]:
+    with stage(tmp_path) as made:
+        made.start_exchange()
+        yield made
+
+
+def doctor(made: Stage, *options: str) -> subprocess.Popen[str]:
+    arguments = ["--home", str(made.home), "doctor", str(made.config), "--test-order", "--json", *options]
+    return subprocess.Popen(
+        [sys.executable, "-m", "perpmaker", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env=dict(os.environ),
+        cwd=ROOT,
+        start_new_session=True,
+    )
+
+
+def findings(process: subprocess.Popen[str]) -> tuple[int, dict[str, dict[str, Any]]]:
+    """Wait for the end; return the exit code and the rows about the test order by their names."""
+    out, err = process.communicate(timeout=180)
+    assert out.startswith("["), out + err
+    rows = {row["name"].removeprefix(ABOUT).removeprefix(": "): row for row in json.loads(out) if ABOUT in row["name"]}
+    return process.returncode, rows
+
+
+def until_open(made: Stage) -> None:
+    deadline = time.monotonic() + 60
+    while not made.ledger()["open_orders"]:
+        assert time.monotonic() < deadline, "no order came"
+        time.sleep(0.02)
+
+
+def assert_nothing_left(made: Stage) -> None:
+    assert made.ledger()["open_orders"] == []
+    assert made.ledger()["fills"] == []
+
+
+def test_every_step_is_seen_and_timed_and_an_engine_goes_on_from_there(venue: Stage) -> None:
+    code, rows = findings(doctor(venue))
+    assert code == 0
+    assert [name for name in rows if name in STEPS] == STEPS
+    assert {rows[name]["state"] for name in STEPS} == {"ok"}
+    assert all(rows[name]["ms"] > 0 for name in STEPS[1:])
+    assert "post-only" in rows["order"]["text"]
+    assert_nothing_left(venue)
+    intents = [record.order for record in venue.records() if isinstance(record, Intent)]
+    assert [(order.post_only, order.qty * order.px < 200) for order in intents] == [(True, True)]
+    venue.start_engine()
+    venue.until_quoting()
+    assert venue.stop_engine() == 0
+    venue.assert_settled()
+
+
+def test_an_engine_that_holds_the_account_is_named_and_left_alone(venue: Stage) -> None:
+    venue.start_engine()
+    venue.until_quoting()
+    code, rows = findings(doctor(venue))
+    assert code == 3
+    assert "in use by engine 'stage'" in rows[""]["text"]
+    assert venue.is_quoting(venue.status())
+    assert venue.stop_engine() == 0
+
+
+@pytest.mark.parametrize("action", ["drop_response", "drop_request"])
+def test_an_order_whose_answer_is_lost_is_cancelled_and_proven_gone(venue: Stage, action: str) -> None:
+    venue.fault({"action": action, "match": {"op": "create_order"}, "until": {"hits": 1}})
+    code, rows = findings(doctor(venue))
+    assert (code, rows["order"]["state"]) in ((5, "failed"), (0, "ok"))  # the stream may tell what the answer did not
+    assert rows["nothing left"]["state"] == "ok"
+    assert_nothing_left(venue)
+
+
+def test_a_cancel_whose_answer_is_lost_is_given_again(venue: Stage) -> None:
+    venue.fault({"action": "drop_request", "match": {"op": "cancel_order"}, "until": {"hits": 1}})
+    code, rows = findings(doctor(venue))
+    assert code in (0, 5)
+    assert rows["nothing left"]["state"] == "ok"
+    assert_nothing_left(venue)
+
+
+def test_ctrl_c_with_the_order_open_cancels_it_first(venue: Stage) -> None:
+    venue.fault({"action": "delay", "match": {"op": "cancel_order"}, "request_ms": 5000, "until": {"hits": 1}})
+    process = doctor(venue)
+    until_open(venue)
+    process.send_signal(signal.SIGINT)
+    code, rows = findings(process)
+    assert code == 130
+    assert rows["nothing left"]["state"] == "ok"
+    assert_nothing_left(venue)
+
+
+def test_a_killed_doctor_leaves_its_order_to_the_venues_dead_man_timer(venue: Stage) -> None:
+    venue.config.write_text(venue.config.read_text().replace("local_account = 0", "local_account = 0\ndead_man_s = 5"))
+    venue.fault({"action": "delay", "match": {"op": "cancel_order"}, "request_ms": 3000, "until": {"ms": 20_000}})
+    process = doctor(venue)
+    until_open(venue)
+    process.kill()
+    process.communicate(timeout=10)
+    deadline = time.monotonic() + 15
+    while venue.ledger()["open_orders"]:
+        assert time.monotonic() < deadline, "the dead-man timer did not fire"
+        time.sleep(0.1)
+    venue.start_engine()
+    venue.until_quoting(20)
+    assert venue.stop_engine() == 0
+    venue.assert_settled()
+
+
+def test_the_kill_latch_refuses_the_order_at_the_gate(venue: Stage) -> None:
+    folder = engine_folder(venue.home, "stage", "local")
+    folder.mkdir(parents=True)
+    write_latch(folder, Latch(True, "drill", "ada", 5))
+    code, rows = findings(doctor(venue))
+    assert code == 6
+    assert "KILLED" in rows["order"]["text"]
+    assert_nothing_left(venue)
+    assert not [record for record in venue.records() if isinstance(record, Intent | FillBooked)]
