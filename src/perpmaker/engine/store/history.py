@@ -50,6 +50,9 @@ class Follower:
         """Whether the record this began with has not been met yet."""
         self._file = 0
         """Number of the file that is followed; 0 until the place in the journal is found."""
+        self._path = self._next_path = folder
+        """Where that file and the one after it are. Made once a file: pathlib interns each part of every path it makes,
+        and CPython's table of interned strings grows by a megabyte after some ten thousand of them, whoever frees them."""
         self._offset = 0
         self._done_bytes = 0
 
@@ -62,12 +65,11 @@ class Follower:
         if not self._file:
             yield from self._find()
         while self._file:
-            following = segment_path(self._folder, self._file + 1)
-            rotated = following.exists()  # asked first: then the file read next is complete
+            rotated = self._next_path.exists()  # asked first: then the file read next is complete
             yield from self._tail(complete=rotated)
             if not rotated:
                 return
-            yield from self._whole(Segment(following))
+            yield from self._whole(Segment(self._next_path))
 
     def _find(self) -> Iterator[Numbered]:
         paths = _from(segments(self._folder), self._record)
@@ -101,12 +103,13 @@ class Follower:
             number += 1
         self._prove(number - 1, segment.digest)
         self._file, self._offset = start.number, segment.end
+        self._path = segment_path(self._folder, self._file)
+        self._next_path = segment_path(self._folder, self._file + 1)
         self._done_bytes += segment.end
 
     def _tail(self, *, complete: bool) -> Iterator[Numbered]:
         """Yield what was appended to the file; a frame that is not whole yet is left for the next time."""
-        path = segment_path(self._folder, self._file)
-        with path.open("rb") as file:
+        with self._path.open("rb") as file:
             file.seek(self._offset)
             data = file.read()
         at = 0
@@ -114,13 +117,13 @@ class Follower:
             frame, digest = make_frame(self._digest, payload)
             if not data.startswith(frame, at):
                 break
-            place = f"{path}: byte {self._offset}"
+            place = f"{self._path}: byte {self._offset}"
             at += len(frame)
             self._offset += len(frame)
             self._done_bytes += len(frame)
             yield self._next(self._record + 1, digest, payload, place, self._done_bytes)
         if complete and at < len(data):
-            raise DataError(f"{path}: damaged at byte {self._offset}")
+            raise DataError(f"{self._path}: damaged at byte {self._offset}")
 
     def _next(self, number: int, digest: bytes, payload: bytes, place: str, done_bytes: int) -> Numbered:
         record = decode_record(payload, place)
