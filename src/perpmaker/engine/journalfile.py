@@ -41,9 +41,11 @@ def segments(folder: Path) -> list[Path]:
 
 def make_frame(previous: bytes, payload: bytes) -> tuple[bytes, bytes]:
     """Return the frame of `payload` after the record with digest `previous`, and its own digest."""
-    digest = hashlib.blake2b(previous + payload, digest_size=DIGEST_BYTES).digest()
-    body = payload + digest
-    return _HEAD.pack(MAGIC, len(payload), zlib.crc32(body)) + body, digest
+    hasher = hashlib.blake2b(previous, digest_size=DIGEST_BYTES)
+    hasher.update(payload)
+    digest = hasher.digest()
+    head = _HEAD.pack(MAGIC, len(payload), zlib.crc32(digest, zlib.crc32(payload)))
+    return b"".join((head, payload, digest)), digest
 
 
 class Segment:
