@@ -10,7 +10,7 @@ from perpmaker.model.events import Fill
 from perpmaker.model.ids import ClientOrderId, TradeId
 from perpmaker.model.order import Side
 
-KEPT: Final = 2_000
+KEPT: Final = 1_000
 
 _Figures = tuple[Decimal, Decimal, ClientOrderId, int]
 

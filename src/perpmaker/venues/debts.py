@@ -12,7 +12,7 @@ from perpmaker.model.units import NS_PER_S
 
 PATIENCE_S: Final = 3.0
 """A stream that owes us a frame for this long is mute."""
-REMEMBERED: Final = 3_000
+REMEMBERED: Final = 2_000
 
 
 class Debts:

@@ -55,7 +55,7 @@ from perpmaker.venues.transport.rate_limit import RateLimiter
 
 TICK_S: Final = 0.1
 BUDGET_EVERY_S: Final = 1.0
-REMEMBERED_ORDERS: Final = 3_000
+REMEMBERED_ORDERS: Final = 2_000
 QUERIES_AT_ONCE: Final = 8
 CAPABILITIES: Final = Capabilities(
     bulk=True,

@@ -16,8 +16,8 @@ _PLAIN: Final = re.compile(r"-?[0-9]{1,28}(?:\.[0-9]{1,28})?")
 _SCIENTIFIC: Final = re.compile(r"-?[0-9]{1,28}(?:\.[0-9]{1,28})?[eE][+-]?[0-9]{1,2}")
 _MAX_EXPONENT: Final = 28
 _CACHE_LIMIT: Final = 1024
-"""Texts remembered of prices, and of sizes, of an instrument. 2.5 minutes of the practice exchange's books found 82 and 79 %
-of theirs among these many, and 87 and 83 % among any number."""
+"""Texts remembered of prices, and of sizes, of an instrument. In 2.5 minutes of the practice exchange's books 82 and 79 %
+of them were found among these many, and 87 and 83 % among any number."""
 _MAX_NS: Final = (1 << 63) - 1
 _MAX_U64: Final = (1 << 64) - 1
 _SHOWN: Final = 40

@@ -19,7 +19,7 @@ from perpmaker.venues.grvt.subscription import Broken, State, StreamKind, Subscr
 from perpmaker.venues.memory import Remembered
 
 DROPPED_DUPLICATE: Final = "DROPPED_DUPLICATE"
-REMEMBERED: Final = 3_000
+REMEMBERED_TRADES: Final = 1_000
 _EVERY_FRAME_COUNTS: Final = StreamKind(vital=True)
 _ORDER_STREAMS: Final = (streams.ORDERS, streams.STATES, streams.FILLS, streams.POSITIONS, streams.CANCELS)
 
@@ -55,7 +55,7 @@ class PrivateStreams:
         self._account = account
         self._clock = clock
         self._whole = False
-        self._trades = Remembered[tuple[TradeId, Side]](REMEMBERED)
+        self._trades = Remembered[tuple[TradeId, Side]](REMEMBERED_TRADES)
         self.debts = Debts(clock)
         handlers: dict[str, Callable[[Any, int], None]] = {
             streams.ORDERS: self._on_order,
