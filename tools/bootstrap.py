@@ -97,7 +97,7 @@ def install(venv: Path, lock: Path) -> None:
             return
         print("uv could not install the locked packages; trying pip.", file=sys.stderr)
         create(venv)
-    if subprocess.run([*pip, "--require-hashes", "-r", str(lock)], check=False).returncode != 0:
+    if subprocess.run([*pip, "--require-hashes", "--no-deps", "-r", str(lock)], check=False).returncode != 0:
         sys.exit(f"The packages of {lock.name} could not be installed (see above). Run this again to go on.")
 
 
