@@ -382,6 +382,17 @@ class RateBudget(msgspec.Struct, frozen=True, tag=True):
     ts_recv_ns: int
 
 
+class ConversionRate(msgspec.Struct, frozen=True, tag=True):
+    """What one unit of currency `source` is worth in `target`, and who says so."""
+
+    source: str
+    target: str
+    rate: Decimal
+    told_by: str
+    ts_event_ns: int
+    ts_recv_ns: int
+
+
 class Timer(msgspec.Struct, frozen=True, tag=True):
     """A timer somebody asked for is due. `ts_recv_ns` is the time it was set for or later."""
 
@@ -416,5 +427,5 @@ OrderEvent = (
     | Fill
 )
 AccountEvent = PositionReport | FundingPaid | AccountSnapshot | SnapshotFailed | PositionAdjusted
-LinkEvent = Connectivity | ClockOffset | RateBudget
+LinkEvent = Connectivity | ClockOffset | RateBudget | ConversionRate
 Event = MarketEvent | OrderEvent | AccountEvent | LinkEvent | Timer | Operator
