@@ -277,6 +277,8 @@ class GrvtSocket:
                     self._break(tracked, Broken.REFUSED, str(error))
             case Refusal(code=code, text=text):
                 self._break(tracked, Broken.REFUSED, f"{code} {text}")
+                if answer.session_expired:  # the link was opened with a login that is over: asking again cannot help
+                    self.session_is_over()
             case Lost() | NotSent():
                 pass  # the deadline, or the end of the link, takes care of it
 

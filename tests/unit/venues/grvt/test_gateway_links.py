@@ -38,7 +38,7 @@ from perpmaker.venues.grvt.orders import Lives
 
 from .bench import ACCOUNT, ACK, BTC, ID, Bench, fill, order, running, stated
 from .collected import until
-from .fake_venue import API_KEY, PRIVATE_KEY, SILENT, SUB_ACCOUNT, Error, FakeVenue, Json
+from .fake_venue import API_KEY, PRIVATE_KEY, SILENT, SUB_ACCOUNT, Error, FakeVenue, Json, subscribed
 
 PRIVATE_STREAMS = {"v1.order", "v1.state", "v1.fill", "v1.position", "v1.cancel"}
 
@@ -221,6 +221,20 @@ async def test_a_refused_key_is_tried_once_and_nothing_comes_up(venue: FakeVenue
 
 async def test_an_expired_cookie_is_renewed_at_the_next_upgrade(bench: Bench) -> None:
     bench.venue.cookies.clear()
+    await bench.private.cut()
+    await bench.link(Channel.PRIVATE, False)
+    await bench.link(Channel.PRIVATE, True)
+    assert bench.venue.logins == 2
+
+
+async def test_a_subscription_refused_for_an_expired_cookie_is_asked_for_with_a_new_login(bench: Bench) -> None:
+    cookies_then = {bench.private.headers["Cookie"]}
+
+    def answer(stream: str, selectors: list[str]) -> Any:
+        with_new_login = bench.venue.sockets[-1].headers["Cookie"] not in cookies_then
+        return subscribed(stream, selectors) if with_new_login else Error(1000, 401)
+
+    bench.venue.subscribe_answer = answer
     await bench.private.cut()
     await bench.link(Channel.PRIVATE, False)
     await bench.link(Channel.PRIVATE, True)
