@@ -22,8 +22,30 @@ from perpmaker.control.messages import Status
 from perpmaker.engine.core.state import decode_state
 from perpmaker.engine.folders import store_path
 from perpmaker.engine.journalfile import Segment, segments, verify
-from perpmaker.engine.records import Boot, Checkpoint, Closed, EquityMark, FillBooked, Intent, Latch, Record
+from perpmaker.engine.records import (
+    Boot,
+    Checkpoint,
+    Closed,
+    EquityMark,
+    FillBooked,
+    Happened,
+    Intent,
+    Latch,
+    Record,
+    Said,
+)
 from perpmaker.engine.store import StoreReader
+from perpmaker.execution.working import quote_slot
+from perpmaker.model.events import (
+    AccountSnapshot,
+    Channel,
+    Event,
+    Fill,
+    OrderNotSent,
+    OrderReport,
+    OrderRetired,
+    SubmitRejected,
+)
 from perpmaker.model.ids import client_order_id_parts
 
 NANO: Final = Decimal("1e-9")
@@ -123,6 +145,8 @@ class Oracle:
             *every_order_intended(journal, orders),
             *none_twice(orders),
             *ids_unique(journal),
+            *none_placed_blindly(journal),
+            *placed_only_when_ready(journal),
             *booked_once(journal),
             *pnl_adds_up(journal),
             *secrets_kept(self._stack.home, self._stack.credentials),
@@ -202,6 +226,57 @@ def ids_unique(journal: Journal) -> list[str]:
                 problems.append(f"id {number} names {parts}, the life is {epoch}")
             seen.add(number)
     return problems
+
+
+def none_placed_blindly(journal: Journal) -> list[str]:
+    """I2: a place in a ladder gets another order only once it is known what became of the last one."""
+    problems = []
+    unsure: dict[tuple[str, str, str], int] = {}
+    for record in journal.records:
+        if isinstance(record, Intent) and quote_slot(record.order.tag) is not None:
+            order = record.order
+            place = (order.strategy, order.instrument, order.tag)
+            if place in unsure:
+                problems.append(f"order {order.client_order_id} took the place of {unsure[place]}, whose fate was open")
+            unsure[place] = int(order.client_order_id)
+        elif isinstance(record, Happened):
+            known = set(_orders_told_of(record.event))
+            unsure = {place: number for place, number in unsure.items() if number not in known} if known else unsure
+    return problems
+
+
+def placed_only_when_ready(journal: Journal) -> list[str]:
+    """I6: no order is written down while a link is down, nor after it until its instrument was reconciled again."""
+    problems = []
+    down: set[tuple[str, str]] = set()
+    ready: set[str] = set()
+    for record in journal.records:
+        if isinstance(record, Boot):
+            ready.clear()
+        elif isinstance(record, Intent):
+            order = record.order
+            if down or order.instrument not in ready:
+                why = f"{sorted(down)} down" if down else f"{order.instrument} not reconciled"
+                problems.append(f"order {order.client_order_id} was written down with {why}")
+        elif isinstance(record, Said) and record.name == "link_changed":
+            link = (record.fields["name"], record.fields["channel"])
+            if record.fields["up"] == "True":
+                down.discard(link)
+                continue
+            down.add(link)
+            if link[1] != Channel.MARKET_DATA.value:
+                ready.clear()
+        elif isinstance(record, Said) and record.name == "account_ready":
+            ready.add(record.fields["instrument"])
+    return problems
+
+
+def _orders_told_of(event: Event) -> Iterator[int]:
+    """The orders an event says something certain about."""
+    if isinstance(event, OrderReport | OrderRetired | OrderNotSent | SubmitRejected | Fill):
+        yield int(event.client_order_id)
+    elif isinstance(event, AccountSnapshot):
+        yield from (int(row.client_order_id) for row in (*event.open_orders, *event.fills))
 
 
 # --- fills and positions
