@@ -115,6 +115,8 @@ class ExchangeSection(PortSection):
     """Files of the recording, for market = "tape"."""
     seed: int = 1
     """Seed of the simulated market."""
+    activity: Annotated[Exact, Field(ge=Decimal("0.1"), le=2)] = Decimal(1)
+    """How often the simulated market's takers come and how large its orders are, as a multiple of the usual."""
     accounts: Annotated[int, Field(ge=1, le=64)] = 2
     """Funded accounts it makes."""
     history_s: Annotated[int, Field(ge=0, le=86_400)] = 900

@@ -19,7 +19,6 @@ from typing import Protocol
 import msgspec
 
 from perpmaker.exchange.core.instruments import DEFAULT_INSTRUMENTS, Instrument
-from perpmaker.exchange.core.market.parameters import default_markets
 from perpmaker.exchange.core.market.simulator import SimulatedMarket
 from perpmaker.exchange.core.market.statistics import (
     MarketStatistics,
@@ -87,7 +86,7 @@ def run_market(
     look_every_ns: int = 100 * MS_NS,
 ) -> Run:
     """Play the market event by event; the digest covers every event, and every second's books."""
-    market = SimulatedMarket(venue, seed=seed, markets=default_markets(activity))
+    market = SimulatedMarket(venue, seed=seed, activity=activity)
     watch = _Watch(venue)
     end_ns = venue.now_ns + seconds * NANO
     look_ns = venue.now_ns + NANO

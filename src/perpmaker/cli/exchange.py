@@ -29,6 +29,13 @@ from perpmaker.control.home import RunFile, published
 )
 @click.option("--seed", default=1, show_default=True, help="Seed of the simulated market.")
 @click.option(
+    "--activity",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0.1, 2.0),
+    help="How often the simulated market's takers come and how large its orders are, as a multiple of the usual.",
+)
+@click.option(
     "--instruments", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Instrument list to serve."
 )
 @click.option("--accounts", default=2, show_default=True, type=click.IntRange(1, 64), help="Funded accounts to make.")
@@ -54,6 +61,7 @@ def command(
     market: str,
     tapes: tuple[Path, ...],
     seed: int,
+    activity: float,
     instruments: Path | None,
     accounts: int,
     fee_tier: int | None,
@@ -76,6 +84,7 @@ def command(
         market="tape" if market == "tape" else "simulated",
         tapes=tapes,
         seed=seed,
+        activity=activity,
         instruments=instruments,
         accounts=accounts,
         fee_tier=fee_tier,

@@ -65,6 +65,8 @@ def arguments(name: str, home: Path, path: Path, config: Config, port: int | Non
     options = ["exchange", "--port", str(exchange.port), "--next-free", "--market", exchange.market]
     options += ["--seed", str(exchange.seed), "--accounts", str(exchange.accounts)]
     options += ["--state", str(home / "exchange"), "--history-s", str(exchange.history_s)]
+    if exchange.market == "simulated":
+        options += ["--activity", str(exchange.activity)]
     for tape in exchange.tape:
         options += ["--tape", tape]
     if exchange.fee_tier is not None:

@@ -14,11 +14,13 @@ from perpmaker.exchange.server import ExchangeOptions, run
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="perpmaker.exchange", description=__doc__)
     defaults = ExchangeOptions()
+    parser.add_argument("--venues", type=lambda text: tuple(text.split(",")), default=defaults.venues)
     parser.add_argument("--port", type=int, default=defaults.port, help="0: any free one")
     parser.add_argument("--next-free", action="store_true")
     parser.add_argument("--market", choices=("simulated", "tape"), default=defaults.market)
     parser.add_argument("--tape", dest="tapes", action="append", type=Path, default=[])
     parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--activity", type=float, default=defaults.activity)
     parser.add_argument("--instruments", type=Path)
     parser.add_argument("--accounts", type=int, default=defaults.accounts)
     parser.add_argument("--owners", type=int)

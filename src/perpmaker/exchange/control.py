@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, Protocol, TypeVar
 
@@ -12,23 +12,27 @@ from aiohttp import web
 from perpmaker.exchange.core.amounts import to_nano, whole_steps
 from perpmaker.exchange.core.types import InstrumentMode, OrderRejectReason
 from perpmaker.exchange.core.venue import Venue
-from perpmaker.exchange.faults import FRAME_ACTIONS, REQUEST_ACTIONS, Faults, FaultSpec
-from perpmaker.exchange.grvt.envelopes import RESULTS
-from perpmaker.exchange.grvt.routes import ROUTES
-from perpmaker.exchange.grvt.streams import STREAMS
+from perpmaker.exchange.faults import FRAME_ACTIONS, GRVT, REQUEST_ACTIONS, Faults, FaultSpec
 from perpmaker.exchange.rates import Budget
 
 _RATE_STEP_NANO: Final = 100_000
 """A ten-thousandth of a percent, the finest funding rate."""
-
-OPS: Final = {route.name for route in ROUTES.values()} | {"login", "time", "ws", *RESULTS}
-"""What a fault rule may name as `op`."""
 
 T = TypeVar("T")
 
 
 class Levers(Protocol):
     """What a fault does besides spoiling requests and frames; done by the protocol face."""
+
+    @property
+    def ops(self) -> frozenset[str]:
+        """What a fault rule may name as `op`."""
+        ...
+
+    @property
+    def streams(self) -> frozenset[str]:
+        """What a fault rule may name as `stream`."""
+        ...
 
     async def close_sockets(self, which: str, *, abort: bool) -> int: ...
 
@@ -43,21 +47,35 @@ class Levers(Protocol):
     def counters(self) -> dict[str, Any]: ...
 
 
-class FundingOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Controlled(msgspec.Struct, frozen=True):
+    """One venue as the control port sees it."""
+
+    venue: Venue
+    faults: Faults
+    face: Levers
+
+
+class OfVenue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an order is about: the first venue unless it says another."""
+
+    venue: str = GRVT
+
+
+class FundingOrder(OfVenue, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`rate` in percent for the interval; absent: the rate as it stands. Without `instrument` all are settled."""
 
     instrument: str | None = None
     rate: Decimal | None = None
 
 
-class MarkOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MarkOrder(OfVenue, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Hold an instrument's mark at `price`; null lets it follow index and book again."""
 
     instrument: str
     price: Decimal | None = None
 
 
-class LimitOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LimitOrder(OfVenue, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Give a class of routes `rate` requests a second and `burst` at once, per account."""
 
     kind: str
@@ -65,24 +83,31 @@ class LimitOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     burst: float
 
 
+class MarketEnd(msgspec.Struct, frozen=True):
+    """Why a market stands still for good, and since when (UTC ns)."""
+
+    reason: str
+    ts_ns: str
+
+
 class ControlPort:
     """The routes of the control port."""
 
     def __init__(
         self,
-        venue: Venue,
-        faults: Faults,
-        levers: Levers,
+        venues: Mapping[str, Controlled],
         instance_id: str,
         advance: Callable[[], None],
         settle: Callable[[], None],
+        ended: Callable[[], Mapping[str, MarketEnd]],
     ) -> None:
-        self._venue = venue
-        self._faults = faults
-        self._levers = levers
+        self._venues = venues
+        self._first = venues[GRVT]
+        self._others = {name: row for name, row in venues.items() if name != GRVT}
         self._instance_id = instance_id
         self._advance = advance
         self._settle = settle
+        self._ended = ended
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self._in_the_present])
@@ -112,109 +137,135 @@ class ControlPort:
             self._settle()
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
-        venue = self._venue
         return _json(
             {
                 "instance_id": self._instance_id,
-                "now_ns": str(venue.now_ns),
-                "markets": {row.name: venue.mode(row.name).name for row in venue.instruments},
-                **self._levers.counters(),
+                "now_ns": str(self._first.venue.now_ns),
+                **_health_of(self._first),
+                "ended": self._ended(),
+                **self._of_others(_health_of),
             }
         )
 
     async def _ledger(self, request: web.Request) -> web.StreamResponse:
-        return _json(self._venue.ledger())
+        books = msgspec.to_builtins(self._first.venue.ledger())
+        return _json(books | self._of_others(lambda row: row.venue.ledger()))
 
     async def _pay_funding(self, request: web.Request) -> web.StreamResponse:
         order = await _read(request, FundingOrder)
+        venue = self._named(order.venue).venue
         if order.instrument is not None:
-            self._check_listed(order.instrument)
+            _check_listed(venue, order.instrument)
         rate_cb = None
         if order.rate is not None:
             rate_cb = whole_steps(order.rate, _RATE_STEP_NANO)
             if rate_cb is None:
                 raise ValueError(f"rate {order.rate}: a percent with at most four decimals")
-        rates = self._venue.pay_funding(order.instrument, rate_cb)
+        rates = venue.pay_funding(order.instrument, rate_cb)
         return _json({"settled": rates})
 
     async def _set_mark(self, request: web.Request) -> web.StreamResponse:
         order = await _read(request, MarkOrder)
-        self._check_listed(order.instrument)
+        venue = self._named(order.venue).venue
+        _check_listed(venue, order.instrument)
         if order.price is not None and not order.price > 0:
             raise ValueError(f"price {order.price}: must be above 0")
-        self._venue.set_mark(order.instrument, None if order.price is None else to_nano(order.price))
+        venue.set_mark(order.instrument, None if order.price is None else to_nano(order.price))
         return _json({"instrument": order.instrument, "price": order.price})
 
     async def _report_limits(self, request: web.Request) -> web.StreamResponse:
-        return _json(self._levers.rate_limits())
+        return _json(self._named(request.query.get("venue", GRVT)).face.rate_limits())
 
     async def _set_limit(self, request: web.Request) -> web.StreamResponse:
         order = await _read(request, LimitOrder)
-        known = self._levers.rate_limits()
+        face = self._named(order.venue).face
+        known = face.rate_limits()
         if order.kind not in known:
             raise ValueError(f"kind {order.kind!r}: one of {', '.join(known)}")
         if not (order.rate >= 0 and order.burst >= 0):
             raise ValueError(f"rate {order.rate}, burst {order.burst}: not below 0")
-        self._levers.set_rate_limit(order.kind, Budget(order.rate, order.burst))
-        return _json(self._levers.rate_limits())
+        face.set_rate_limit(order.kind, Budget(order.rate, order.burst))
+        return _json(face.rate_limits())
 
     async def _report_faults(self, request: web.Request) -> web.StreamResponse:
-        return _json(self._faults.report(self._venue.now_ns))
+        reports = [row.faults.report(row.venue.now_ns) for row in self._venues.values()]
+        rules = sorted((rule for report in reports for rule in report["rules"]), key=lambda rule: int(rule["id"]))
+        requests = {"requests": self._first.faults.requests}
+        return _json({"rules": rules, **requests, **self._of_others(lambda row: {"requests": row.faults.requests})})
 
     async def _add_fault(self, request: web.Request) -> web.StreamResponse:
         spec = await _read(request, FaultSpec)
-        self._check_fault(spec)
-        rule = self._faults.add(spec, self._venue.now_ns)
-        done = await self._act(spec) if spec.is_act else {}
+        about = self._named(spec.venue)
+        _check_fault(about, spec)
+        done = await _act(about, spec) if spec.is_act else {}
+        rule = about.faults.add(spec, about.venue.now_ns)
         return _json({"id": rule.number, **done})
 
     async def _clear_faults(self, request: web.Request) -> web.StreamResponse:
         number = request.match_info.get("number")
-        removed = self._faults.clear(None if number is None else int(number))
+        which = None if number is None else int(number)
+        removed = sum(row.faults.clear(which) for row in self._venues.values())
         return _json({"removed": removed}, status=200 if removed or number is None else 404)
 
-    def _check_fault(self, spec: FaultSpec) -> None:
-        if spec.match.symbol is not None:
-            self._check_listed(spec.match.symbol)
-        about, actions = ("frames", FRAME_ACTIONS) if spec.is_about_frames else ("requests", REQUEST_ACTIONS)
-        if not spec.is_act and spec.action not in actions:
-            raise ValueError(f"action {spec.action!r}: for {about} one of {', '.join(sorted(actions))}")
-        for kind, name, known in (("op", spec.match.op, OPS), ("stream", spec.match.stream, STREAMS)):
-            if name is not None and name != "*" and name not in known:
-                raise ValueError(f"{kind} {name!r}: '*' or one of {', '.join(sorted(known))}")
-        if spec.action == "mode" and spec.mode not in InstrumentMode.__members__:
-            raise ValueError(f"mode {spec.mode!r}: one of {', '.join(InstrumentMode.__members__)}")
-        if spec.action == "cancel_orders" and spec.reason not in OrderRejectReason.__members__:
-            raise ValueError(f"reason {spec.reason!r}: not a reason of the venue")
+    def _named(self, name: str) -> Controlled:
+        if name not in self._venues:
+            raise ValueError(f"venue {name!r}: one of {', '.join(self._venues)}")
+        return self._venues[name]
 
-    def _check_listed(self, name: str) -> None:
-        if self._venue.instrument(name) is None:
-            raise ValueError(f"instrument {name!r}: one of {', '.join(row.name for row in self._venue.instruments)}")
+    def _of_others(self, part: Callable[[Controlled], Any]) -> dict[str, Any]:
+        """The part of each venue beside the first; nothing when there is none."""
+        return {"venues": {name: part(row) for name, row in self._others.items()}} if self._others else {}
 
-    async def _act(self, spec: FaultSpec) -> dict[str, Any]:
-        """Do an act at once; say how much it touched."""
-        accounts = self._venue.sub_accounts()
-        if spec.match.sub_account_id is not None:
-            accounts = [number for number in accounts if str(number) == spec.match.sub_account_id]
-        match spec.action:
-            case "close":
-                return {"closed": await self._levers.close_sockets(spec.sockets, abort=spec.abort)}
-            case "expire_cookie":
-                only = None if spec.match.sub_account_id is None else int(spec.match.sub_account_id)
-                return {"expired": self._levers.expire_sessions(only)}
-            case "reset_sequences":
-                self._levers.reset_sequences()
-            case "fail_over":
-                self._levers.reset_sequences()
-                return {"cancelled": self._venue.fail_over()}
-            case "mode":
-                for row in self._venue.instruments:
-                    if spec.match.symbol in (None, row.name):
-                        self._venue.set_mode(row.name, InstrumentMode[spec.mode])
-            case "cancel_orders":
-                reason = OrderRejectReason[spec.reason]
-                return {"cancelled": sum(self._venue.cancel_everything(number, reason) for number in accounts)}
-        return {}
+
+def _health_of(row: Controlled) -> dict[str, Any]:
+    modes = {listed.name: row.venue.mode(listed.name).name for listed in row.venue.instruments}
+    return {"markets": modes, **row.face.counters()}
+
+
+def _check_fault(about: Controlled, spec: FaultSpec) -> None:
+    if spec.match.symbol is not None:
+        _check_listed(about.venue, spec.match.symbol)
+    what, actions = ("frames", FRAME_ACTIONS) if spec.is_about_frames else ("requests", REQUEST_ACTIONS)
+    if not spec.is_act and spec.action not in actions:
+        raise ValueError(f"action {spec.action!r}: for {what} one of {', '.join(sorted(actions))}")
+    for kind, name, known in (("op", spec.match.op, about.face.ops), ("stream", spec.match.stream, about.face.streams)):
+        if name is not None and name != "*" and name not in known:
+            raise ValueError(f"{kind} {name!r}: '*' or one of {', '.join(sorted(known))}")
+    if spec.action == "mode" and spec.mode not in InstrumentMode.__members__:
+        raise ValueError(f"mode {spec.mode!r}: one of {', '.join(InstrumentMode.__members__)}")
+    if spec.action == "cancel_orders" and spec.reason not in OrderRejectReason.__members__:
+        raise ValueError(f"reason {spec.reason!r}: not a reason of the venue")
+
+
+def _check_listed(venue: Venue, name: str) -> None:
+    if venue.instrument(name) is None:
+        raise ValueError(f"instrument {name!r}: one of {', '.join(row.name for row in venue.instruments)}")
+
+
+async def _act(about: Controlled, spec: FaultSpec) -> dict[str, Any]:
+    """Do an act at once; say how much it touched."""
+    accounts = about.venue.sub_accounts()
+    if spec.match.sub_account_id is not None:
+        accounts = [number for number in accounts if str(number) == spec.match.sub_account_id]
+    match spec.action:
+        case "close":
+            return {"closed": await about.face.close_sockets(spec.sockets, abort=spec.abort)}
+        case "expire_cookie":
+            only = None if spec.match.sub_account_id is None else int(spec.match.sub_account_id)
+            return {"expired": about.face.expire_sessions(only)}
+        case "reset_sequences":
+            about.face.reset_sequences()
+        case "fail_over":
+            about.face.reset_sequences()
+            return {"cancelled": about.venue.fail_over()}
+        case "mode":
+            for row in about.venue.instruments:
+                if spec.match.symbol in (None, row.name):
+                    about.venue.set_mode(row.name, InstrumentMode[spec.mode])
+        case "cancel_orders":
+            reason = OrderRejectReason[spec.reason]
+            return {"cancelled": sum(about.venue.cancel_everything(number, reason) for number in accounts)}
+    return {}
 
 
 async def _read(request: web.Request, kind: type[T]) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import signal
 import socket
 import sys
@@ -19,20 +20,23 @@ from aiohttp import web
 from perpmaker.clock import Clock, WallClock
 from perpmaker.errors import ConfigError
 from perpmaker.exchange.accounts import Credentials, new_credentials
-from perpmaker.exchange.clockwork import Clockwork
-from perpmaker.exchange.control import ControlPort
+from perpmaker.exchange.clockwork import Clockwork, Hub
+from perpmaker.exchange.control import Controlled, ControlPort, MarketEnd
 from perpmaker.exchange.core.fees import SEEN_LIVE, TIERS
 from perpmaker.exchange.core.instruments import DEFAULT_INSTRUMENTS, Instrument
 from perpmaker.exchange.core.instruments_file import parse_instruments
+from perpmaker.exchange.core.market.basis import Together
+from perpmaker.exchange.core.market.parameters import LEAST_ACTIVITY, MOST_ACTIVITY
 from perpmaker.exchange.core.market.simulator import SimulatedMarket
 from perpmaker.exchange.core.replay import BINANCE_USDM, TapeMarket
 from perpmaker.exchange.core.types import Event, InstrumentModeChanged
 from perpmaker.exchange.core.venue import MarketSource, Venue
-from perpmaker.exchange.faults import Faults
+from perpmaker.exchange.faults import BACKPACK, GRVT, VENUES, Faults
 from perpmaker.exchange.grvt.creations import Builder
 from perpmaker.exchange.grvt.face import FaceOptions, GrvtFace
 from perpmaker.exchange.grvt.signatures import GRVT_CHAINS
-from perpmaker.exchange.state import BuilderAuthorized, Memory, StateFolder, new_instance_id
+from perpmaker.exchange.second import SecondVenue
+from perpmaker.exchange.state import AtVenue, BuilderAuthorized, Memory, StateFolder, new_instance_id
 from perpmaker.model.units import NS_PER_S
 from perpmaker.tape.binance import read_capture
 
@@ -41,6 +45,8 @@ if sys.platform != "win32":
 
 HOST: Final = "127.0.0.1"
 DEPOSIT: Final = Decimal(100_000)
+_PORTS: Final = 3
+"""Trading, market data, control."""
 _PORTS_TRIED: Final = 50
 _SYNC_EVERY_S: Final = 1.0
 _SAVE_AFTER_BYTES: Final = 32 << 20
@@ -52,6 +58,8 @@ logger = structlog.get_logger(__name__)
 class ExchangeOptions(msgspec.Struct, frozen=True):
     """How an exchange is set up; the members are the options of `perpmaker exchange`."""
 
+    venues: tuple[str, ...] = (GRVT,)
+    """Which venues are served: GRVT, and Backpack beside it."""
     port: int = 8420
     """0: any free one. The socket for market data and the control port take the next free ones."""
     next_free: bool = False
@@ -59,6 +67,8 @@ class ExchangeOptions(msgspec.Struct, frozen=True):
     market: Literal["simulated", "tape"] = "simulated"
     tapes: tuple[Path, ...] = ()
     seed: int = 1
+    activity: float = 1.0
+    """How busy and how deep the simulated market is, from 0.1 to 2."""
     instruments: Path | None = None
     accounts: int = 2
     owners: int | None = None
@@ -122,12 +132,17 @@ class Exchange:
         self.credentials = _credentials(options, memory)
         history_ns = options.history_s * NS_PER_S if memory is None and options.market == "simulated" else 0
         self.venue = _venue(options, clock.now_ns() - history_ns, memory, self.credentials)
-        source = _source(options, self.venue)
-        _live_through(self.venue, source, clock.now_ns())
-        self.venue.take_events()  # of opening, restoring, living through: they are in the document that is saved below
-        self.faults = Faults()
+        self._dormant = {} if memory is None else dict(memory.venues)
+        self.second = self._second(options, clock.now_ns() - history_ns)
+        source = self._source = _source(options, self.venue, self.second)
+        venues = [self.venue] if self.second is None else [self.venue, self.second.venue]
+        _live_through(venues, source, clock.now_ns())
+        for venue in venues:
+            venue.take_events()  # of opening, restoring, living through: they are in the document that is saved below
+        rule_numbers = itertools.count(1)
+        self.faults = Faults(rule_numbers)
         self._session_life_ns = int(options.session_life_s * NS_PER_S)
-        self.clockwork = Clockwork(self.venue, clock, self._record)
+        self.clockwork = Clockwork(clock, self._record)
         self.face = GrvtFace(
             self.venue,
             self.credentials,
@@ -141,7 +156,14 @@ class Exchange:
         for row in self._builders:
             self.face.trading.add_builder(row.main_account, row.builder)
         self._save()
-        self.clockwork.connect(source, self.face.hub)
+        self._controlled = {GRVT: Controlled(self.venue, self.faults, self.face)}
+        hubs: dict[str, tuple[Venue, Hub]] = {GRVT: (self.venue, self.face.hub)}
+        if self.second is not None:
+            faults = Faults(rule_numbers)
+            self.second.open_face(faults, self.clockwork.advance, self.clockwork.settle)
+            self._controlled[BACKPACK] = Controlled(self.second.venue, faults, self.second.face)
+            hubs[BACKPACK] = (self.second.venue, self.second.face.hub)
+        self.clockwork.connect(source, hubs)
         self.ports: tuple[int, ...] = ()
         self._options = options
         self._runners: list[web.AppRunner] = []
@@ -150,11 +172,14 @@ class Exchange:
     async def start(self) -> None:
         """Open the ports and set the clockwork going."""
         control = ControlPort(
-            self.venue, self.faults, self.face, self.instance_id, self.clockwork.advance, self.clockwork.settle
+            self._controlled, self.instance_id, self.clockwork.advance, self.clockwork.settle, self._ended
         )
-        sockets = _bind(self._options.port, next_free=self._options.next_free)
+        count = _PORTS if self.second is None else _PORTS + 1
+        sockets = _bind(self._options.port, count, next_free=self._options.next_free)
         self.ports = tuple(handle.getsockname()[1] for handle in sockets)
-        trading, market, controlling = sockets
+        trading, market, controlling, *others = sockets
+        if self.second is not None:
+            await self._listen(self.second.face.application(), others)
         face = self.face.application()
         await self._listen(face, [trading, market])
         await self._listen(control.application(), [controlling])
@@ -162,8 +187,8 @@ class Exchange:
 
     def ready_line(self) -> dict[str, Any]:
         """Where everything is, and who may trade: the one line other programs start from; docs name its members."""
-        trading, market, control = (f"{HOST}:{port}" for port in self.ports)
-        return {
+        trading, market, control, *others = (f"{HOST}:{port}" for port in self.ports)
+        line = {
             "edge": f"http://{trading}",
             "trades": f"http://{trading}",
             "market_data": f"http://{market}",
@@ -173,6 +198,9 @@ class Exchange:
             "accounts": [msgspec.to_builtins(row) for row in self.credentials],
             "instance_id": self.instance_id,
         }
+        if self.second is not None:
+            line[BACKPACK] = self.second.ready_part(*others)
+        return line
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Return when `stop` is set; raise what breaks the clockwork before."""
@@ -187,7 +215,8 @@ class Exchange:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.face.close_sockets("all", abort=False)
+        for controlled in self._controlled.values():
+            await controlled.face.close_sockets("all", abort=False)
         for runner in self._runners:
             await runner.cleanup()
         if self._folder is not None:
@@ -204,12 +233,28 @@ class Exchange:
 
     # state
 
-    def _record(self, events: Iterable[Event]) -> None:
+    def _second(self, options: ExchangeOptions, now_ns: int) -> SecondVenue | None:
+        """The second venue, when it is asked for; else what is known of it stays asleep in the state."""
+        if BACKPACK not in options.venues:
+            return None
+        kept = self._dormant.pop(BACKPACK, None)
+        return SecondVenue(now_ns=now_ns, accounts=options.accounts, owners=options.owners, kept=kept)
+
+    def _record(self, venue: str, events: Iterable[Event]) -> None:
         if self._folder is not None:
-            self._folder.append(events)
+            self._folder.append(events if venue == GRVT else (AtVenue(venue, event) for event in events))
         for event in events:
             if isinstance(event, InstrumentModeChanged):
-                logger.warning("market_mode_changed", instrument=event.instrument, mode=event.mode.name)
+                why = {name: end.reason for name, end in self._ended().items() if name == event.instrument}
+                fields = {"reason": why[event.instrument]} if why else {}
+                logger.warning("market_mode_changed", instrument=event.instrument, mode=event.mode.name, **fields)
+
+    def _ended(self) -> dict[str, MarketEnd]:
+        """Which markets stand still for good, and why."""
+        source = self._source
+        if not isinstance(source, TapeMarket) or source.end is None:
+            return {}
+        return {source.instrument.name: MarketEnd(source.end.reason, str(source.end.ts_ns))}
 
     def _on_builder(self, main_account: str, builder: Builder) -> None:
         authorized = BuilderAuthorized(main_account, builder)
@@ -224,6 +269,7 @@ class Exchange:
                 credentials=self.credentials,
                 builders=self._builders,
                 venue=self.venue.export_state(),
+                venues=self._dormant if self.second is None else {**self._dormant, BACKPACK: self.second.document()},
             )
 
     async def _keep_state(self) -> None:
@@ -244,10 +290,20 @@ def _check(options: ExchangeOptions) -> None:
         raise ConfigError("--market tape needs at least one --tape PATH")
     if options.tapes and options.market != "tape":
         raise ConfigError("--tape is read with --market tape only")
+    if not LEAST_ACTIVITY <= options.activity <= MOST_ACTIVITY:
+        raise ConfigError(f"--activity {options.activity:g}: {LEAST_ACTIVITY:g} to {MOST_ACTIVITY:g}")
+    if options.activity != 1.0 and options.market == "tape":
+        raise ConfigError("--activity is of the simulated market; a tape is as busy as it was")
     if options.chain_id is not None and options.chain_id not in GRVT_CHAINS:
         raise ConfigError(f"--chain-id {options.chain_id}: one of {', '.join(map(str, sorted(GRVT_CHAINS)))}")
     if options.fee_tier is not None and not 1 <= options.fee_tier < len(TIERS):
         raise ConfigError(f"--fee-tier {options.fee_tier}: 1 to {len(TIERS) - 1}")
+    if GRVT not in options.venues or not set(options.venues) <= set(VENUES):
+        raise ConfigError(f"--venues {','.join(options.venues)}: {GRVT}, or {','.join(VENUES)}")
+    if BACKPACK in options.venues and options.market == "tape":
+        raise ConfigError("--venues: backpack follows the simulated market's prices; a tape has none for it")
+    if BACKPACK in options.venues and options.instruments is not None:
+        raise ConfigError("--venues: backpack follows the listed instruments; with --instruments there is only grvt")
     if options.accounts < 1:
         raise ConfigError(f"--accounts {options.accounts}: at least 1")
     if options.owners is not None and options.owners < 1:
@@ -289,24 +345,30 @@ def _venue(options: ExchangeOptions, now_ns: int, memory: Memory | None, credent
     return venue
 
 
-def _live_through(venue: Venue, source: MarketSource, until_ns: int) -> None:
+def _live_through(venues: Sequence[Venue], source: MarketSource, until_ns: int) -> None:
     """Let the market trade up to `until_ns` with nobody watching; nothing of it concerns an account."""
-    while venue.now_ns + NS_PER_S <= until_ns:
-        source.advance(venue.now_ns + NS_PER_S)
-        venue.take_events()
+    now_ns = max(venue.now_ns for venue in venues)
+    while now_ns + NS_PER_S <= until_ns:
+        now_ns += NS_PER_S
+        source.advance(now_ns)
+        for venue in venues:
+            venue.take_events()
 
 
-def _source(options: ExchangeOptions, venue: Venue) -> MarketSource:
+def _source(options: ExchangeOptions, venue: Venue, second: SecondVenue | None) -> MarketSource:
     if options.market == "tape":
         return TapeMarket(venue, [read_capture(path) for path in options.tapes])
-    return SimulatedMarket(venue, seed=options.seed)
+    market = SimulatedMarket(venue, seed=options.seed, activity=options.activity)
+    if second is None:
+        return market
+    return Together([market, second.market(venue, market, seed=options.seed, activity=options.activity)])
 
 
-def _bind(port: int, *, next_free: bool) -> list[socket.socket]:
-    """Open three loopback ports: the wanted one (0: any), and those of market data and control behind it."""
+def _bind(port: int, count: int, *, next_free: bool) -> list[socket.socket]:
+    """Open loopback ports: the wanted one (0: any), and behind it those of market data, control, the second venue."""
     first = _bind_one(port, tries=_PORTS_TRIED if next_free else 1)
     bound = [first]
-    for _ in range(2):
+    for _ in range(count - 1):
         follow = bound[-1].getsockname()[1] + 1 if port else 0
         bound.append(_bind_one(follow, tries=_PORTS_TRIED))
     return bound

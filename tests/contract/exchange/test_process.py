@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -79,6 +80,8 @@ def test_taken_port_is_an_error_unless_the_next_free_one_will_do() -> None:
         (["--chain-id", "1"], "--chain-id 1"),
         (["--fee-tier", "10"], "--fee-tier 10"),
         (["--accounts", "0"], "--accounts 0"),
+        (["--activity", "3"], "--activity 3: 0.1 to 2"),
+        (["--activity", "0.5", "--market", "tape", "--tape", "x"], "as busy as it was"),
         (["--instruments", "/nowhere.toml"], "/nowhere.toml"),
     ],
 )
@@ -101,6 +104,16 @@ async def test_accounts_of_one_owner_may_not_trade_with_each_other(http: aiohttp
         await second.until(lambda books: books["orders_total"] == 1 and not books["open_orders"])
         (violation,) = (await first.control("GET", "/ledger"))["violations"]
         assert violation["reason"] == "SELF_TRADE_PROTECTION"
+
+
+async def test_activity_makes_the_market_deeper(http: aiohttp.ClientSession) -> None:
+    depths = []
+    for activity in ("0.1", "2"):
+        with ExchangeProcess("--activity", activity) as exchange:
+            client = Client(http, exchange.line)
+            book = (await client.ok("book", {"instrument": "BTC_USDT_Perp", "depth": 50}))["result"]
+            depths.append(sum(Decimal(row["size"]) for row in book["bids"]))
+    assert depths[1] > 5 * depths[0]
 
 
 async def test_new_market_may_have_a_past(http: aiohttp.ClientSession) -> None:

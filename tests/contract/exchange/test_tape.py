@@ -46,7 +46,10 @@ async def test_tape_plays_to_its_end_and_the_market_falls_silent(http: aiohttp.C
         async with client.socket() as ws:
             await ws.subscribe("v1.trade", f"{BTC}@50")
             assert (await ws.frame("v1.trade"))["feed"]["size"] == "0.01"
+            assert (await client.control("GET", "/health"))["ended"] == {}
             await frozen(client)
+        (ended,) = (await client.control("GET", "/health"))["ended"].items()
+        assert (ended[0], ended[1]["reason"]) == (BTC, "end of tape")
         async with client.socket() as ws:
             await ws.subscribe("v1.ticker.s", f"{BTC}@500")
             await ws.subscribe("v1.book.d", f"{BTC}@50")
@@ -63,4 +66,4 @@ async def test_tape_plays_to_its_end_and_the_market_falls_silent(http: aiohttp.C
         await client.ok("cancel_order", {"sub_account_id": client.sub, "client_order_id": number})
         assert (await client.ledger())["open_orders"] == []
         exchange.stop()
-        assert "market_mode_changed" in exchange.log()
+        assert 'mode=FROZEN reason="end of tape"' in exchange.log()

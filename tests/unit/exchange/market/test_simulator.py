@@ -14,7 +14,6 @@ from perpmaker.exchange.core.market.parameters import (
     DEFAULT_MARKETS,
     LatentParameters,
     MarketParameters,
-    default_markets,
     sweep_variance_bps2_per_s,
     with_activity,
 )
@@ -185,14 +184,14 @@ def test_activity_scales_rates_and_sizes_and_keeps_the_latent_variance() -> None
 
 def test_activity_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match="activity must be from"):
-        default_markets(0.0)
+        SimulatedMarket(Desk().venue, seed=1, activity=0.0)
 
 
 def test_less_activity_is_fewer_trades() -> None:
     counts = []
     for activity in (0.1, 1.0):
         desk = Desk()
-        play(desk, SimulatedMarket(desk.venue, seed=1, markets=default_markets(activity)), 60)
+        play(desk, SimulatedMarket(desk.venue, seed=1, activity=activity), 60)
         counts.append(len(trades(desk.events, BTC)))
     assert 4 * counts[0] < counts[1]
 

@@ -138,6 +138,8 @@ def with_activity(market: MarketParameters, activity: float) -> MarketParameters
     The price goes on moving as much: what fewer sweeps no longer move it by is added to its diffusion, and of more sweeps
     each moves it less.
     """
+    if activity == 1.0:
+        return market
     if not LEAST_ACTIVITY <= activity <= MOST_ACTIVITY:
         raise ValueError(f"activity must be from {LEAST_ACTIVITY} to {MOST_ACTIVITY}, not {activity}")
     latent, makers, takers = market.latent, market.makers, market.takers
@@ -203,8 +205,3 @@ DEFAULT_MARKETS: Final = {
     "SOL_USDT_Perp": market_like_btc(tick_bps=0.67),
 }
 """The listed instruments; another one gets a market like SOL's with ticks of its own (see `SimulatedMarket`)."""
-
-
-def default_markets(activity: float) -> dict[str, MarketParameters]:
-    """Return the default markets at another activity."""
-    return {name: with_activity(market, activity) for name, market in DEFAULT_MARKETS.items()}

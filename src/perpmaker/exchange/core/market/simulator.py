@@ -14,6 +14,7 @@ from perpmaker.exchange.core.market.parameters import (
     IndexParameters,
     MarketParameters,
     market_like_btc,
+    with_activity,
 )
 from perpmaker.exchange.core.market.pit import Actor, Pit
 from perpmaker.exchange.core.market.takers import InformedTrader, MomentumTrader, NoiseTaker, Sweeper
@@ -42,9 +43,12 @@ class SimulatedMarket:
         *,
         seed: int,
         markets: Mapping[str, MarketParameters] = DEFAULT_MARKETS,
+        activity: float = 1.0,
         latent_of: Callable[[Instrument, Rng], Latent | None] = _of_its_own,
     ) -> None:
-        """`latent_of` may give an instrument a price that it does not make itself."""
+        """`activity` scales every market (`parameters.with_activity`); ValueError when it is out of bounds.
+
+        `latent_of` may give an instrument a price that it does not make itself."""
         self._venue = venue
         self._latents: dict[str, Latent] = {}
         self._due: list[tuple[int, int, Callable[[int], int | None], _Market]] = []
@@ -55,6 +59,7 @@ class SimulatedMarket:
             parameters = markets.get(instrument.name) or market_like_btc(
                 tick_bps=1e4 * instrument.tick_nano / instrument.start_px_nano
             )
+            parameters = with_activity(parameters, activity)
             own = rng.split(instrument.name)
             latent = latent_of(instrument, own) or LatentPrice(parameters.latent, own.split("latent"), now_ns)
             self._latents[instrument.name] = latent
