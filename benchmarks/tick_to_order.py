@@ -32,6 +32,7 @@ from perpmaker.control.home import running
 
 TURNS, FRAMES, DROPPED = 4, 80, 20
 EVERY_S = 0.05
+REHEARSE_MS = 2
 LATE_S = 0.3
 """How long an answer to the last frame of a turn is waited for."""
 START_S = 30.0
@@ -254,9 +255,19 @@ async def _measure() -> Report:
             finally:
                 nudging.cancel()
 
-        mine, text = await tap(0)
-        home = Path(until_end.enter_context(tempfile.TemporaryDirectory()))
-        await seated(mine, ours("tick_ours.py", text, str(venue.pid), str(home), environment=SUPERVISED))
+        async def engine(venue: Process, line: dict[str, Any], rehearse_ms: int) -> tuple[Tap, Path]:
+            made = Tap(http, line, 0)
+            until_end.push_async_callback(made.close)
+            home = Path(until_end.enter_context(tempfile.TemporaryDirectory()))
+            more = (json.dumps(await made.open()), str(venue.pid), str(home), str(rehearse_ms))
+            await seated(made, ours("tick_ours.py", *more, environment=SUPERVISED))
+            return made, home
+
+        cold, home = await engine(venue, line, 0)
+        other = until_end.enter_context(
+            exchange("--accounts", "2")
+        )  # no two engines work an instrument of one exchange
+        warm, home_warm = await engine(other, other.hear(), REHEARSE_MS)
         quick, text = await tap(1)
         about = await seated(quick, peer("tick_pysdk.py", text))
         plain, text = await tap(2)
@@ -264,7 +275,8 @@ async def _measure() -> Report:
         floor, text = await tap(3, forward=False)
         await seated(floor, ours("tick_floor.py", text))
         seats = {
-            "perpmaker, whole engine": mine,
+            "perpmaker, whole engine": cold,
+            f"the same, rehearsing each {REHEARSE_MS} ms": warm,
             f"{about['version']} bot with coincurve": quick,
             f"{about['version']} bot as pip installs it": plain,
             FLOOR: floor,
@@ -280,7 +292,7 @@ async def _measure() -> Report:
                 values, late = await made.turn(FRAMES - DROPPED)
                 taken[name].append(values)
                 missed[name] += late
-        stages = await asyncio.to_thread(_stages, home)
+        stages = {name: await asyncio.to_thread(_stages, path) for name, path in (("cold", home), ("warm", home_warm))}
     silent = [name for name, rounds in taken.items() if not any(rounds)]
     if silent:
         raise RuntimeError(

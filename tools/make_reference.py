@@ -157,6 +157,7 @@ def configuration_page() -> str:
         ("At the top", config.Config),
         ("[account.NAME]", config.AccountSection),
         ("[risk]", config.RiskSection),
+        ("[engine]", config.EngineSection),
         ("[journal]", config.JournalSection),
         ("[control]", config.ControlSection),
         ("[dashboard]", config.DashboardSection),

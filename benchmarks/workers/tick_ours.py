@@ -48,12 +48,15 @@ class EachBook(Strategy[StrategyParams]):
 
 def main() -> None:
     line, pid, home = json.loads(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    engine = {"rehearse_ms": int(sys.argv[4])}
     registry.STRATEGIES[EachBook.kind] = EachBook  # type: ignore[index]
     end_with_parent()
     extra = {"accounts": json.dumps(line["accounts"]), "instance_id": line["instance_id"]}
     urls = {key: value for key, value in line.items() if isinstance(value, str) and "://" in value}
     with published(home, RunFile(name="exchange", pid=pid, urls=urls, extra=extra)):
-        live.run(config.parse(CONFIG, {}, source="benchmark"), home, logs.configure(level="WARNING"))
+        live.run(
+            config.parse({**CONFIG, "engine": engine}, {}, source="benchmark"), home, logs.configure(level="WARNING")
+        )
 
 
 main()

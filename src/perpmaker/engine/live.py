@@ -150,6 +150,7 @@ class LiveEngine:
             if parts.halt:
                 parts.operate("halt", {"reason": parts.halt})
             await parts.venue.start(parts.pump.take)
+            parts.rehearse(self.plan.config.engine.rehearse_ms / 1000)
             parts.upkeep.settle_garbage()
             await self._ending.wait()
             if self._fatal is None:

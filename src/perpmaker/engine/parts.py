@@ -33,6 +33,7 @@ from perpmaker.engine.journals import Opened, open_or_quarantine, strategy_numbe
 from perpmaker.engine.latchfile import read_latch, stricter, write_latch
 from perpmaker.engine.pump import Pump
 from perpmaker.engine.records import Boot, FillBooked, Latch, Record
+from perpmaker.engine.rehearsal import Rehearsal
 from perpmaker.engine.store import Store
 from perpmaker.engine.telemetry import Telemetry, prometheus
 from perpmaker.engine.upkeep import Upkeep
@@ -67,6 +68,7 @@ class Parts:
         """One thread, so that copies of the latch go to disk in order; started now, so that a kill need not wait for it."""
         self._latch_thread.submit(_nothing)
         self._syncing: asyncio.Future[None] | None = None
+        self._rehearsal: Rehearsal | None = None
         opened = self._open_journal()
         self.journal, self.halt = opened.journal, opened.halt
         self.telemetry = Telemetry()
@@ -132,8 +134,16 @@ class Parts:
             lag=lambda: self.store.lag,
         )
 
+    def rehearse(self, every_s: float) -> None:
+        """Keep the way from a frame to an order warm from now on; with 0 do not."""
+        if every_s:
+            self._rehearsal = Rehearsal(self._around.clock)
+            self._rehearsal.begin(self._loop, every_s, lambda: self.pump.events)
+
     def close(self) -> None:
         """Let go of journal and threads; what is written is on disk when this returns."""
+        if self._rehearsal is not None:
+            self._rehearsal.end()
         self._latch_thread.shutdown(wait=True)
         self.journal.close()
 
