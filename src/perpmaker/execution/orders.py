@@ -64,11 +64,13 @@ class OrderTable:
         instance: int,
         epoch: int,
         kept_terminal: int = 2_000,
+        id_bits: Mapping[AccountId, int] | None = None,
     ) -> None:
         """`instruments` is the engine's live mapping; `instance` and `epoch` are those of the client order ids now made."""
         self._instance = instance
         self._epoch = epoch
         self._kept_terminal = kept_terminal
+        self._id_bits = id_bits or {}
         self._accounts: dict[AccountId, _Account] = {}
         self._exposures = Exposures(instruments)
 
@@ -253,7 +255,7 @@ class OrderTable:
 
     def _adopt(self, known: _Account, key: OrderKey, report: OrderReport) -> Sequence[OrderChange]:
         """Enter an order that we know from the venue alone, and say what is odd about it."""
-        own, incident = self._whose(report.client_order_id)
+        own, incident = self._whose(report.account, report.client_order_id)
         if report.status in _ENDED:
             if incident is not Incident.HIGHER_EPOCH:
                 return _NO_CHANGE
@@ -280,8 +282,8 @@ class OrderTable:
         self._enter(tracked)
         return (OrderChange(report.account, tracked, None, tracked.state, incident=incident, text=_who(report)),)
 
-    def _whose(self, client_order_id: ClientOrderId) -> tuple[bool, Incident]:
-        parts = client_order_id_parts(client_order_id)
+    def _whose(self, account: AccountId, client_order_id: ClientOrderId) -> tuple[bool, Incident]:
+        parts = client_order_id_parts(client_order_id, self._id_bits.get(account, 64))
         if parts is None:
             return False, Incident.FOREIGN
         if parts.instance != self._instance:
@@ -300,7 +302,7 @@ class OrderTable:
             text = f"trade {fill.trade_id}: {fill.side.value} {fill.qty} at {fill.px} is not booked"
             return (OrderChange(fill.account, tracked, state, state, incident=incident, text=text),)
         if tracked is None:
-            _, incident = self._whose(fill.client_order_id)
+            _, incident = self._whose(fill.account, fill.client_order_id)
             if incident is Incident.FORGOTTEN:
                 incident = Incident.UNTRACKED
             text = f"trade {fill.trade_id} of order {fill.client_order_id}, which is not tracked"

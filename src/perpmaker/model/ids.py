@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NewType
+from typing import Final, NewType, Protocol
 
 import msgspec
 
@@ -23,8 +23,12 @@ ClientOrderId = NewType("ClientOrderId", int)
 
 HOME_EXCHANGE: Final = "grvt"
 INSTANCE_BITS, STRATEGY_BITS, EPOCH_BITS, SEQUENCE_BITS = 12, 6, 16, 28
+NARROW: Final = 32
+NARROW_INSTANCE_BITS, NARROW_STRATEGY_BITS, NARROW_EPOCH_BITS, NARROW_SEQUENCE_BITS = 4, 4, 11, 12
+_NARROW_MARK = 1 << 31
 _MACHINE_RANGE = 1 << 63  # the venue documents 2**63 and up for machines
 _VERSION = 1 << 62
+_LOW = 7  # eighths of an epoch's ids
 
 
 def instrument_id(symbol: str, exchange: str = HOME_EXCHANGE) -> InstrumentId:
@@ -39,6 +43,16 @@ class ClientOrderIdParts(msgspec.Struct, frozen=True):
     strategy: int
     epoch: int
     sequence: int
+
+
+class OrderIds(Protocol):
+    """Hands out client order ids of one strategy."""
+
+    def next(self) -> ClientOrderId: ...
+    @property
+    def low(self) -> bool:
+        """Whether a later epoch is needed soon: less than an eighth of this one's ids is left."""
+        ...
 
 
 class ClientOrderIds:
@@ -60,6 +74,10 @@ class ClientOrderIds:
         self._head = _MACHINE_RANGE | _VERSION | head
         self._sequence = 0
 
+    @property
+    def low(self) -> bool:
+        return self._sequence > _LOW << SEQUENCE_BITS - 3
+
     def next(self) -> ClientOrderId:
         self._sequence += 1
         if self._sequence >= 1 << SEQUENCE_BITS:
@@ -67,8 +85,56 @@ class ClientOrderIds:
         return ClientOrderId(self._head | self._sequence)
 
 
-def client_order_id_parts(client_order_id: int) -> ClientOrderIdParts | None:
-    """Return what an id of ours says, or None when it is not of our form (a hand-made or foreign order)."""
+class NarrowClientOrderIds:
+    """The same for a venue that takes 32 bits: mark 1 | instance 4 | strategy 4 | epoch 11 | sequence 12.
+
+    An epoch has 4,095 ids, so the engine takes a later epoch whenever they run `low`. After the last epoch there are none:
+    `next` raises ValueError, and no id is ever handed out twice. Another `instance` has ids of its own. The mark is half of
+    all numbers: another program's order may look like one of another instance of ours, and is taken for our own only when
+    instance, strategy and epoch fit as well.
+    """
+
+    def __init__(self, *, instance: int, strategy: int, epoch: int) -> None:
+        for name, value, bits in (
+            ("instance", instance, NARROW_INSTANCE_BITS),
+            ("strategy", strategy, NARROW_STRATEGY_BITS),
+        ):
+            if not 0 <= value < 1 << bits:
+                raise ValueError(f"{name} must be between 0 and {(1 << bits) - 1} for 32-bit ids, not {value}")
+        self._is_over = not 0 <= epoch < 1 << NARROW_EPOCH_BITS
+        head = ((instance << NARROW_STRATEGY_BITS | strategy) << NARROW_EPOCH_BITS | epoch) << NARROW_SEQUENCE_BITS
+        self._head = _NARROW_MARK | head
+        self._sequence = 0
+
+    @property
+    def low(self) -> bool:
+        return not self._is_over and self._sequence > _LOW << NARROW_SEQUENCE_BITS - 3
+
+    def next(self) -> ClientOrderId:
+        self._sequence += 1
+        if self._is_over:
+            raise ValueError("the 32-bit client order ids of this instance are used up; configure another `instance`")
+        if self._sequence >= 1 << NARROW_SEQUENCE_BITS:
+            raise ValueError("the client order ids of this boot epoch are used up; the next one is not there yet")
+        return ClientOrderId(self._head | self._sequence)
+
+
+def order_ids(bits: int, *, instance: int, strategy: int, epoch: int) -> OrderIds:
+    """Return ids that fit into `bits`; raise ValueError when ours cannot."""
+    if bits >= 64:
+        return ClientOrderIds(instance=instance, strategy=strategy, epoch=epoch)
+    if bits < NARROW:
+        raise ValueError(f"client order ids need {NARROW} bits at least, not {bits}")
+    return NarrowClientOrderIds(instance=instance, strategy=strategy, epoch=epoch)
+
+
+def client_order_id_parts(client_order_id: int, bits: int = 64) -> ClientOrderIdParts | None:
+    """Return what an id of ours says, or None when it is not of our form (a hand-made or foreign order).
+
+    `bits` is the width of the account's venue: a number of one form may look like the other.
+    """
+    if bits < 64:
+        return _narrow_parts(client_order_id)
     if client_order_id >> 62 != 0b11:
         return None
     sequence = client_order_id & ((1 << SEQUENCE_BITS) - 1)
@@ -77,4 +143,16 @@ def client_order_id_parts(client_order_id: int) -> ClientOrderIdParts | None:
     rest >>= EPOCH_BITS
     strategy = rest & ((1 << STRATEGY_BITS) - 1)
     instance = (rest >> STRATEGY_BITS) & ((1 << INSTANCE_BITS) - 1)
+    return ClientOrderIdParts(instance=instance, strategy=strategy, epoch=epoch, sequence=sequence)
+
+
+def _narrow_parts(client_order_id: int) -> ClientOrderIdParts | None:
+    if client_order_id >> 31 != 1:
+        return None
+    sequence = client_order_id & ((1 << NARROW_SEQUENCE_BITS) - 1)
+    rest = client_order_id >> NARROW_SEQUENCE_BITS
+    epoch = rest & ((1 << NARROW_EPOCH_BITS) - 1)
+    rest >>= NARROW_EPOCH_BITS
+    strategy = rest & ((1 << NARROW_STRATEGY_BITS) - 1)
+    instance = (rest >> NARROW_STRATEGY_BITS) & ((1 << NARROW_INSTANCE_BITS) - 1)
     return ClientOrderIdParts(instance=instance, strategy=strategy, epoch=epoch, sequence=sequence)

@@ -194,7 +194,7 @@ class Executions:
                 continue
             ids = {child.client_order_id for child in rest.children}
             fills = [booked.fill for booked in ledger.fills if booked.fill.client_order_id in ids]
-            work = _Work(Parent.resumed(rest, fills, world.now_ns), world.engine_ids.next, None)
+            work = _Work(Parent.resumed(rest, fills, world.now_ns), world.engine_ids.of(rest.order.account), None)
             work.from_before = work.journalled = work.arrival_journalled = True
             work.told_child = len(rest.children)
             goes_on = rest.order.target_qty is None and rest.arrival is not None and rest.deadline_ns > world.now_ns

@@ -32,7 +32,7 @@ class OneShots:
             order = self._read(execution_id, arguments)
         except ValueError as error:
             return str(error)
-        self._executions.begin(order, self._world.engine_ids.next)
+        self._executions.begin(order, self._world.engine_ids.of(order.account))
         return order
 
     def _read(self, execution_id: str, arguments: Mapping[str, str]) -> ParentOrder:

@@ -19,7 +19,7 @@ from perpmaker.execution.tracked import Incident, OrderChange
 from perpmaker.execution.working import quote_slot
 from perpmaker.model.commands import Notice
 from perpmaker.model.events import AccountSnapshot, CancelFailed, Fill, FundingPaid, OrderEvent, PositionAdjusted
-from perpmaker.model.ids import InstrumentId, StrategyId, client_order_id_parts
+from perpmaker.model.ids import InstrumentId, StrategyId
 from perpmaker.portfolio.trades import Booking
 from perpmaker.risk.codes import Code
 from perpmaker.risk.halts import Halt
@@ -153,7 +153,7 @@ class OrderFlow:
         """Signs of a journal that was rolled back (RELIABILITY S7), and of a second writer on the account (P7)."""
         world, tracked = self._world, change.order
         number = tracked.client_order_id if tracked is not None else change.fill.client_order_id if change.fill else 0
-        parts = client_order_id_parts(number)
+        parts = world.parts_of(change.account, number)
         if incident is Incident.HIGHER_EPOCH and parts is not None:
             world.seen_epoch = max(world.seen_epoch, parts.epoch)
         elif incident is Incident.OTHER_INSTANCE and parts is not None:
@@ -164,7 +164,7 @@ class OrderFlow:
         tracked, fill = change.order, change.fill
         client_order_id = tracked.client_order_id if tracked is not None else fill.client_order_id if fill else 0
         name = tracked.order.strategy if tracked is not None else StrategyId("")
-        slot = self._world.slot_of(name, client_order_id)
+        slot = self._world.slot_of(name, change.account, client_order_id)
         if slot is not None and fill is not None:
             self._runner.on_fill(slot, fill)
         if slot is not None and tracked is not None:
@@ -203,10 +203,10 @@ class OrderFlow:
         if tracked is not None and tracked.order.strategy:
             slot = quote_slot(tracked.order.tag)
             return tracked.order.strategy, None if slot is None else slot[1]
-        owner = self._world.slot_of(StrategyId(""), fill.client_order_id)
+        owner = self._world.slot_of(StrategyId(""), fill.account, fill.client_order_id)
         if owner is not None:
             return owner.spec.strategy, None
-        parts = client_order_id_parts(fill.client_order_id)
+        parts = self._world.parts_of(fill.account, fill.client_order_id)
         ours = parts is not None and parts.instance == self._world.spec.instance
         return ENGINE_ITSELF if ours else StrategyId(""), None
 

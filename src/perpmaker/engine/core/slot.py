@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from perpmaker.engine.core.spec import StrategySpec
 from perpmaker.execution.working import WorkingOrders
 from perpmaker.model.events import Bar, BookDelta, BookSnapshot, Ticker, Trade
-from perpmaker.model.ids import ClientOrderId, ClientOrderIds, InstrumentId
+from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, OrderIds, order_ids
 from perpmaker.model.order import CancelOrder, NewOrder
 from perpmaker.model.quote import Algorithm, Quote
 from perpmaker.strategies.api import Explained, Strategy, Subscription
@@ -47,16 +47,43 @@ class Wish:
 
 
 class Ids:
-    """Hands out client order ids; `renew` goes on with those of a later boot epoch."""
+    """Hands out the client order ids of a strategy, as wide as the account's venue takes them.
 
-    def __init__(self, ids: ClientOrderIds) -> None:
-        self._ids = ids
+    `renew` goes on with those of a later boot epoch, which `on_low` asks for before those of this one are used up.
+    """
 
-    def next(self) -> ClientOrderId:
-        return self._ids.next()
+    def __init__(
+        self, bits: Mapping[AccountId, int], *, instance: int, strategy: int, epoch: int, on_low: Callable[[], None]
+    ) -> None:
+        self._bits = bits
+        self._instance, self._strategy, self._epoch = instance, strategy, epoch
+        self._on_low = on_low
+        self._of_bits: dict[int, OrderIds] = {}
+        for width in set(bits.values()):
+            self._ids(width)
 
-    def renew(self, ids: ClientOrderIds) -> None:
-        self._ids = ids
+    def next(self, account: AccountId) -> ClientOrderId:
+        ids = self._ids(self._bits.get(account, 64))
+        made = ids.next()
+        if ids.low:
+            self._on_low()
+        return made
+
+    def of(self, account: AccountId) -> Callable[[], ClientOrderId]:
+        """Return what hands out ids for one account."""
+        return lambda: self.next(account)
+
+    def renew(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._of_bits.clear()
+
+    def _ids(self, width: int) -> OrderIds:
+        known = self._of_bits.get(width)
+        if known is None:
+            known = self._of_bits[width] = order_ids(
+                width, instance=self._instance, strategy=self._strategy, epoch=self._epoch
+            )
+        return known
 
 
 class Slot:
@@ -121,7 +148,7 @@ class Slot:
         return wish
 
     def next_id(self) -> ClientOrderId:
-        return self.ids.next()
+        return self.ids.next(self.spec.account)
 
     def _subscribe(self) -> None:
         self.subscriptions = {wanted.instrument: wanted for wanted in self.strategy.subscriptions()}

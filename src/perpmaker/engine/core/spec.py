@@ -20,6 +20,9 @@ class AccountSpec(msgspec.Struct, frozen=True):
     exchange: str
     limits: Limits
     quote_life_s: int = 120
+    """0 where the venue's orders do not expire by themselves."""
+    client_id_bits: int = 64
+    """The widest client order id its venue takes."""
 
 
 class StrategySpec(msgspec.Struct, frozen=True):

@@ -163,7 +163,7 @@ class Targets:
             is_closing=slot is None,
             target_qty=wanted,
         )
-        next_id = world.engine_ids.next if slot is None else slot.next_id
+        next_id = world.engine_ids.of(account) if slot is None else slot.next_id
         self._executions.begin(order, next_id, lambda: side.sign * (wanted - self._executions.position(key)))
 
     def _on_ended(self, report: ExecutionReport) -> None:

@@ -15,7 +15,7 @@ from perpmaker.execution.reconcile import Reconcilers
 from perpmaker.execution.working import LadderRules, WorkingOrders
 from perpmaker.marketdata.book import BookWithout
 from perpmaker.marketdata.books import Books
-from perpmaker.model.ids import AccountId, ClientOrderIds, InstrumentId, StrategyId, client_order_id_parts
+from perpmaker.model.ids import AccountId, ClientOrderIdParts, InstrumentId, StrategyId, client_order_id_parts
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.units import NS_PER_S
 from perpmaker.portfolio.account import AccountBook
@@ -40,7 +40,8 @@ class World:
         self.books = Books()
         self.kill = KillLatch()
         self.halts = Halts()
-        self.table = OrderTable(self.instruments, instance=spec.instance, epoch=spec.epoch)
+        self.id_bits: dict[AccountId, int] = {a.account: a.client_id_bits for a in spec.accounts}
+        self.table = OrderTable(self.instruments, instance=spec.instance, epoch=spec.epoch, id_bits=self.id_bits)
         self.reconcilers = Reconcilers()
         self.limits: dict[AccountId, Limits] = {a.account: a.limits for a in spec.accounts}
         self.ledgers: dict[AccountId, Ledger] = {a.account: Ledger(a.account) for a in spec.accounts}
@@ -68,21 +69,20 @@ class World:
         self.epoch = spec.epoch
         self.seen_epoch = 0
         """The highest epoch of an order of this instance that the venue showed and the journal does not know of."""
-        self.engine_ids = Ids(ClientOrderIds(instance=spec.instance, strategy=0, epoch=spec.epoch))
+        self.engine_ids = self._make_ids(0)
         self.slots: dict[StrategyId, Slot] = {}
         self._quote_life_ns = {a.account: a.quote_life_s * NS_PER_S for a in spec.accounts}
         for strategy in spec.strategies:
-            ids = Ids(ClientOrderIds(instance=spec.instance, strategy=strategy.number, epoch=spec.epoch))
+            ids = self._make_ids(strategy.number)
             self.slots[strategy.strategy] = Slot(strategy, ids, self._working(strategy.account, strategy.strategy, ids))
         self._slot_of_number = {slot.spec.number: slot for slot in self.slots.values()}
 
     def adopt_epoch(self, epoch: int) -> None:
         """Hand out ids of a later boot epoch from now on."""
-        instance = self.spec.instance
         self.epoch = epoch
-        self.engine_ids.renew(ClientOrderIds(instance=instance, strategy=0, epoch=epoch))
+        self.engine_ids.renew(epoch)
         for slot in self.slots.values():
-            slot.ids.renew(ClientOrderIds(instance=instance, strategy=slot.spec.number, epoch=epoch))
+            slot.ids.renew(epoch)
 
     def judge_arming(self) -> bool:
         """Open or shut the gate's arming by time and configuration; returns whether that changed."""
@@ -100,12 +100,16 @@ class World:
         """Return the book less our own orders, None unless it may be traded on."""
         return self.books.view_without(instrument, self.table.own_levels(instrument), self.now_ns)
 
-    def slot_of(self, strategy: StrategyId, client_order_id: int) -> Slot | None:
+    def parts_of(self, account: AccountId, client_order_id: int) -> ClientOrderIdParts | None:
+        """Return what an id of ours on an account says, None for another's."""
+        return client_order_id_parts(client_order_id, self.id_bits.get(account, 64))
+
+    def slot_of(self, strategy: StrategyId, account: AccountId, client_order_id: int) -> Slot | None:
         """Return the strategy an order belongs to, by name or, once forgotten, by its client order id."""
         slot = self.slots.get(strategy)
         if slot is not None:
             return slot
-        parts = client_order_id_parts(client_order_id)
+        parts = self.parts_of(account, client_order_id)
         if parts is None or parts.instance != self.spec.instance:
             return None
         return self._slot_of_number.get(parts.strategy)
@@ -138,6 +142,14 @@ class World:
             total += book.equity
         return total
 
+    def _make_ids(self, strategy: int) -> Ids:
+        spec = self.spec
+        return Ids(self.id_bits, instance=spec.instance, strategy=strategy, epoch=spec.epoch, on_low=self._ids_low)
+
+    def _ids_low(self) -> None:
+        """Have the runtime take the next epoch, as it does when the venue shows a later one than the journal knows."""
+        self.seen_epoch = max(self.seen_epoch, self.epoch)
+
     def _working(self, account: AccountId, strategy: StrategyId, ids: Ids) -> _MakeWorking:
         return _MakeWorking(self.table, account, strategy, ids, LadderRules(quote_life_ns=self._quote_life_ns[account]))
 
@@ -156,7 +168,7 @@ class _MakeWorking:
             strategy=self._strategy,
             instrument=instrument,
             table=self._table,
-            next_id=self._ids.next,
+            next_id=self._ids.of(self._account),
             rules=self._rules,
         )
 
