@@ -24,7 +24,7 @@ import msgspec
 
 from perpmaker.clock import WallClock
 from perpmaker.control.client import ControlClient, EngineUnreachable
-from perpmaker.control.home import RunFile, make_home, read_run_file, write_private
+from perpmaker.control.home import RunFile, make_home, read_run_file
 from perpmaker.control.messages import CommandAnswer, CommandKind, Status
 from perpmaker.engine.folders import engine_folder, journal_folder
 
@@ -197,7 +197,6 @@ class Stack:
         self._exchange_options = ("--seed", str(seed), *exchange_options)
         self._port = 0
         self._url = ""
-        self._run_file = self.home / "run" / "exchange.json"
         self.folder = engine_folder(self.home, NAME, "local")
 
     # the exchange
@@ -205,7 +204,6 @@ class Stack:
     def start_exchange(self) -> None:
         """Start it, the second time at the same addresses, and wait until it serves."""
         self._port = self._port or three_free_ports()
-        self._run_file.unlink(missing_ok=True)
         options = ["exchange", "--port", str(self._port), *self._exchange_options]
         self.exchange = Process(self.home, "exchange", options, {})
         run_file = until(self.exchange.run_file, EXCHANGE_START_S, "the exchange serves")
@@ -214,10 +212,6 @@ class Stack:
     def kill_exchange(self) -> None:
         assert self.exchange is not None
         self.exchange.kill()
-
-    def claim_exchange(self, pid: int) -> None:
-        """Let the run file of a dead exchange name a process that lives: its addresses are known, and nobody answers."""
-        write_private(self._run_file, msgspec.json.encode(msgspec.structs.replace(self.venue, pid=pid)))
 
     @property
     def venue(self) -> RunFile:

@@ -1,0 +1,381 @@
+"""What the network and the venue do to a quoting engine, over real sockets: RELIABILITY N1, N2, N5, N6, N8, N9, N12, E17,
+E19, D1, D2, D4, D7, P11, T3; R13, R14; I2, I3, I4, I6, I8.
+
+Each test lets a fault happen while three makers have orders in the book, proves by the exchange's own counters or by the
+engine's journal that it did, and holds the engine to four things: no order reaches the venue beyond the bound after which
+the engine has to know; what rests is pulled, cancels pass; it quotes again soon after the fault is over; and the oracle
+finds nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from tests.chaos.harness import SYMBOLS, FaultRule, Stack, now_ns, until
+from tests.chaos.oracle import Oracle, read_journal
+from tests.chaos.venue import VenueOrder
+
+from perpmaker.engine.records import Happened, Intent, Said
+from perpmaker.model.events import AccountSnapshot, CancelSent
+from perpmaker.model.units import NS_PER_S
+
+pytestmark = pytest.mark.alone
+
+RECOVER_S = 15.0
+"""From the end of a fault until every instrument is quoted again (issue, item 5)."""
+SAME_STEP_S = 0.3
+"""A bound of "at once", as seen from outside: an order may have been on its way when the fault hit."""
+MARKET_MUTE_S = 2.0 + SAME_STEP_S
+PRIVATE_MUTE_S = 5.0 + SAME_STEP_S
+UNANSWERED_S = 2.0 + SAME_STEP_S
+"""Without an answer for 2 s a creation's outcome is unknown, and two of those stop the instrument."""
+PULLED_S = 2.0
+HIT_S = 5.0
+FAULT_S = 2.0
+READ_S = 8.0
+"""The account is read whole every 5 s."""
+FROZEN_S = 4.0
+CREATES = ("create_order", "bulk_orders")
+BY_US = ("CLIENT_CANCEL", "CLIENT_BULK_CANCEL", "CLIENT_REPLACE")
+BTC = SYMBOLS["btc"]
+OTHERS = tuple(symbol for symbol in SYMBOLS.values() if symbol != BTC)
+
+
+@pytest.fixture(autouse=True)
+def _quoting(stack: Stack) -> None:
+    stack.start_engine()
+    stack.wait_quoting()
+
+
+# --- the links
+
+
+def test_an_exchange_that_is_killed_and_comes_back_is_quoted_on_again(stack: Stack, oracle: Oracle) -> None:
+    begin(stack)
+    resting = {order.client_order_id for order in oracle.audit.collect() if order.status == "OPEN"}
+    stack.kill_exchange()
+    down_ns = now_ns()
+    until(lambda: not any(stack.status().links.values()), PULLED_S, "the loss is noticed")
+    time.sleep(FAULT_S)
+    assert_nothing_written(stack, down_ns, now_ns(), bound_s=SAME_STEP_S)
+    stack.start_exchange()
+    assert_recovers(stack, oracle)
+    failed_over = {order.client_order_id for order in oracle.audit.collect() if order.reason == "SYSTEM_FAILOVER"}
+    assert failed_over & resting
+    finish(stack, oracle)
+
+
+def test_an_exchange_that_stands_still_is_distrusted_and_quoted_on_again(stack: Stack, oracle: Oracle) -> None:
+    assert stack.exchange is not None
+    stack.exchange.signal(signal.SIGSTOP)  # half-open links: connected, and nothing comes
+    began_ns = now_ns()
+    time.sleep(PRIVATE_MUTE_S + FAULT_S)
+    assert_nothing_written(stack, began_ns, now_ns(), bound_s=MARKET_MUTE_S)
+    assert cancels_sent(stack, began_ns), "nothing was cancelled into the silence"
+    stack.exchange.signal(signal.SIGCONT)
+    assert_recovers(stack, oracle)
+    finish(stack, oracle)
+
+
+def test_cut_sockets_that_stay_cut_leave_no_order_at_the_venue(stack: Stack, oracle: Oracle) -> None:
+    with stack.fault("http", match={"op": "ws"}, executed=False, code=1002, status=503) as refused:
+        began_ns = begin(stack)
+        assert stack.act("close", sockets="all", abort=True)["closed"] == 3
+        assert_pulled(stack)
+        time.sleep(FAULT_S)
+        assert refused.hits() > 0
+        ended_ns = now_ns()
+    assert_recovers(stack, oracle)
+    assert_no_new_risk(oracle, began_ns, ended_ns, bound_s=SAME_STEP_S)
+    assert_cancels_passed(oracle, began_ns, ended_ns)
+    finish(stack, oracle)
+
+
+@pytest.mark.parametrize(
+    ("sockets", "channel", "abort"), [("public", "market_data", False), ("private", "private", True)]
+)
+def test_the_loss_of_one_kind_of_socket_is_healed(
+    stack: Stack, oracle: Oracle, sockets: str, channel: str, abort: bool
+) -> None:
+    began_ns = begin(stack)
+    assert stack.act("close", sockets=sockets, abort=abort)["closed"] > 0
+    until(lambda: was_lost(stack, channel, began_ns), HIT_S, "the loss is noticed", poll_s=0.1)
+    assert_recovers(stack, oracle)
+    assert_cancels_passed(oracle, began_ns, now_ns())
+    finish(stack, oracle)
+
+
+@pytest.mark.parametrize("reconnect", [pytest.param(True, id="at a reconnect"), pytest.param(False, id="at a read")])
+def test_an_expired_cookie_is_renewed_by_one_login(stack: Stack, oracle: Oracle, reconnect: bool) -> None:
+    def logins() -> int:
+        return stack.requests()["login"] - oracle.audit.logins
+
+    before, began_ns = logins(), begin(stack)
+    assert stack.act("expire_cookie")["expired"] > 0
+    if reconnect:
+        assert stack.act("close", sockets="private", abort=True)["closed"] > 0
+        until(lambda: was_lost(stack, "private", began_ns), HIT_S, "the loss is noticed", poll_s=0.1)
+    until(lambda: logins() > before, READ_S, "the engine logs in anew", poll_s=0.1)
+    assert_recovers(stack, oracle)
+    assert logins() == before + 1
+    assert_cancels_passed(oracle, began_ns, now_ns())
+    finish(stack, oracle)
+
+
+def test_a_frozen_engine_reads_the_account_before_it_places_anything(stack: Stack, oracle: Oracle) -> None:
+    begin(stack)
+    stack.running.signal(signal.SIGSTOP)
+    time.sleep(FROZEN_S)
+    stack.running.signal(signal.SIGCONT)
+    thawed_ns = now_ns()
+    assert_recovers(stack, oracle)
+    since = [record for record in read_journal(stack.journal).records if getattr(record, "ts_ns", 0) >= thawed_ns]
+    placed = next(place for place, record in enumerate(since) if isinstance(record, Intent))
+    reads = (record.event for record in since[:placed] if isinstance(record, Happened))
+    assert any(isinstance(event, AccountSnapshot) and event.ts_asked_ns >= thawed_ns for event in reads)
+    finish(stack, oracle)
+
+
+# --- market data
+
+
+def test_a_gap_in_the_book_stops_its_instrument_in_the_same_step(stack: Stack, oracle: Oracle) -> None:
+    with (
+        stack.fault("drop_request", match={"op": "subscribe"}),  # so that the gap cannot be healed yet
+        stack.fault("gap", match={"stream": "v1.book.d", "symbol": BTC}) as gap,
+    ):
+        assert_market_data_fault(stack, oracle, gap, bound_s=SAME_STEP_S)
+    assert_recovers(stack, oracle)
+    finish(stack, oracle)
+
+
+def test_sequences_that_begin_anew_are_a_gap_in_every_stream(stack: Stack, oracle: Oracle) -> None:
+    began_ns = begin(stack)
+    stack.act("reset_sequences")
+    until(lambda: was_lost(stack, "private", began_ns), PRIVATE_MUTE_S, "the streams are distrusted", poll_s=0.1)
+    assert_recovers(stack, oracle)
+    assert_cancels_passed(oracle, began_ns, now_ns())
+    finish(stack, oracle)
+
+
+def test_a_crossed_book_is_not_traded_on(stack: Stack, oracle: Oracle) -> None:
+    with stack.fault("crossed", match={"stream": "v1.book.d", "symbol": BTC}) as crossed:
+        assert_market_data_fault(stack, oracle, crossed, bound_s=SAME_STEP_S)
+    assert_recovers(stack, oracle)
+    finish(stack, oracle)
+
+
+@pytest.mark.parametrize(
+    ("raw", "bound_s"),
+    [
+        pytest.param(False, SAME_STEP_S, id="as text"),
+        pytest.param(True, MARKET_MUTE_S, id="bare"),  # no JSON: whose frame it was nobody can tell
+    ],
+)
+def test_a_book_with_nan_in_it_is_not_traded_on(stack: Stack, oracle: Oracle, raw: bool, bound_s: float) -> None:
+    with stack.fault("bad_number", match={"stream": "v1.book.d", "symbol": BTC}, value="NaN", raw=raw) as nan:
+        assert_market_data_fault(stack, oracle, nan, bound_s=bound_s)
+    assert_recovers(stack, oracle)
+    finish(stack, oracle)
+
+
+def test_a_mute_market_is_not_traded_on(stack: Stack, oracle: Oracle) -> None:
+    with stack.fault("mute", match={"stream": "*", "symbol": BTC}) as mute:
+        assert_market_data_fault(stack, oracle, mute, bound_s=MARKET_MUTE_S)
+    assert_recovers(stack, oracle)
+    finish(stack, oracle)
+
+
+# --- private streams
+
+
+def test_a_gap_in_a_private_stream_is_filled_from_the_venues_lists(stack: Stack, oracle: Oracle) -> None:
+    for stream in ("v1.fill", "v1.order", "v1.state"):
+        began_ns = begin(stack)
+        with stack.fault("gap", match={"stream": stream}, frames=2) as gap:
+            until(lambda rule=gap: rule.hits() == 2, HIT_S * 2, "two frames are lost")
+        assert_private_stream_was_distrusted(stack, began_ns)
+        assert_recovers(stack, oracle)
+        assert_cancels_passed(oracle, began_ns, now_ns())
+    finish(stack, oracle)
+
+
+def test_fills_with_nan_in_them_are_read_from_the_venues_list(stack: Stack, oracle: Oracle) -> None:
+    began_ns = begin(stack)
+    with stack.fault("bad_number", match={"stream": "v1.fill"}, value="NaN", raw=True) as nan:
+        until(nan.hits, HIT_S * 2, "a fill is spoilt")
+    assert_private_stream_was_distrusted(stack, began_ns)
+    assert_recovers(stack, oracle)
+    assert_cancels_passed(oracle, began_ns, now_ns())
+    finish(stack, oracle)
+
+
+def test_mute_private_streams_are_noticed_and_orders_pulled(stack: Stack, oracle: Oracle) -> None:
+    sub_account_id = stack.credentials["sub_account_id"]
+    with stack.fault("mute", match={"stream": "*", "sub_account_id": sub_account_id}) as mute:
+        until(mute.hits, HIT_S, "a frame is swallowed")
+        began_ns = begin(stack)
+        assert_private_stream_was_distrusted(stack, began_ns)
+        assert_pulled(stack)
+        ended_ns = now_ns()
+    assert_recovers(stack, oracle)
+    assert_no_new_risk(oracle, began_ns, ended_ns, bound_s=PRIVATE_MUTE_S)
+    assert_cancels_passed(oracle, began_ns, ended_ns)
+    finish(stack, oracle)
+
+
+# --- order entry
+
+
+@pytest.mark.parametrize(
+    ("action", "members"),
+    [
+        pytest.param("drop_response", {}, id="silence"),
+        pytest.param("drop_response", {"how": "reset"}, id="link cut"),
+        pytest.param("http", {"code": 1002}, id="answered with 1002"),
+    ],
+)
+@pytest.mark.parametrize("executed", [pytest.param(True, id="accepted"), pytest.param(False, id="lost")])
+def test_creates_without_an_answer_are_never_sent_again(
+    stack: Stack, oracle: Oracle, action: str, members: dict[str, object], executed: bool
+) -> None:
+    began_ns = begin(stack)
+    with creates_spoilt(stack, action, BTC, executed=executed, **members) as hits:
+        until(hits, HIT_S, "a create is spoilt")
+        time.sleep(UNANSWERED_S + FAULT_S)
+        ended_ns = now_ns()
+    assert_recovers(stack, oracle)
+    assert_cancels_passed(oracle, began_ns, ended_ns)
+    accepted = {order.client_order_id for order in oracle.audit.collect()}
+    ours = [intent.order for intent in read_journal(stack.journal).intents if began_ns <= intent.ts_ns < ended_ns]
+    assert executed or [order for order in ours if order.client_order_id not in accepted]
+    finish(stack, oracle)  # whose oracle looks that no place got another order before the fate of the first was known
+
+
+def test_a_burst_of_429_sheds_creates_and_lets_cancels_pass(stack: Stack, oracle: Oracle) -> None:
+    began_ns = begin(stack)
+    with creates_spoilt(stack, "burst_429", None, until={"ms": 60_000}) as hits:
+        until(hits, HIT_S, "a create is refused for speed")
+        refused_ns = now_ns()
+        assert stack.command("pause").state in ("accepted", "done")
+        assert_pulled(stack)
+        until(lambda: stack.status().state == "paused", HIT_S, "the pause is carried out")
+        assert stack.command("resume").state == "done"
+        time.sleep(FAULT_S)
+        refused, took_s = hits(), (now_ns() - began_ns) / NS_PER_S
+        assert refused <= 2 + 2 * took_s, f"{refused} creates were sent into the venue's refusals in {took_s:.1f} s"
+        ended_ns = now_ns()
+    assert_recovers(stack, oracle)
+    assert_no_new_risk(oracle, refused_ns, ended_ns, bound_s=0.0)
+    assert_cancels_passed(oracle, began_ns, ended_ns)
+    finish(stack, oracle)
+
+
+# --- what is asserted
+
+
+def begin(stack: Stack) -> int:
+    """Return a moment at which orders of ours rest on every instrument: what a fault does to them can be seen."""
+    wanted = set(SYMBOLS.values())
+    until(
+        lambda: wanted <= {row["instrument"] for row in stack.open_orders()}, HIT_S, "orders rest on every instrument"
+    )
+    return now_ns()
+
+
+def assert_market_data_fault(stack: Stack, oracle: Oracle, rule: FaultRule, *, bound_s: float) -> None:
+    """BTC is withdrawn within the bound and stays so; the other instruments trade on, cancels among it."""
+    until(rule.hits, HIT_S, "the fault hits a frame")
+    began_ns = now_ns()
+    assert_pulled(stack, BTC, within_s=bound_s + PULLED_S)
+    time.sleep(FAULT_S)
+    ended_ns = now_ns()
+    assert_no_new_risk(oracle, began_ns, ended_ns, bound_s=bound_s, instrument=BTC)
+    orders = oracle.audit.collect()
+    for symbol in OTHERS:
+        own = [order for order in orders if order.instrument == symbol]
+        assert created(own, began_ns, ended_ns), f"{symbol} stopped as well"
+        assert cancelled(own, began_ns, ended_ns), f"no cancel of {symbol} passed"
+
+
+def assert_cancels_passed(oracle: Oracle, began_ns: int, ended_ns: int) -> None:
+    assert cancelled(oracle.audit.collect(), began_ns, ended_ns), "no cancel passed"
+
+
+def cancels_sent(stack: Stack, since_ns: int) -> int:
+    """How many cancels have left the engine, whatever became of them."""
+    happened = (row for row in read_journal(stack.journal).records if isinstance(row, Happened))
+    return sum(isinstance(row.event, CancelSent) and row.ts_ns >= since_ns for row in happened)
+
+
+def assert_nothing_written(stack: Stack, began_ns: int, ended_ns: int, *, bound_s: float) -> None:
+    """The engine meant to place nothing from the bound on."""
+    intents = [intent.ts_ns for intent in read_journal(stack.journal).intents]
+    late = [ts_ns for ts_ns in intents if began_ns + int(bound_s * NS_PER_S) <= ts_ns < ended_ns]
+    assert not late, f"{len(late)} orders were meant, the first {(late[0] - began_ns) / NS_PER_S:.2f} s in"
+
+
+def assert_pulled(stack: Stack, instrument: str | None = None, *, within_s: float = PULLED_S) -> None:
+    """The exchange itself shows none of our orders any more."""
+    until(
+        lambda: not [row for row in stack.open_orders() if instrument in (None, row["instrument"])],
+        within_s,
+        "resting orders are pulled",
+    )
+
+
+def assert_no_new_risk(
+    oracle: Oracle, began_ns: int, ended_ns: int, *, bound_s: float, instrument: str | None = None
+) -> None:
+    """The exchange accepted no order from the bound on until the fault was over."""
+    late = created(oracle.audit.collect(), began_ns + int(bound_s * NS_PER_S), ended_ns)
+    late = [order for order in late if instrument in (None, order.instrument)]
+    assert not late, f"{len(late)} orders were accepted, the first {(late[0].create_ns - began_ns) / NS_PER_S:.2f} s in"
+
+
+def assert_recovers(stack: Stack, oracle: Oracle) -> None:
+    over_ns = now_ns()
+    stack.wait_quoting(RECOVER_S, "every instrument is quoted again")
+    print(f"quoting again {(now_ns() - over_ns) / NS_PER_S:.2f} s after the fault was over")
+    oracle.judge_running()
+
+
+def assert_private_stream_was_distrusted(stack: Stack, since_ns: int) -> None:
+    until(lambda: was_lost(stack, "private", since_ns), PRIVATE_MUTE_S, "the private streams are lost", poll_s=0.1)
+
+
+def was_lost(stack: Stack, channel: str, since_ns: int) -> bool:
+    """Whether the engine has noted the loss of a channel."""
+    return any(
+        isinstance(record, Said)
+        and record.ts_ns >= since_ns
+        and record.name == "link_changed"
+        and (record.fields["channel"], record.fields["up"]) == (channel, "False")
+        for record in read_journal(stack.journal).records
+    )
+
+
+def finish(stack: Stack, oracle: Oracle) -> None:
+    assert stack.stop_engine() == 0
+    oracle.judge_stopped()
+
+
+def created(orders: list[VenueOrder], begin_ns: int, end_ns: int) -> list[VenueOrder]:
+    return [order for order in orders if begin_ns <= order.create_ns < end_ns]
+
+
+def cancelled(orders: list[VenueOrder], begin_ns: int, end_ns: int) -> list[VenueOrder]:
+    return [order for order in orders if begin_ns <= order.update_ns < end_ns and order.reason in BY_US]
+
+
+@contextmanager
+def creates_spoilt(stack: Stack, action: str, symbol: str | None, **members: object) -> Iterator[Callable[[], int]]:
+    """Spoil every request that creates orders, of one instrument or all; yields how many were."""
+    with ExitStack() as faults:
+        match = {} if symbol is None else {"symbol": symbol}
+        rules = [faults.enter_context(stack.fault(action, match={"op": op, **match}, **members)) for op in CREATES]
+        yield lambda: sum(rule.hits() for rule in rules)
