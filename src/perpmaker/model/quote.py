@@ -51,12 +51,17 @@ class Sweep(msgspec.Struct, frozen=True, tag="sweep"):
     """Share of the visible depth that is believed in."""
     depth_levels: int = 50
     max_children: int = 20
+    aim_children: int = 5
+    """About so many children are aimed at: what comes back into the book is let gather for as long as the deadline allows.
+    As many as `max_children`: every bit is taken as soon as it is worth a child."""
     child_timeout_ms: int = 1000
     """A child without an end after this is cancelled; the next one waits until its fate is proven all the same."""
     deadline_ms: int = 0
     """0: from the quantity against the visible depth inside the cap, between 5 and 20 s."""
     patience_ms: int | None = None
     """How long to wait while nothing is offered inside the cap; None: until the deadline."""
+    stale_patience_ms: int = 0
+    """How long a book that must not be traded on is borne; 0: it stops the sweep at once."""
     first_child_offset_ticks: int = 0
     """Ticks worse than the covering price, of the first child; never beyond the cap."""
     retry_offset_ticks: int = 0
@@ -81,9 +86,11 @@ class Sweep(msgspec.Struct, frozen=True, tag="sweep"):
                 *([] if self.first_child_haircut is None else share("first_child_haircut", self.first_child_haircut)),
                 *between("depth_levels", self.depth_levels, 1, 1000),
                 *between("max_children", self.max_children, 1, 1000),
+                *between("aim_children", self.aim_children, 1, 1000),
                 *between("child_timeout_ms", self.child_timeout_ms, 100, 60_000),
                 *between("deadline_ms", self.deadline_ms, 0, _HOUR_MS),
                 *([] if self.patience_ms is None else between("patience_ms", self.patience_ms, 0, _HOUR_MS)),
+                *between("stale_patience_ms", self.stale_patience_ms, 0, 60_000),
                 *between("first_child_offset_ticks", self.first_child_offset_ticks, 0, 1000),
                 *between("retry_offset_ticks", self.retry_offset_ticks, 0, 1000),
                 *between("max_offset_ticks", self.max_offset_ticks, 0, 1000),

@@ -205,7 +205,6 @@ class Engine:
         if book is None:
             if changed:
                 self._tell_stale(instrument)
-            self.executions.on_book(instrument)
             return
         mid_px = book.mid_px
         for ledger in world.ledgers.values():
@@ -264,6 +263,7 @@ class Engine:
         fields = {"instrument": str(instrument), "reason": reason.value}
         world.out.tell_seldom(Notice("warning", "book_stale", fields, world.now_ns), str(instrument), reason.value)
         self.runner.on_stale(BookStale(instrument, reason, world.now_ns))
+        self.executions.on_book(instrument)
 
     def _on_connectivity(self, event: Connectivity) -> None:
         world = self.world

@@ -72,13 +72,17 @@ class OneShots:
 
     def _account(self, name: str, rules: Instrument) -> AccountId:
         fitting = [spec.account for spec in self._world.spec.accounts if spec.exchange == rules.exchange]
-        if name:
-            if name not in fitting:
-                raise ValueError(f"account {name!r} does not trade on {rules.exchange}; {_list(fitting)}")
-            return AccountId(name)
-        if len(fitting) != 1:
+        if name and name not in fitting:
+            raise ValueError(f"account {name!r} does not trade on {rules.exchange}; {_list(fitting)}")
+        if not name and len(fitting) != 1:
             raise ValueError(f"say which account trades {rules.symbol}: {_list(fitting)}")
-        return fitting[0]
+        account = AccountId(name) if name else fitting[0]
+        traded = self._world.traded(account)
+        if rules.instrument_id not in traded:
+            raise ValueError(
+                f"{account} does not trade {rules.symbol} here; it trades {', '.join(traded) or 'nothing'}"
+            )
+        return account
 
 
 def describe(order: ParentOrder) -> str:

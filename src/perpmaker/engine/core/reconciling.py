@@ -44,7 +44,7 @@ class Reconciling:
         world = self._world
         for spec in world.spec.accounts:
             ledger = world.ledgers[spec.account]
-            traded = [s.spec.instrument for s in world.slots.values() if s.spec.account == spec.account]
+            traded = world.traded(spec.account)
             reconciler = AccountReconciler(
                 spec.account,
                 traded,

@@ -23,6 +23,8 @@ class AccountSpec(msgspec.Struct, frozen=True):
     """0 where the venue's orders do not expire by themselves."""
     client_id_bits: int = 64
     """The widest client order id its venue takes."""
+    instruments: tuple[InstrumentId, ...] = ()
+    """Traded besides those of strategies: what people execute on."""
 
 
 class StrategySpec(msgspec.Struct, frozen=True):

@@ -114,6 +114,12 @@ class World:
             return None
         return self._slot_of_number.get(parts.strategy)
 
+    def traded(self, account: AccountId) -> list[InstrumentId]:
+        """Return what an account trades: its strategies' instruments, and those named for people's orders."""
+        of_strategies = [slot.spec.instrument for slot in self.slots.values() if slot.spec.account == account]
+        named = [name for spec in self.spec.accounts if spec.account == account for name in spec.instruments]
+        return list(dict.fromkeys([*of_strategies, *named]))
+
     def hindrance(self, account: AccountId, instrument: InstrumentId) -> str:
         """Return why no order that adds risk may be placed now, "" when one may."""
         if self.kill.latched:

@@ -37,7 +37,7 @@ class Look(msgspec.Struct, frozen=True):
     remaining: Decimal
     """What is proven to be left of it; > 0."""
     children: int
-    """Placed so far, this look's next one not included."""
+    """Placed so far and not refused, this look's next one not included."""
     last_child_ns: int
     """When the last child was placed, `started_ns` before the first."""
     largest_notional: Decimal

@@ -40,7 +40,7 @@ BACK_OFF_MOST_NS: Final = 2 * NS_PER_S
 MAX_REFUSALS: Final = 5
 """In a row."""
 STALE_PATIENCE_NS: Final = 2 * NS_PER_S
-"""Of the slow algorithms with a book that must not be traded on; a sweep has none."""
+"""Of the slow algorithms with a book that must not be traded on; a sweep says its own, none by default."""
 SETTLE_NS: Final = 2 * NS_PER_S
 """How long a final report waits for fills the venue has stated."""
 CANCEL_AGAIN_NS: Final = 1 * NS_PER_S
@@ -219,7 +219,7 @@ class Parent:
             self._end(scene, Ending.DONE)
             return None
         if self.deadline_ns and scene.now_ns >= self.deadline_ns:
-            self._end(scene, self._wait_ending)
+            self._end(scene, self._wait_ending, self._text)
             return None
         if self._refusals >= MAX_REFUSALS:
             last = self.tally.last
@@ -260,7 +260,9 @@ class Parent:
     def _without_book(self, scene: Scene) -> None:
         self._text = "no fresh book"
         self._stale_since_ns = self._stale_since_ns or scene.now_ns
-        patience_ns = 0 if isinstance(self.order.algorithm, Sweep) else STALE_PATIENCE_NS
+        algorithm, patience_ns = self.order.algorithm, STALE_PATIENCE_NS
+        if isinstance(algorithm, Sweep):
+            patience_ns = algorithm.stale_patience_ms * NS_PER_MS
         if scene.now_ns - self._stale_since_ns >= patience_ns:
             self._end(scene, Ending.STALE_BOOK, "the book must not be traded on")
 
@@ -307,7 +309,7 @@ class Parent:
             arrival=arrival,
             qty=self.order.qty,
             remaining=self._remaining,
-            children=len(self.tally),
+            children=self.tally.stood,
             last_child_ns=self._placed_ns or self.started_ns,
             largest_notional=scene.largest_notional,
             own_opposite_px=scene.own_opposite_px,

@@ -15,6 +15,8 @@ from perpmaker.model.units import NS_PER_MS, NS_PER_S
 
 SHORTEST_NS: Final = 5 * NS_PER_S
 LONGEST_NS: Final = 20 * NS_PER_S
+REFILL_NS: Final = 10 * NS_PER_S
+"""What a book is given to show once more as much as it showed inside the cap at arrival."""
 _LOOK_AGAIN_NS: Final = 250 * NS_PER_MS
 _NOTHING: Final = "nothing is offered inside the price cap"
 
@@ -30,8 +32,8 @@ class SweepTactic(TakeOnly):
     """`Sweep` at work. A child asks for all that remains (or a chunk of it) at the smallest price that depth covers.
 
     When the book covers less than that, the child goes to the cap and takes what is there. Further children wait until
-    enough has come back to be worth one of the children, or one of the periods, that are left: so that twenty children
-    last for the whole deadline on a book that refills slowly.
+    enough has come back to be worth one of those still aimed at, or until its share of the time has passed: so that few
+    children do on a book that refills slowly.
     """
 
     def __init__(self, algorithm: Sweep) -> None:
@@ -44,8 +46,8 @@ class SweepTactic(TakeOnly):
         priced = self._priced(look, look.qty, self._algorithm.depth_haircut)
         if priced is None:
             return LONGEST_NS
-        wanted_of_visible = look.qty / priced.covered_qty
-        return min(max(int(SHORTEST_NS * wanted_of_visible), SHORTEST_NS), LONGEST_NS)
+        to_come_back = look.qty / priced.covered_qty - 1
+        return min(max(SHORTEST_NS + int(REFILL_NS * to_come_back), SHORTEST_NS), LONGEST_NS)
 
     def next(self, look: Look) -> Move:
         algorithm = self._algorithm
@@ -65,8 +67,9 @@ class SweepTactic(TakeOnly):
         if not qty:
             return Done(Ending.BELOW_MINIMUM)
         if look.children and not priced.is_enough:
-            due_ns = look.last_child_ns + (look.deadline_ns - look.last_child_ns) // (self._children_left(look) + 1)
-            if priced.covered_qty * self._children_left(look) < look.remaining and look.now_ns < due_ns:
+            left = self._children_aimed_at(look)
+            due_ns = look.last_child_ns + (look.deadline_ns - look.last_child_ns) // (left + 1)
+            if priced.covered_qty * left < look.remaining and look.now_ns < due_ns:
                 return Wait("too little is offered inside the price cap", due_ns, Ending.CAP)
         return Child(px, qty, visible_qty=priced.covered_qty)
 
@@ -83,8 +86,10 @@ class SweepTactic(TakeOnly):
         haircut = algorithm.depth_haircut if haircut is None else haircut
         return price_inside(look.book, qty, look.side, cap, haircut=haircut, levels=algorithm.depth_levels)
 
-    def _children_left(self, look: Look) -> int:
-        return self._algorithm.max_children - look.children
+    def _children_aimed_at(self, look: Look) -> int:
+        """How many more should do; one at least, and none beyond those allowed."""
+        aim = min(self._algorithm.aim_children, self._algorithm.max_children)
+        return max(aim - look.children, 1)
 
     def _offset(self, look: Look) -> int:
         algorithm = self._algorithm

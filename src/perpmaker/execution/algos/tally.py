@@ -110,6 +110,11 @@ class Tally:
         child.cum_qty = max(child.cum_qty, child.filled_qty)
 
     @property
+    def stood(self) -> int:
+        """How many were not refused before they could trade."""
+        return sum(not child.was_refused for child in self._children.values())
+
+    @property
     def filled_qty(self) -> Decimal:
         """What is proven to have been executed."""
         return sum((child.cum_qty for child in self._children.values()), ZERO)
