@@ -1,15 +1,14 @@
-"""What keeps the exchange going: brings venue and market to the present, and sends what happened, in this order."""
+"""What keeps the exchange going: brings venues and market to the present, and sends what happened, in this order."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
 
 from perpmaker.clock import Clock
 from perpmaker.exchange.core.types import Event
 from perpmaker.exchange.core.venue import MarketSource, Venue
-from perpmaker.exchange.grvt.hub import Hub
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 
 _SHORTEST_NS: Final = 2 * NS_PER_MS
@@ -17,34 +16,62 @@ _SHORTEST_NS: Final = 2 * NS_PER_MS
 _LONGEST_NS: Final = 100 * NS_PER_MS
 
 
-class Clockwork:
-    """Drives the venue by the wall clock. `record` is given every event before anybody else hears of it."""
+class Hub(Protocol):
+    """Who tells a venue's listeners."""
 
-    def __init__(self, venue: Venue, clock: Clock, record: Callable[[Iterable[Event]], None]) -> None:
-        self._venue = venue
+    def note(self, events: Iterable[Event]) -> None:
+        """Take events in as soon as they are there."""
+        ...
+
+    def on_events(self, events: Iterable[Event]) -> None:
+        """Send what events say."""
+        ...
+
+    def next_due_ns(self) -> int | None:
+        """When `tick` next has something to do."""
+        ...
+
+    def tick(self) -> None:
+        """Send what is due."""
+        ...
+
+
+class _Stand:
+    """A venue, who tells of it, and what was not told yet."""
+
+    def __init__(self, venue: Venue, hub: Hub) -> None:
+        self.venue = venue
+        self.hub = hub
+        self.unsent: list[Event] = []
+
+
+class Clockwork:
+    """Drives the venues by the wall clock. `record` is given every event, by venue, before anybody else hears of it."""
+
+    def __init__(self, clock: Clock, record: Callable[[str, Iterable[Event]], None]) -> None:
         self._clock = clock
         self._record = record
         self._source: MarketSource | None = None
-        self._hub: Hub | None = None
-        self._unsent: list[Event] = []
+        self._stands: dict[str, _Stand] = {}
         self._sending = False
         self._woken = asyncio.Event()
 
-    def connect(self, source: MarketSource, hub: Hub) -> None:
+    def connect(self, source: MarketSource, venues: Mapping[str, tuple[Venue, Hub]]) -> None:
         """Say what moves the market, and who is told."""
         self._source = source
-        self._hub = hub
+        self._stands = {name: _Stand(venue, hub) for name, (venue, hub) in venues.items()}
 
     def advance(self) -> None:
-        """Bring venue and market to the present; call it before acting on the venue."""
-        (self._source or self._venue).advance(self._clock.now_ns())
+        """Bring venues and market to the present; call it before acting on a venue."""
+        if self._source is not None:
+            self._source.advance(self._clock.now_ns())
         self._collect()
 
     def settle(self) -> None:
         """Take what an act caused; it is sent right after the act was answered, as the venue acknowledges first."""
         self._collect()
         self._woken.set()
-        if self._unsent and not self._sending:
+        if not self._sending and any(stand.unsent for stand in self._stands.values()):
             self._sending = True
             asyncio.get_running_loop().call_soon(self._send)
 
@@ -54,30 +81,32 @@ class Clockwork:
         while True:
             self.advance()
             self._send()
-            if self._hub is not None:
-                self._hub.tick()
+            for stand in self._stands.values():
+                stand.hub.tick()
             self._woken.clear()
             timer = loop.call_later(self._pause_ns() / NS_PER_S, self._woken.set)
             await self._woken.wait()
             timer.cancel()
 
     def _pause_ns(self) -> int:
-        hub_ns = self._hub.next_due_ns() if self._hub is not None else None
-        source_ns = self._source.next_event_ns() if self._source is not None else None
-        times = (self._venue.next_timer_ns(), source_ns, hub_ns)
-        next_ns = min((time_ns for time_ns in times if time_ns is not None), default=self._venue.now_ns + _LONGEST_NS)
-        return max(_SHORTEST_NS, min(next_ns - self._venue.now_ns, _LONGEST_NS))
+        now_ns = self._clock.now_ns()
+        times = [None if self._source is None else self._source.next_event_ns()]
+        for stand in self._stands.values():
+            times += [stand.venue.next_timer_ns(), stand.hub.next_due_ns()]
+        next_ns = min((time_ns for time_ns in times if time_ns is not None), default=now_ns + _LONGEST_NS)
+        return max(_SHORTEST_NS, min(next_ns - now_ns, _LONGEST_NS))
 
     def _collect(self) -> None:
-        events = self._venue.take_events()
-        if events:
-            self._record(events)
-            if self._hub is not None:
-                self._hub.note(events)
-            self._unsent += events
+        for name, stand in self._stands.items():
+            events = stand.venue.take_events()
+            if events:
+                self._record(name, events)
+                stand.hub.note(events)
+                stand.unsent += events
 
     def _send(self) -> None:
         self._sending = False
-        events, self._unsent = self._unsent, []
-        if events and self._hub is not None:
-            self._hub.on_events(events)
+        for stand in self._stands.values():
+            events, stand.unsent = stand.unsent, []
+            if events:
+                stand.hub.on_events(events)

@@ -7,8 +7,10 @@ and does what they say.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 import msgspec
@@ -21,6 +23,10 @@ REQUEST_ACTIONS: Final = frozenset(
 )
 FRAME_ACTIONS: Final = frozenset({"mute", "gap", "duplicate", "delay", "crossed", "mutate", "bad_number"})
 _FRAMES_BY_DEFAULT: Final = frozenset({"mute", "gap", "duplicate", "crossed"})
+GRVT: Final = "grvt"
+BACKPACK: Final = "backpack"
+VENUES: Final = (GRVT, BACKPACK)
+"""The venues an exchange can be; the first always is."""
 ACTS: Final = frozenset({"close", "expire_cookie", "reset_sequences", "fail_over", "mode", "cancel_orders"})
 """Done once, at once, instead of waiting for a match."""
 _RULES_KEPT: Final = 1_000
@@ -79,6 +85,8 @@ class FaultSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     action: Action
     match: Match = Match()
+    venue: str = GRVT
+    """Whose requests or frames: "grvt" or "backpack"."""
     until: Until | None = None
     seed: int = 0
     executed: bool = True
@@ -168,16 +176,16 @@ class Rule:
 class Faults:
     """The rules in force, and counters by which a test can prove that a fault hit."""
 
-    def __init__(self) -> None:
+    def __init__(self, numbers: Iterator[int] | None = None) -> None:
+        """`numbers` gives the rules' ids; venues of one exchange share it."""
         self._rules: list[Rule] = []
-        self._next_number = 1
+        self._numbers = itertools.count(1) if numbers is None else numbers
         self._frame_rules = False
         self.requests: Counter[str] = Counter()
 
     def add(self, spec: FaultSpec, now_ns: int) -> Rule:
         """Put a rule in force; an act is only numbered and counted as hit, the caller does it."""
-        rule = Rule(self._next_number, spec, now_ns)
-        self._next_number += 1
+        rule = Rule(next(self._numbers), spec, now_ns)
         if spec.is_act:
             rule.seen = rule.hits = 1
         if len(self._rules) >= _RULES_KEPT:

@@ -188,7 +188,7 @@ class Exchange:
     def ready_line(self) -> dict[str, Any]:
         """Where everything is, and who may trade: the one line other programs start from; docs name its members."""
         trading, market, control, *others = (f"{HOST}:{port}" for port in self.ports)
-        line = {
+        line: dict[str, Any] = {
             "edge": f"http://{trading}",
             "trades": f"http://{trading}",
             "market_data": f"http://{market}",

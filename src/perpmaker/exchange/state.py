@@ -10,14 +10,16 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
 from perpmaker.errors import ConfigError, DataError
 from perpmaker.exchange.accounts import Credentials
+from perpmaker.exchange.backpack.signing import Credentials as SecondCredentials
 from perpmaker.exchange.core.types import (
     BookChanged,
     Event,
@@ -39,7 +41,19 @@ class BuilderAuthorized(msgspec.Struct, frozen=True, tag=True):
     builder: Builder
 
 
-Record = Event | BuilderAuthorized
+class AtVenue(msgspec.Struct, frozen=True, tag=True):
+    """An event of another venue than the first."""
+
+    venue: str
+    event: Event
+
+
+class VenueDocument(msgspec.Struct, frozen=True):
+    """Another venue than the first. `events` came after its document; there are none while the venue is open."""
+
+    credentials: tuple[SecondCredentials, ...]
+    venue: msgspec.Raw
+    events: tuple[Event, ...] = ()
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -50,6 +64,8 @@ class Document(msgspec.Struct, frozen=True):
     builders: tuple[BuilderAuthorized, ...]
     venue: msgspec.Raw
     """The core's own document; null before the first save."""
+    venues: dict[str, VenueDocument] = {}
+    """Venues beside the first, by name."""
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -60,11 +76,16 @@ class Memory(msgspec.Struct, frozen=True):
     builders: tuple[BuilderAuthorized, ...]
     venue: bytes
     events: tuple[Event, ...]
+    venues: dict[str, VenueDocument]
+    """Venues beside the first, with the events after their documents."""
 
 
 def new_instance_id() -> str:
     """Name one life of an exchange: accounts, orders and ids of another instance mean nothing to it."""
     return secrets.token_hex(8)
+
+
+Record = Event | BuilderAuthorized | AtVenue
 
 
 class StateFolder:
@@ -102,12 +123,20 @@ class StateFolder:
         self._generation = document.generation
         records = _read_log(self._folder / _log_name(document.generation))
         builders = [record for record in records if isinstance(record, BuilderAuthorized)]
+        later: dict[str, list[Event]] = {}
+        for record in records:
+            if isinstance(record, AtVenue):
+                later.setdefault(record.venue, []).append(record.event)
         return Memory(
             instance_id=document.instance_id,
             credentials=document.credentials,
             builders=(*document.builders, *builders),
             venue=b"" if bytes(document.venue) == b"null" else bytes(document.venue),
-            events=tuple(record for record in records if not isinstance(record, BuilderAuthorized)),
+            events=tuple(record for record in records if not isinstance(record, BuilderAuthorized | AtVenue)),
+            venues={
+                name: msgspec.structs.replace(part, events=(*part.events, *later.get(name, ())))
+                for name, part in document.venues.items()
+            },
         )
 
     def save(
@@ -117,6 +146,7 @@ class StateFolder:
         credentials: Sequence[Credentials],
         builders: Iterable[BuilderAuthorized],
         venue: bytes,
+        venues: Mapping[str, VenueDocument] = MappingProxyType({}),
     ) -> None:
         """Replace the document and start a new log."""
         former = self._folder / _log_name(self._generation)
@@ -128,6 +158,7 @@ class StateFolder:
             credentials=tuple(credentials),
             builders=tuple(builders),
             venue=msgspec.Raw(venue or b"null"),
+            venues=dict(venues),
         )
         _replace(self._folder / DOCUMENT, msgspec.json.encode(document))
         self._close_log()
@@ -137,9 +168,7 @@ class StateFolder:
 
     def append(self, records: Iterable[Record]) -> None:
         """Write what a restart has to know; returns when a kill of the process cannot take it any more."""
-        lines = b"".join(
-            msgspec.json.encode(record) + b"\n" for record in records if not isinstance(record, _OF_A_MOMENT)
-        )
+        lines = b"".join(msgspec.json.encode(record) + b"\n" for record in records if not _is_of_a_moment(record))
         if lines:
             _write_all(self._log, lines)
             self._log_bytes += len(lines)
@@ -158,6 +187,10 @@ class StateFolder:
             os.fsync(self._log)
             os.close(self._log)
             self._log = -1
+
+
+def _is_of_a_moment(record: Record) -> bool:
+    return isinstance(record.event if isinstance(record, AtVenue) else record, _OF_A_MOMENT)
 
 
 def _read_log(path: Path) -> list[Record]:

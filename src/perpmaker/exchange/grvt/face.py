@@ -15,18 +15,18 @@ from perpmaker.exchange.core.venue import Venue
 from perpmaker.exchange.faults import Faults
 from perpmaker.exchange.grvt.codes import ApiError
 from perpmaker.exchange.grvt.creations import Builder, Creations
-from perpmaker.exchange.grvt.envelopes import Envelope, JsonRpc, Legacy
+from perpmaker.exchange.grvt.envelopes import RESULTS, Envelope, JsonRpc, Legacy
 from perpmaker.exchange.grvt.feeds import MarketView
 from perpmaker.exchange.grvt.gateway import RpcGateway, refusal_of, rule_refusal
 from perpmaker.exchange.grvt.hub import Hub
 from perpmaker.exchange.grvt.limits import DEFAULT_BUDGETS, RateLimiter
 from perpmaker.exchange.grvt.market_api import MarketApi
-from perpmaker.exchange.grvt.routes import SCHEMA
+from perpmaker.exchange.grvt.routes import ROUTES, SCHEMA
 from perpmaker.exchange.grvt.schema import Encoding, Malformed, Message, parse_json, parse_member
 from perpmaker.exchange.grvt.sessions import DAY_NS, Session, Sessions
 from perpmaker.exchange.grvt.signatures import SignatureVerifier
 from perpmaker.exchange.grvt.sockets import Socket, Surroundings
-from perpmaker.exchange.grvt.streams import Primary, Selection
+from perpmaker.exchange.grvt.streams import STREAMS, Primary, Selection
 from perpmaker.exchange.grvt.trading_api import TradingApi
 from perpmaker.exchange.outcomes import Outcome, Refusal, Reply, Silence, altered, prevented
 from perpmaker.exchange.rates import Budget
@@ -53,6 +53,9 @@ class FaceOptions(msgspec.Struct, frozen=True):
 
 class GrvtFace:
     """Everything GRVT about the exchange. `advance` brings the venue to the present, `settle` sends what happened."""
+
+    ops = frozenset({route.name for route in ROUTES.values()} | {"login", "time", "ws", *RESULTS})
+    streams = frozenset(STREAMS)
 
     def __init__(
         self,
