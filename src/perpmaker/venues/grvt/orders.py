@@ -34,6 +34,8 @@ REMEMBERED_NUMBERS: Final = 1024
 
 Written = tuple[bytes, str]
 """A number as a signed word, and as text."""
+_SPREAD: Final = 0x9E3779B1
+"""An odd number near 2**32 over the golden ratio: successive multiples lie far apart (Knuth, TAOCP 6.4)."""
 _NO_PRICE: Final[tuple[bytes, str | None]] = (bytes(32), None)
 
 _TIFS: Final[Mapping[TimeInForce, tuple[int, str]]] = MappingProxyType(
@@ -59,7 +61,8 @@ class Nonces:
     """
 
     def __init__(self, seed: int) -> None:
-        self._last = seed & MAX_U32
+        """The bits of `seed` above the 32nd, where the boot epoch stands, are spread over the whole counter."""
+        self._last = (seed + (seed >> 32) * _SPREAD) & MAX_U32
 
     def next(self) -> int:
         self._last = (self._last + 1) & MAX_U32

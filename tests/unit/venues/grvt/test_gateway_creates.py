@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
@@ -32,6 +33,7 @@ from perpmaker.model.units import NS_PER_S
 from perpmaker.venues.grvt import creates
 from perpmaker.venues.grvt.codes import OUTCOMES, Outcome
 from perpmaker.venues.grvt.limits import rate_limiter
+from perpmaker.venues.grvt.orders import Nonces
 from perpmaker.venues.grvt.routes import Cost
 from perpmaker.venues.grvt.signing import Leg, SignedTif, Signer, order_struct_hash
 from perpmaker.venues.secret import Secret
@@ -129,6 +131,11 @@ async def test_an_expiration_of_the_orders_own_is_kept(bench: Bench) -> None:
 async def test_nonces_count_up_from_their_seed(bench: Bench) -> None:
     bench.submit(order(0), order(1), order(2, ETH))
     assert [request.signature.nonce for request in bench.intents.order_requests()] == [42, 43, 44]
+
+
+def test_lives_whose_seeds_differ_above_the_32nd_bit_begin_far_apart() -> None:
+    first = sorted(Nonces((epoch << 32) + (1 << 24)).next() for epoch in range(1000))
+    assert min(later - earlier for earlier, later in pairwise(first)) > 1_000_000
 
 
 @pytest.mark.parametrize(
