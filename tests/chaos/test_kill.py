@@ -17,17 +17,20 @@ from tests.chaos.venue import VenueOrder
 
 from perpmaker.engine.latchfile import NAME as LATCH_FILE
 from perpmaker.engine.records import Happened, Latch
-from perpmaker.model.events import Operator
+from perpmaker.model.events import CancelSent, Operator
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 
-pytestmark = [pytest.mark.alone, pytest.mark.long]  # its bounds are milliseconds: for a machine with nothing else to do
+pytestmark = pytest.mark.alone
 
 TRIALS = 12
+MANY_TRIALS = 100
 FIRST_CANCEL_MS = 50.0
 LATCH_MS = 10.0
 EMPTY_S = 2.0
 """Goals R17, loopback. The latch is on disk once its second copy has its name: that follows the sync of the journal and of
 the copy, and is the file's time of change."""
+STALLED_MS = 1000.0
+"""Whatever else the machine does, no single kill takes longer."""
 FAR_BPS = 40.0
 """So far from the market that nothing fills while nobody can cancel."""
 DEAD_MAN_S = 5
@@ -38,12 +41,23 @@ CONFIRMATION = f"clear kill {NAME}"
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("trials", [TRIALS, pytest.param(100, marks=pytest.mark.long)])
-def test_a_kill_latches_and_cancels_within_its_bounds(stack: Stack, oracle: Oracle, trials: int) -> None:
+@pytest.mark.parametrize(
+    ("trials", "latched", "cancelled"),
+    [
+        # of so few, beside other work on the machine, half have to be latched in time: their disk is not ours alone
+        pytest.param(TRIALS, 0.5, 0.9, id="some"),
+        pytest.param(MANY_TRIALS, 0.9, 0.99, id="many", marks=pytest.mark.long),
+    ],
+)
+def test_a_kill_latches_and_cancels_within_its_bounds(
+    stack: Stack, oracle: Oracle, trials: int, latched: float, cancelled: float
+) -> None:
+    """`latched`, `cancelled`: the shares of the kills that have to keep the bound of each."""
     stack.start_engine()
     stack.wait_quoting()
     kills, latched_ns, empty_s = [], [], []
     for _ in range(trials):
+        until(stack.open_orders, RECOVER_S, "there is something to cancel", poll_s=0.005)
         killed_ns = now_ns()
         assert stack.command("kill", {"reason": "trial"}).state == "accepted"
         latched_ns.append((stack.folder / LATCH_FILE).stat().st_ctime_ns)
@@ -53,13 +67,13 @@ def test_a_kill_latches_and_cancels_within_its_bounds(stack: Stack, oracle: Orac
         assert stack.command("clear_kill", {"confirmation": CONFIRMATION}).state == "done"
         stack.wait_quoting()
     orders = oracle.audit.collect()
-    first_ms = sorted(first_end_ms(orders, begin_ns, end_ns) for begin_ns, end_ns in kills)
-    latch_ms = sorted(
-        (on_disk - taken) / NS_PER_MS for taken, on_disk in zip(kills_taken_ns(stack), latched_ns, strict=True)
-    )
-    print(f"latch {latch_ms[-1]:.1f} ms, first cancel {first_ms[-1]:.1f} ms, empty {max(empty_s):.2f} s at most")
-    assert percentile(latch_ms, 0.9) <= LATCH_MS  # one in ten may meet a disk that others keep busy
-    assert percentile(first_ms) <= FIRST_CANCEL_MS
+    taken_ns = kills_taken_ns(stack)
+    latch_ms = [(disk_ns - took_ns) / NS_PER_MS for took_ns, disk_ns in zip(taken_ns, latched_ns, strict=True)]
+    assert_quick("latch on disk", latch_ms, LATCH_MS, latched)
+    assert_quick("first cancel, by the engine", first_cancels_ms(stack, taken_ns), FIRST_CANCEL_MS, cancelled)
+    ended_ms = [first_end_ms(orders, *kill) for kill in kills]
+    assert_quick("first cancel, at the exchange", ended_ms, FIRST_CANCEL_MS, cancelled)
+    print(f"empty after {max(empty_s):.2f} s at most")
     for latch, cleared in latched_spans(stack):
         late = [order for order in orders if latch.ts_ns < order.create_ns < cleared.ts_ns]
         assert not late, "an order was created while the latch was set"
@@ -200,6 +214,14 @@ def kills_taken_ns(stack: Stack) -> list[int]:
     return [record.event.ts_recv_ns for record in records if isinstance(record, Happened) and is_kill(record)]
 
 
+def first_cancels_ms(stack: Stack, taken_ns: list[int]) -> list[float]:
+    """From the moment the engine took each kill until the first cancel after it had left, both by the engine's clock."""
+    records = read_journal(stack.journal).records
+    events = [record.event for record in records if isinstance(record, Happened)]
+    sent_ns = [event.ts_recv_ns for event in events if isinstance(event, CancelSent)]
+    return [(min(ns for ns in sent_ns if ns >= took) - took) / NS_PER_MS for took in taken_ns]
+
+
 def is_kill(record: Happened) -> bool:
     return isinstance(record.event, Operator) and record.event.kind == "kill"
 
@@ -209,8 +231,13 @@ def latched_spans(stack: Stack) -> list[tuple[Latch, Latch]]:
     return list(zip(latches[::2], latches[1::2], strict=True))
 
 
-def percentile(sorted_values: list[float], fraction: float = 0.99) -> float:
-    return sorted_values[min(len(sorted_values) - 1, int(fraction * len(sorted_values)))]
+def assert_quick(what: str, times_ms: list[float], bound_ms: float, share: float) -> None:
+    """A share of the times keeps the bound, and none is of another order."""
+    times_ms.sort()
+    found_ms = times_ms[min(len(times_ms) - 1, int(share * len(times_ms)))]
+    print(f"{what}: {found_ms:.1f} ms ({share:.0%}), {times_ms[-1]:.1f} ms at most")
+    assert found_ms <= bound_ms, what
+    assert times_ms[-1] <= STALLED_MS, what
 
 
 def perpmaker(stack: Stack, *arguments: str, typed: str = "") -> tuple[int, str]:
