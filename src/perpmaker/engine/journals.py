@@ -91,21 +91,35 @@ def _select(folder: Path, exchange_instance: str) -> None:
     earlier = folder / f"journal-{exchange_instance[:16]}"
     if earlier.is_dir():
         earlier.rename(journal_folder(folder))
-        store = folder / f"store-{exchange_instance[:16]}.sqlite"
-        if store.exists():
-            store.rename(store_path(folder))
+        _move_store(_store_aside(folder, exchange_instance[:16]), store_path(folder))
 
 
 def _set_aside(folder: Path, name: str) -> Path:
-    """Move journal and store out of the way; the store's own side files are dropped: it is only a projection."""
+    """Move journal and store out of the way."""
     aside = folder / f"journal-{name}"
     journal_folder(folder).rename(aside)
-    store = store_path(folder)
-    if store.exists():
-        store.rename(folder / f"store-{name}.sqlite")
-    for suffix in ("-wal", "-shm"):
-        store.with_name(store.name + suffix).unlink(missing_ok=True)
+    _move_store(store_path(folder), _store_aside(folder, name))
     return aside
+
+
+def _store_aside(folder: Path, name: str) -> Path:
+    return folder / f"store-{name}.sqlite"
+
+
+def _move_store(source: Path, target: Path) -> None:
+    """Move a store with its log (`-wal`): after a kill the log holds what is not in the database file yet.
+
+    The index of the log (`-shm`) goes along. Side files of a store that is not there any more are dropped: beside another
+    database they would be taken for its own.
+    """
+    for suffix in ("", "-wal", "-shm"):
+        path = source.with_name(source.name + suffix)
+        place = target.with_name(target.name + suffix)
+        if path.exists() and (not suffix or target.exists()):
+            path.rename(place)
+        else:
+            path.unlink(missing_ok=True)
+            place.unlink(missing_ok=True)
 
 
 def _start_of(path: Path) -> SegmentStart | None:

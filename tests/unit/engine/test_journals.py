@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -49,6 +52,42 @@ def test_another_exchange_gets_a_new_journal_and_the_first_one_comes_back(tmp_pa
     assert Said("info", "first", {}, 1) in again.recovered.records
     assert store_path(tmp_path).read_bytes() == b"store of the first"
     assert again.next_epoch == 2
+
+
+def rows_of_store(folder: Path) -> list[int]:
+    with closing(sqlite3.connect(store_path(folder))) as database:
+        return [number for (number,) in database.execute("SELECT number FROM kept ORDER BY number")]
+
+
+def leave_store_as_a_kill_does(folder: Path) -> None:
+    """A database whose last rows are in its log alone: its connection was never closed."""
+    living = folder.with_name(f"{folder.name}-living")
+    living.mkdir()
+    with closing(sqlite3.connect(living / "store.sqlite", isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE kept (number INTEGER)")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.execute("INSERT INTO kept VALUES (1), (2)")
+        for name in ("store.sqlite", "store.sqlite-wal", "store.sqlite-shm"):
+            shutil.copy(living / name, folder / name)
+
+
+def test_a_store_set_aside_after_a_kill_keeps_the_rows_that_are_in_its_log_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    boot(home)
+    leave_store_as_a_kill_does(home)
+    boot(home, instance="xyz")
+    assert list(home.glob("store-*.sqlite"))
+    assert not list(home.glob("store.sqlite*"))
+    boot(home)
+    assert rows_of_store(home) == [1, 2]
+
+
+def test_a_log_without_its_store_is_not_left_beside_another_one(tmp_path: Path) -> None:
+    boot(tmp_path)
+    store_path(tmp_path).with_name("store.sqlite-wal").write_bytes(b"of a store that was deleted")
+    boot(tmp_path, instance="xyz")
+    assert list(tmp_path.glob("store*")) == []
 
 
 def test_a_broken_journal_is_set_aside_and_the_engine_comes_up_halted_beyond_its_epochs(tmp_path: Path) -> None:
