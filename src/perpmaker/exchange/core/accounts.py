@@ -79,7 +79,7 @@ class Account:
 
         self.armed_cancels: dict[int, Timer] = {}
         self.disconnect_timer: Timer | None = None
-        self._payloads: dict[tuple[object, ...], int] = {}
+        self._payloads: dict[bytes, None] = {}
 
         self.closed_orders: History[OrderView] = History(limits.history_rows, _order_time)
         self._closed_by_number: dict[int, OrderView] = {}
@@ -126,11 +126,11 @@ class Account:
             if self._closed_by_client_id.get(old.terms.client_order_id) is old:
                 del self._closed_by_client_id[old.terms.client_order_id]
 
-    def first_use(self, payload: tuple[object, ...], client_order_id: int) -> bool:
-        """Remember a signed payload; False when the same one, nonce included, was used before."""
+    def first_use(self, payload: bytes) -> bool:
+        """Remember a signed payload (its digest); False when the same one, nonce included, was used before."""
         if payload in self._payloads:
             return False
-        self._payloads[payload] = client_order_id
+        self._payloads[payload] = None
         if len(self._payloads) > _REMEMBERED_PAYLOADS:
             for old in list(islice(self._payloads, _REMEMBERED_PAYLOADS // 10)):
                 del self._payloads[old]

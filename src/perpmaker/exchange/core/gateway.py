@@ -120,7 +120,7 @@ class Gateway:
 
     def _accept(self, account: Account, terms: OrderTerms) -> OrderView:
         """Hand a checked order to the engine; the same signed payload a second time is acknowledged and dropped."""
-        if not account.first_use(payload_of(terms), terms.client_order_id):
+        if not account.first_use(payload_of(terms)):
             state = OrderState(
                 OrderStatus.PENDING, OrderRejectReason.UNSPECIFIED, terms.qty_lots, 0, 0, self._floor.now_ns
             )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from perpmaker.exchange.core.amounts import div_half_even
 from perpmaker.exchange.core.book import Order
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 CLIENT = -1
 """The `participant` of a client's order."""
+_DIGEST_BYTES = 16
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class ClientOrder(Order):
@@ -94,10 +99,10 @@ def order_id_number(order_id: str | None) -> int | None:
         return -1
 
 
-def payload_of(terms: OrderTerms) -> tuple[object, ...]:
-    """What the client signed (PROTOCOL 12); the client order id is not part of it."""
+def payload_of(terms: OrderTerms) -> bytes:
+    """Return a digest of what the client signed (PROTOCOL 12); the client order id is not part of it."""
     signature = terms.signature
-    return (
+    signed = (
         signature.signer.lower(),
         signature.nonce,
         signature.expiration_ns,
@@ -112,3 +117,4 @@ def payload_of(terms: OrderTerms) -> tuple[object, ...]:
         terms.builder,
         terms.builder_fee_cb,
     )
+    return blake2b(_encode(signed), digest_size=_DIGEST_BYTES).digest()

@@ -212,7 +212,7 @@ def _follow(floor: Floor, open_orders: dict[tuple[int, int], OrderView], view: O
     floor.orders_numbered = max(floor.orders_numbered, _order_count(view.order_id, plain=floor.limits.plain_ids))
     if key not in open_orders:
         account.orders_accepted += 1
-        account.first_use(payload_of(view.terms), view.terms.client_order_id)
+        account.first_use(payload_of(view.terms))
     if view.state.status in {OrderStatus.PENDING, OrderStatus.OPEN}:
         open_orders[key] = view
     else:
@@ -264,7 +264,7 @@ def _load(floor: Floor, state: VenueState) -> None:
     for saved in state.accounts:
         floor.accounts[saved.sub_account_id] = _account(floor, saved)
     for view in state.open_orders:
-        floor.accounts[view.terms.sub_account_id].first_use(payload_of(view.terms), view.terms.client_order_id)
+        floor.accounts[view.terms.sub_account_id].first_use(payload_of(view.terms))
     for name, market in state.listings.items():
         if name not in floor.listings:
             raise DataError(f"state: instrument {name} is no longer listed; start without --state or list it")
@@ -293,7 +293,7 @@ def _account(floor: Floor, saved: AccountState) -> Account:
         account.positions[name] = Position.from_numbers(floor.listings[name].instrument, numbers)
     for view in saved.closed_orders:
         account.keep_closed_order(view)
-        account.first_use(payload_of(view.terms), view.terms.client_order_id)
+        account.first_use(payload_of(view.terms))
     account.fills.load(saved.fills, dropped=saved.fills_dropped)
     account.payments.load(saved.payments)
     account.closed_positions.load(saved.closed_positions)

@@ -84,7 +84,7 @@ def check_creation(
         return Rejection(2001, "expired")
     terms = OrderTerms(
         sub_account_id=request.sub_account_id,
-        instrument=leg.instrument,
+        instrument=listing.instrument.name,  # one text for all orders of an instrument
         side=leg.side,
         qty_lots=qty_lots,
         px_ticks=px_ticks,
