@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -174,27 +174,39 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _names_fit(self) -> Config:
-        problems: list[str] = []
-        seen: set[str] = set()
-        makers: dict[tuple[str, str], str] = {}
-        for strategy in self.strategy:
-            if strategy.name in seen:
-                problems.append(
-                    f"strategy.name: {strategy.name!r} is used twice; each strategy needs a name of its own"
-                )
-            seen.add(strategy.name)
-            if strategy.account not in self.account:
-                allowed = ", ".join(sorted(self.account))
-                problems.append(f"strategy.account: {strategy.account!r} is not an account; allowed: {allowed}")
-            other = makers.setdefault((strategy.account, strategy.instrument), strategy.name)
-            if other != strategy.name:
-                problems.append(
-                    f"strategy.instrument: {strategy.name!r} and {other!r} both trade {strategy.instrument} on account "
-                    f"{strategy.account!r}; their orders could meet"
-                )
+        rows = [{"name": row.name, "account": row.account, "instrument": row.instrument} for row in self.strategy]
+        problems = _misfits(self.account.keys(), rows)
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+
+def _misfits(accounts: Iterable[str], strategies: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Say what does not fit together between strategies and accounts; what is no text is left to the field's own error."""
+    problems: list[str] = []
+    names: set[str] = set()
+    makers: dict[tuple[str, str], str] = {}
+    known = sorted(accounts)
+    for row in strategies:
+        name, account, instrument = (_text(row.get(key)) for key in ("name", "account", "instrument"))
+        if name and name in names:
+            problems.append(f"strategy.name: {name!r} is used twice; each strategy needs a name of its own")
+        names.add(name)
+        if account and known and account not in known:
+            problems.append(f"strategy.account: {account!r} is not an account; allowed: {', '.join(known)}")
+        if not (name and account and instrument):
+            continue
+        other = makers.setdefault((account, instrument), name)
+        if other != name:
+            problems.append(
+                f"strategy.instrument: {name!r} and {other!r} both trade {instrument} on account "
+                f"{account!r}; their orders could meet"
+            )
+    return problems
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 class Credentials(BaseModel):
@@ -226,15 +238,39 @@ def read(path: Path) -> dict[str, Any]:
 
 def parse(raw: Mapping[str, Any], environment: Mapping[str, str], *, source: str) -> Config:
     """Validate what `read` returned, with overrides from the environment applied."""
+    config, problems, _ = examine(raw, environment)
+    if config is None:
+        raise wrong(source, problems)
+    return config
+
+
+def wrong(source: str, problems: Sequence[str]) -> ConfigError:
+    """Return the error that lists all problems of a file."""
+    return ConfigError("\n".join([f"{source}: {len(problems)} problem(s)", *(f"  {line}" for line in problems)]))
+
+
+def examine(
+    raw: Mapping[str, Any], environment: Mapping[str, str]
+) -> tuple[Config | None, list[str], list[Mapping[str, Any]]]:
+    """Return the configuration, or None and every problem; and the strategies as read, for their kinds to judge `params`.
+
+    What does not fit together is named besides the fields that are wrong by themselves, as far as it can be judged.
+    """
     merged = _with_overrides(raw, environment)
     strategies = merged.get("strategy")
+    rows: list[Mapping[str, Any]] = []
     if isinstance(strategies, list):
         merged["strategy"] = [_split_params(row) for row in strategies]
+        rows = [row for row in merged["strategy"] if isinstance(row, dict)]
     try:
-        return Config.model_validate(merged)
+        return Config.model_validate(merged), [], rows
     except ValidationError as error:
-        lines = [line for problem in error.errors() for line in _explain(problem)]
-        raise ConfigError("\n".join([f"{source}: {len(lines)} problem(s)", *(f"  {line}" for line in lines)])) from None
+        found = error.errors()
+    lines = [line for problem in found for line in _explain(problem)]
+    if not any(problem["type"] == "value_error" for problem in found):  # then the whole was never looked at
+        accounts = merged.get("account")
+        lines += _misfits(accounts if isinstance(accounts, dict) else (), rows)
+    return None, lines, rows
 
 
 def _split_params(row: object) -> object:

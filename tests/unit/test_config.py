@@ -77,6 +77,21 @@ def test_two_strategies_on_one_account_and_instrument_are_refused() -> None:
     assert "their orders could meet" in problems(whole(strategy=[row, row | {"name": "b"}]))
 
 
+def test_what_does_not_fit_together_is_named_besides_the_fields_that_are_wrong() -> None:
+    row = {"name": "a", "kind": "market_maker", "account": "main", "instrument": "BTC_USDT_Perp"}
+    rows = [row, row | {"name": "b"}, row | {"name": "c", "account": "other", "instrument": 7}]
+    said = problems(whole(strategy=rows, env="moon"), {"PERPMAKER__RISK__MAX_LOSS": "-1"})
+    for part in ("env: 'moon'", "risk.max_loss", "strategy.2.instrument", "'other' is not an account", "could meet"):
+        assert part in said
+    assert "5 problem(s)" in said
+
+
+def test_accounts_that_cannot_be_read_are_not_held_against_the_strategies() -> None:
+    said = problems(whole(account=7))
+    assert "account" in said
+    assert "is not an account" not in said
+
+
 def test_broken_toml_names_the_place(tmp_path: Path) -> None:
     path = tmp_path / "bot.toml"
     path.write_text("schema_version = \n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -46,21 +47,25 @@ def load_whole(path: Path) -> dict[str, object]:
     from perpmaker import config as configuration
     from perpmaker.strategies.registry import parse_params
 
-    config = configuration.load(path)
-    whole: dict[str, object] = config.model_dump(mode="json", exclude={"strategy"})
-    rows: list[dict[str, object]] = []
-    problems: list[str] = []
-    for strategy in config.strategy:
+    config, problems, rows = configuration.examine(configuration.read(path), os.environ)
+    parsed: list[dict[str, object]] = []
+    for place, row in enumerate(rows):
+        kind, name = row.get("kind"), row.get("name") or place
+        if not isinstance(kind, str):
+            continue  # a problem of the file already
+        instrument = row.get("instrument")
+        known = {"instrument": instrument if isinstance(instrument, str) else "?"}
         try:
-            params = parse_params(strategy.kind, {**strategy.params, "instrument": strategy.instrument})
+            params = parse_params(kind, {**row["params"], **known})
         except ConfigError as error:
-            problems.extend(f"strategy {strategy.name}: {line}" for line in str(error).splitlines())
+            problems.extend(f"strategy {name}: {line}" for line in str(error).splitlines())
             continue
-        common = strategy.model_dump(mode="json", exclude={"params"})
-        rows.append({**common, "params": msgspec.to_builtins(params, str_keys=True)})
-    if problems:
-        raise ConfigError("\n".join([f"{path}: {len(problems)} problem(s)", *(f"  {line}" for line in problems)]))
-    whole["strategy"] = rows
+        common = {key: value for key, value in row.items() if key != "params"}
+        parsed.append({**common, "params": msgspec.to_builtins(params, str_keys=True)})
+    if config is None or problems:
+        raise configuration.wrong(str(path), problems)
+    whole: dict[str, object] = config.model_dump(mode="json", exclude={"strategy"})
+    whole["strategy"] = parsed
     return whole
 
 

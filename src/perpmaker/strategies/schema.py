@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import functools
 import math
+import re
 import types
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -109,20 +110,31 @@ def read_table(
     fields = _fields(table)
     problems.extend(_unknown(name, value, fields, prefix) for name, value in values.items() if name not in fields)
     read: dict[str, Any] = {}
+    stems = {_stem(name) for name in values if name not in fields}
+    wrong = [name for name, field in fields.items() if _stem(name) in stems and not field.required]
     for field in fields.values():
         name = prefix + field.name
         if field.name not in values:
             if field.required:
                 problems.append(f"{name} is missing: it must be {_allowed(field)}")
+                wrong.append(field.name)
             continue
         value, found = _read_field(field, values[field.name], name)
         problems.extend(found)
-        read[field.name] = value
-    if problems:
+        if found:
+            wrong.append(field.name)
+        else:
+            read[field.name] = value
+    if any(fields[name].required for name in wrong):
         return None, tuple(problems)
     made = table(**read)
-    crossed = tuple(f"{prefix}{text}" for text in made.problems())
-    return (None, crossed) if crossed else (made, ())
+    problems.extend(f"{prefix}{text}" for text in made.problems() if not _is_about(text, wrong))
+    return (None, tuple(problems)) if problems else (made, ())
+
+
+def _is_about(text: str, names: Sequence[str]) -> bool:
+    """Say whether a cross-field problem names a field that is wrong by itself: its default was judged then."""
+    return any(re.search(rf"\b{name}\b", text) for name in names)
 
 
 class _Field(msgspec.Struct, frozen=True):

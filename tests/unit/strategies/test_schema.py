@@ -107,9 +107,22 @@ def test_every_problem_is_listed_at_once() -> None:
     assert len(_problems(layers=0, size=-1, xyz=1, inner={"horizon_s": 0})) == 4
 
 
-def test_problems_between_keys_come_when_the_keys_are_right() -> None:
+def test_problems_between_keys_are_listed_with_the_others() -> None:
     assert _problems(layers=9, ladder="linear") == ["layers = 9: too many for linear"]
-    assert len(_problems(layers=9, ladder="linear", size=-1)) == 1
+    assert _problems(layers=9, ladder="linear", size=-1)[1:] == ["layers = 9: too many for linear"]
+
+
+def test_a_problem_between_keys_is_not_judged_by_a_value_that_was_not_meant() -> None:
+    class Pair(Table, frozen=True, kw_only=True):
+        near_bps: Annotated[float, key("bps", "Near.", ge=0)] = 5.0
+        far_bps: Annotated[float, key("bps", "Far.", ge=0)] = 50.0
+
+        def problems(self) -> list[str]:
+            return ["near_bps must be under far_bps"] if self.near_bps >= self.far_bps else []
+
+    assert read_table(Pair, {"near_bps": 60})[1] == ("near_bps must be under far_bps",)
+    assert len(read_table(Pair, {"near_bps": 60, "far_bps": -1})[1]) == 1
+    assert len(read_table(Pair, {"near_bps": 60, "far_pct": 1})[1]) == 1
 
 
 def test_the_schema_tells_unit_range_default_and_meaning() -> None:

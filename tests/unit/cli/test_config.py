@@ -1,0 +1,62 @@
+"""`perpmaker config check`: the problems of a file, of its strategies' parameters and between them, all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from perpmaker.cli.config import load_whole
+from perpmaker.errors import ConfigError
+
+BROKEN = """
+schema_version = 1
+env = "local"
+
+[account.main]
+
+[risk]
+max_loss = -5
+
+[[strategy]]
+name = "btc"
+kind = "market_maker"
+account = "other"
+instrument = "BTC_USDT_Perp"
+
+[strategy.quoting]
+order_notional = -1
+layers = 9
+layer_spacing_bps = 20
+
+[[strategy]]
+name = "eth"
+kind = "magic"
+account = "main"
+instrument = "ETH_USDT_Perp"
+"""
+
+
+def test_every_problem_of_a_file_is_listed_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "bot.toml"
+    path.write_text(BROKEN)
+    with pytest.raises(ConfigError) as caught:
+        load_whole(path)
+    said = str(caught.value)
+    assert "5 problem(s)" in said
+    for part in (
+        "risk.max_loss: '-5' is not allowed",
+        "strategy.account: 'other' is not an account; allowed: main",
+        "strategy btc: quoting.order_notional = -1: must be",
+        "layers = 9 with layer_spacing_bps = 20 reach 160 bps: must stay under max_distance_bps = 90",
+        "strategy eth: kind = 'magic': unknown strategy",
+    ):
+        assert part in said
+
+
+def test_a_shipped_configuration_is_shown_whole() -> None:
+    whole = load_whole(Path(__file__).resolve().parents[3] / "configs" / "local.toml")
+    strategies = whole["strategy"]
+    assert isinstance(strategies, list)
+    assert [row["name"] for row in strategies] == ["btc", "eth", "sol"]
+    assert strategies[0]["params"]["quoting"]["layers"] == 3
