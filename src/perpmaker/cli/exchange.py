@@ -15,6 +15,13 @@ from perpmaker.control.home import RunFile, published
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--venues",
+    default="grvt",
+    show_default=True,
+    type=click.Choice(["grvt", "grvt,backpack"]),
+    help="What to serve: GRVT, or Backpack beside it.",
+)
 @click.option("--port", default=8420, show_default=True, type=click.IntRange(0, 65535), help="0: any free one.")
 @click.option("--next-free", is_flag=True, help="When the port is taken use the next free one.")
 @click.option(
@@ -56,6 +63,7 @@ from perpmaker.control.home import RunFile, published
 @click.pass_obj
 def command(
     home: Path,
+    venues: str,
     port: int,
     next_free: bool,
     market: str,
@@ -69,7 +77,7 @@ def command(
     state: Path | None,
     history_s: int,
 ) -> None:
-    """Serve a GRVT-compatible exchange on 127.0.0.1 until stopped.
+    """Serve a GRVT-compatible exchange, and a Backpack-compatible one beside it, on 127.0.0.1 until stopped.
 
     When ready it prints exactly one JSON line on stdout: base URLs and funded accounts. Logs go to stderr.
     """
@@ -79,6 +87,7 @@ def command(
 
     refuse_second(home, "exchange")
     options = ExchangeOptions(
+        venues=tuple(venues.split(",")),
         port=port,
         next_free=next_free,
         market="tape" if market == "tape" else "simulated",
@@ -99,15 +108,19 @@ def command(
 
 
 def publish(home: Path, line: dict[str, Any], until_end: ExitStack) -> None:
-    """Keep `run/exchange.json`: the ready line's addresses as `urls`, its accounts and instance id in `extra`."""
-    run_file = RunFile(
-        name="exchange",
-        pid=os.getpid(),
-        urls={key: value for key, value in line.items() if isinstance(value, str) and "://" in value},
-        started_ns=WallClock().now_ns(),
-        extra={
-            "accounts": msgspec.json.encode(line["accounts"]).decode(),
-            "instance_id": str(line["instance_id"]),
-        },
-    )
+    """Keep `run/exchange.json`: the ready line's addresses as `urls`, its accounts and instance id in `extra`.
+
+    A second venue's are there under names that begin with its own: `backpack_rest`, `backpack_accounts`.
+    """
+    urls = {key: value for key, value in line.items() if isinstance(value, str) and "://" in value}
+    extra = {"accounts": _json(line["accounts"]), "instance_id": str(line["instance_id"])}
+    for venue in ("backpack",):
+        if venue in line:
+            urls |= {f"{venue}_{name}": line[venue][name] for name in ("rest", "ws")}
+            extra[f"{venue}_accounts"] = _json(line[venue]["accounts"])
+    run_file = RunFile(name="exchange", pid=os.getpid(), urls=urls, started_ns=WallClock().now_ns(), extra=extra)
     until_end.enter_context(published(home, run_file))
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

@@ -67,6 +67,9 @@ def arguments(name: str, home: Path, path: Path, config: Config, port: int | Non
     options += ["--state", str(home / "exchange"), "--history-s", str(exchange.history_s)]
     if exchange.market == "simulated":
         options += ["--activity", str(exchange.activity)]
+    venues: set[str] = {account.venue for account in config.account.values()}
+    if "backpack" in venues:
+        options += ["--venues", "grvt,backpack"]
     for tape in exchange.tape:
         options += ["--tape", tape]
     if exchange.fee_tier is not None:

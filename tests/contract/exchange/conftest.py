@@ -10,6 +10,7 @@ import pytest
 from perpmaker.clock import WallClock
 from perpmaker.exchange.server import Exchange, ExchangeOptions
 
+from .backpack_client import BackpackClient
 from .client import Client
 
 
@@ -45,3 +46,24 @@ async def other(exchange: Exchange, http: aiohttp.ClientSession) -> Client:
     second = Client(http, exchange.ready_line(), 1)
     await second.log_in()
     return second
+
+
+@pytest.fixture
+async def both_venues() -> AsyncIterator[Exchange]:
+    """An exchange that is GRVT and Backpack."""
+    running = Exchange(ExchangeOptions(port=0, venues=("grvt", "backpack")), WallClock())
+    await running.start()
+    yield running
+    await running.stop()
+
+
+@pytest.fixture
+def pair(both_venues: Exchange, http: aiohttp.ClientSession) -> BackpackClient:
+    """The first account of the second venue."""
+    return BackpackClient(http, both_venues.ready_line())
+
+
+@pytest.fixture
+def other_pair(both_venues: Exchange, http: aiohttp.ClientSession) -> BackpackClient:
+    """The second account, another owner's."""
+    return BackpackClient(http, both_venues.ready_line(), 1)

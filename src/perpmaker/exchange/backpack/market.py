@@ -36,9 +36,9 @@ FEES: Final = FeeTier(1, 200, 500)
 """Maker 0.02 %, taker 0.05 %: the first tier of the venue's perpetuals as remembered [guess: the protocol page has no fees,
 and ccxt 4.5.90 says "todo check commission"]."""
 
-LIMITS: Final = VenueLimits(speed_bump_ns=0, plain_ids=True, max_signature_ns=400_000 * DAY_NS)
+LIMITS: Final = VenueLimits(speed_bump_ns=0, plain_ids=True, max_signature_ns=40_000 * DAY_NS)
 """Orders arrive at once, live until they end, and are numbered in decimal."""
-FOREVER_NS: Final = 300_000 * DAY_NS
+FOREVER_NS: Final = 36_500 * DAY_NS
 
 _BRACKETS: Final = (RiskBracket(1, 0, None, 12_500, 20_000, 50, 0),)
 """One margin rate for every size: the page's `imfFunction` with a factor of 0."""
