@@ -29,13 +29,13 @@ class VenueLimits(msgspec.Struct, frozen=True):
     max_bulk: int = 100
     max_signature_ns: int = 30 * DAY_NS
     default_leverage: int = 10
-    history_rows: int = 10_000
+    history_rows: int = 5_000
     """Closed orders, funding payments, closed positions kept per sub-account; totals are never cut. A closed
     order takes 1 to 1.5 kB."""
     fills_kept: int = 200_000
     """Per sub-account."""
-    trades_kept: int = 10_000
-    """Public trades kept per instrument."""
+    trades_kept: int = 3_000
+    """Public trades kept per instrument: 15 minutes or more."""
     candles_kept: int = 1_500
     """Per instrument, interval and type."""
 
