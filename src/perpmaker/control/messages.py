@@ -24,6 +24,7 @@ CommandKind = Literal[
     "close",
     "execute",
     "execution_stop",
+    "answer",
     "kill",
     "clear_kill",
     "arm",
@@ -32,7 +33,8 @@ CommandKind = Literal[
 ]
 """pause: cancel quotes and stop quoting, positions stay. resume: quote again. stop: pause, then end the engine.
 close: pause and flatten positions with reduce-only orders. execute: work a parent order (docs/reference/executions.md).
-execution_stop: cancel its child and end it with the truth. kill: latch, cancel everything; only clear_kill undoes it."""
+execution_stop: cancel its child and end it with the truth. answer: what a strategy asked (docs/explanation/pairs.md).
+kill: latch, cancel everything; only clear_kill undoes it."""
 
 
 class PnlSplit(msgspec.Struct, frozen=True):
@@ -105,7 +107,8 @@ class FillRow(msgspec.Struct, frozen=True):
 
 
 class StrategyRow(msgspec.Struct, frozen=True):
-    """`state`: starting, warming_up, quoting, paused, waiting (with `reason`), stopped, failed."""
+    """`state`: starting, warming_up, quoting, paused, waiting (with `reason`), asking (`reason` is the question), stopped,
+    failed."""
 
     name: str
     kind: str
@@ -255,7 +258,8 @@ class CommandRequest(msgspec.Struct, frozen=True):
     """`command_id`: 8-64 characters of the sender's choice, the idempotency key. `expires_ns`: UTC, refused after.
 
     `arguments` by kind: close/pause/resume may name `strategy` or `instrument`; execute has `instrument side qty algo`,
-    perhaps `account reduce_only` and the algorithm's parameters; execution_stop has `id`; kill may give `reason`;
+    perhaps `account reduce_only` and the algorithm's parameters; execution_stop has `id`; answer has `answer` (continue or
+    stop) and `strategy`; kill may give `reason`;
     clear_kill and arm carry the typed `confirmation`; reload carries `accept` once its difference was shown.
     """
 

@@ -168,6 +168,14 @@ class Decision(msgspec.Struct, frozen=True, tag=True):
     ts_ns: int
 
 
+class Remembered(msgspec.Struct, frozen=True, tag=True):
+    """What a strategy asked to remember, in its own words (JSON); the last one counts."""
+
+    strategy: StrategyId
+    memo: str
+    ts_ns: int
+
+
 class EquityMark(msgspec.Struct, frozen=True, tag=True):
     """One account's equity and its parts since the journal began, at an instant; `marks` are the prices behind it.
 
@@ -249,6 +257,7 @@ Record = (
     | FillBooked
     | Said
     | Decision
+    | Remembered
     | EquityMark
     | CommandAnswered
     | ExecutionBegun

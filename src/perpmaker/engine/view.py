@@ -171,12 +171,12 @@ class View:
     # --- inside
 
     def _traded(self) -> list[InstrumentId]:
-        return list(dict.fromkeys(slot.spec.instrument for slot in self._world.slots.values()))
+        return list(dict.fromkeys(leg.instrument for slot in self._world.slots.values() for leg in slot.spec.legs))
 
     def _waiting(self) -> str:
         for slot in self._world.slots.values():
             if slot.state is SlotState.STARTING:
-                hindrance = self._world.hindrance(slot.spec.account, slot.spec.instrument)
+                hindrance = self._hindrance(slot)
                 return f"{slot.spec.instrument}: {hindrance or 'about to start'}"
         return ""
 
@@ -341,9 +341,11 @@ class View:
             return "stopped", self._world.stopping
         if slot.paused:
             return "paused", self._engine.targets.closing().get((slot.spec.account, slot.spec.instrument), "")
-        hindrance = self._world.hindrance(slot.spec.account, slot.spec.instrument)
+        hindrance = self._hindrance(slot)
         if slot.state is SlotState.STARTING:
             return "starting", hindrance
+        if slot.question:
+            return "asking", slot.question
         if hindrance:
             return "waiting", hindrance
         explained = slot.explained.get(slot.spec.instrument, {})
@@ -352,7 +354,12 @@ class View:
     def _why_waiting(self, slot: Slot) -> str:
         if not slot.quoting_allowed:
             return ""
-        return self._world.hindrance(slot.spec.account, slot.spec.instrument)
+        return self._hindrance(slot)
+
+    def _hindrance(self, slot: Slot) -> str:
+        """Return why a strategy cannot place orders on one of its legs, "" when it can."""
+        found = (self._world.hindrance(leg.account, leg.instrument) for leg in slot.spec.legs)
+        return next((text for text in found if text), "")
 
     def _budget(self) -> dict[str, float]:
         shown: dict[str, float] = {}

@@ -17,7 +17,7 @@ from perpmaker.model.account import Position
 from perpmaker.model.book import Book
 from perpmaker.model.events import Bar, BookStale, Connectivity, Fill, Ticker, Trade
 from perpmaker.model.execution import ExecutionReport
-from perpmaker.model.ids import ClientOrderId, InstrumentId
+from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import OrderView, Side, TimeInForce
 from perpmaker.model.quote import Algorithm, Quote, Sweep
@@ -32,6 +32,7 @@ HOOKS: Final = (
     "on_fill",
     "on_order",
     "on_timer",
+    "on_answer",
     "on_execution",
     "on_connectivity",
     "on_stop",
@@ -43,10 +44,21 @@ Explained = float | int | str | bool | None | Sequence[str]
 """One quoting input as the dashboard shows it and the journal samples it; a sequence is a list of sentences or names."""
 
 
+class Leg(msgspec.Struct, frozen=True):
+    """An instrument a strategy works, and the account it works it on."""
+
+    account: AccountId
+    instrument: InstrumentId
+
+
 class StrategyParams(Table, frozen=True, kw_only=True):
     """Base of every strategy's parameters: its own keys of a `[[strategy]]` table, each annotated (`schema.key`)."""
 
     instrument: Annotated[InstrumentId, key("", "The instrument it trades, by the venue's own symbol.")]
+
+    def other_legs(self) -> Sequence[Leg]:
+        """Return what it works besides `instrument` on its account: legs on other exchanges, one instrument each."""
+        return ()
 
 
 ParamsT = TypeVar("ParamsT", bound=StrategyParams)
@@ -62,6 +74,23 @@ class Subscription(msgspec.Struct, frozen=True):
     instrument: InstrumentId
     book_interval_ms: int = 0
     bars_s: tuple[int, ...] = ()
+
+
+class Booked(msgspec.Struct, frozen=True):
+    """A fill as it was booked; `number` counts the fills of the engine's journal without a break."""
+
+    number: int
+    fill: Fill
+    by: Literal["own", "engine", "other"]
+    """This strategy's order; one of the engine itself (a closing); by hand, by the venue, by whatever else."""
+
+
+class Conversion(msgspec.Struct, frozen=True):
+    """What one unit of a currency is worth in another, who says so, and when it was said."""
+
+    rate: Decimal
+    told_by: str
+    ts_ns: int
 
 
 class Context(Protocol):
@@ -122,6 +151,38 @@ class Context(Protocol):
 
     def execution(self, instrument: InstrumentId) -> ExecutionReport | None:
         """How this strategy's last `target` of the instrument is being worked, or how it ended; None before the first."""
+        ...
+
+    def paused(self) -> bool:
+        """Whether a person paused this strategy. Its orders are then refused; what a pair hedges by `target` is not."""
+        ...
+
+    def hindrance(self, instrument: InstrumentId) -> str:
+        """Why no order that adds risk may be placed there now, "" when one may: down, stale, frozen, halted, killed."""
+        ...
+
+    def booked(self, after: int) -> Sequence[Booked]:
+        """The fills of this strategy's instruments with a higher number, oldest first; some hundreds are kept."""
+        ...
+
+    def booked_count(self) -> int:
+        """The number of the last fill that was booked, of whatever strategy."""
+        ...
+
+    def conversion(self, source: str, target: str) -> Conversion | None:
+        """What one `source` is worth in `target`, None while nobody has said; 1 for a currency in itself."""
+        ...
+
+    def recall(self) -> str:
+        """What this strategy last asked to remember, in this life or an earlier one; "" for nothing."""
+        ...
+
+    def remember(self, memo: str) -> None:
+        """Write a memo into the journal, in place of the one before; what was booked after it is in `booked`."""
+        ...
+
+    def ask(self, question: str) -> None:
+        """Ask a person; the answer (command `answer`) comes to `on_answer`. With "" the question is withdrawn."""
         ...
 
     def quote(
@@ -228,6 +289,9 @@ class Strategy(Generic[ParamsT]):
         the other leg is the strategy's part."""
 
     def on_timer(self, ctx: Context, key: str) -> None: ...
+
+    def on_answer(self, ctx: Context, answer: str) -> None:
+        """A person answered the open question: "continue" or "stop"."""
 
     def on_connectivity(self, ctx: Context, event: Connectivity | BookStale) -> None:
         """A link came up or went down, or a book went stale (`ctx.book` is then None until it is whole again)."""

@@ -7,16 +7,18 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 from perpmaker.engine.core.slot import Ladder, Slot
+from perpmaker.engine.core.world import ENGINE_ITSELF
+from perpmaker.engine.records import Remembered
 from perpmaker.model.account import Position
 from perpmaker.model.book import Book
 from perpmaker.model.commands import Notice
 from perpmaker.model.events import Ticker
 from perpmaker.model.execution import ExecutionReport
-from perpmaker.model.ids import ClientOrderId, InstrumentId
+from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import CancelOrder, NewOrder, OrderView, Side, TimeInForce
 from perpmaker.model.quote import Algorithm, Quote
-from perpmaker.strategies.api import DEFAULT_ALGORITHM, Explained
+from perpmaker.strategies.api import DEFAULT_ALGORITHM, Booked, Conversion, Explained
 
 if TYPE_CHECKING:
     from perpmaker.engine.core.executions import Executions
@@ -32,7 +34,6 @@ class SlotContext:
         self._world = world
         self._executions = executions
         self._slot = slot
-        self._account = slot.spec.account
         self._strategy = slot.spec.strategy
 
     # --- reading
@@ -67,24 +68,24 @@ class SlotContext:
 
     def position(self, instrument: InstrumentId) -> Position:
         """The account's position: no two strategies of an account trade one instrument."""
-        return self._world.ledgers[self._account].book.position(instrument)
+        return self._world.ledgers[self._account(instrument)].book.position(instrument)
 
     def open_orders(self, instrument: InstrumentId) -> Sequence[OrderView]:
-        return [order.view() for order in self._world.table.live(self._account, instrument, self._strategy)]
+        return [order.view() for order in self._world.table.live(self._account(instrument), instrument, self._strategy)]
 
     def equity(self) -> Decimal:
-        """Equity, or the settled balance while a position has no mark price."""
-        book = self._world.ledgers[self._account].book
+        """Equity of the lead's account, or the settled balance while a position has no mark price."""
+        book = self._world.ledgers[self._slot.spec.account].book
         return book.balance if book.equity is None else book.equity
 
     def max_position_notional(self) -> Decimal:
-        return self._world.limits[self._account].max_position_notional
+        return min(self._world.limits[account].max_position_notional for account in self._slot.spec.accounts)
 
     def maker_fee(self, instrument: InstrumentId) -> Decimal | None:
-        return self._world.fees.maker(self._account, instrument)
+        return self._world.fees.maker(self._account(instrument), instrument)
 
     def taker_fee(self, instrument: InstrumentId) -> Decimal | None:
-        return self._world.fees.taker(self._account, instrument)
+        return self._world.fees.taker(self._account(instrument), instrument)
 
     def execution(self, instrument: InstrumentId) -> ExecutionReport | None:
         mine = [
@@ -94,7 +95,40 @@ class SlotContext:
         ]
         return mine[-1] if mine else None
 
+    def paused(self) -> bool:
+        return self._slot.paused
+
+    def hindrance(self, instrument: InstrumentId) -> str:
+        return self._world.hindrance(self._account(instrument), instrument)
+
+    def booked(self, after: int) -> Sequence[Booked]:
+        found = [
+            booked
+            for leg in self._slot.spec.legs
+            for booked in reversed(self._world.ledgers[leg.account].fills)
+            if booked.number > after and booked.fill.instrument == leg.instrument
+        ]
+        found.sort(key=lambda booked: booked.number)
+        return [Booked(booked.number, booked.fill, self._by(booked.strategy)) for booked in found]
+
+    def booked_count(self) -> int:
+        return self._world.fills_total
+
+    def conversion(self, source: str, target: str) -> Conversion | None:
+        return self._world.conversion(source, target)
+
+    def recall(self) -> str:
+        return self._slot.memo
+
     # --- saying
+
+    def remember(self, memo: str) -> None:
+        if memo != self._slot.memo:
+            self._slot.memo = memo
+            self._world.out.record(Remembered(self._strategy, memo, self._world.now_ns))
+
+    def ask(self, question: str) -> None:
+        self._slot.question = question
 
     def quote(
         self,
@@ -126,9 +160,10 @@ class SlotContext:
         reduce_only: bool = False,
         tag: str = "",
     ) -> ClientOrderId:
+        account = self._account(instrument)
         order = NewOrder(
-            client_order_id=self._slot.next_id(),
-            account=self._account,
+            client_order_id=self._slot.ids.next(account),
+            account=account,
             strategy=self._strategy,
             instrument=instrument,
             side=side,
@@ -143,16 +178,17 @@ class SlotContext:
         return order.client_order_id
 
     def cancel(self, client_order_id: ClientOrderId) -> None:
-        order = self._world.table.get(self._account, client_order_id)
-        if order is not None and order.order.strategy == self._strategy and not order.is_terminal:
-            self._slot.wish.cancels.append(
-                CancelOrder(self._account, order.order.instrument, client_order_id, order.venue_order_id)
-            )
+        for account in self._slot.spec.accounts:
+            order = self._world.table.get(account, client_order_id)
+            if order is not None and order.order.strategy == self._strategy and not order.is_terminal:
+                self._slot.wish.cancels.append(
+                    CancelOrder(account, order.order.instrument, client_order_id, order.venue_order_id)
+                )
 
     def cancel_all(self, instrument: InstrumentId) -> None:
         self._slot.wish.ladders[instrument] = Ladder((), ())
         self._slot.wish.targets.pop(instrument, None)
-        for order in self._world.table.live(self._account, instrument, self._strategy):
+        for order in self._world.table.live(self._account(instrument), instrument, self._strategy):
             self.cancel(order.client_order_id)
 
     def set_timer(self, key: str, at_ns: int) -> None:
@@ -164,3 +200,13 @@ class SlotContext:
 
     def notice(self, level: Literal["info", "warning"], name: str, fields: Mapping[str, str]) -> None:
         self._world.out.tell(Notice(level, name, {"strategy": self._strategy, **fields}, self._world.now_ns))
+
+    # --- inside
+
+    def _account(self, instrument: InstrumentId) -> AccountId:
+        return self._slot.spec.account_of(instrument)
+
+    def _by(self, strategy: StrategyId) -> Literal["own", "engine", "other"]:
+        if strategy == self._strategy:
+            return "own"
+        return "engine" if strategy == ENGINE_ITSELF else "other"

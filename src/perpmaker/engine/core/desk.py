@@ -47,7 +47,7 @@ class Desk:
         wanted = slot.wanted.get(instrument)
         if wanted is None and instrument not in slot.ladders:
             return
-        working, account = slot.working(instrument), slot.spec.account
+        working, account = slot.working(instrument), slot.spec.account_of(instrument)
         ladder = (slot.spec.strategy, instrument)
         book = world.books.book(instrument, world.now_ns)
         rules = world.instruments.get(instrument)

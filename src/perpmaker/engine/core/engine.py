@@ -34,6 +34,7 @@ from perpmaker.model.events import (
     Channel,
     ClockOffset,
     Connectivity,
+    ConversionRate,
     Event,
     FundingPaid,
     InstrumentDelisted,
@@ -97,6 +98,7 @@ class Engine:
             RateBudget: self._on_budget,
             Timer: self._on_timer,
             Operator: self.operators.on_event,
+            ConversionRate: self._on_conversion,
             AccountSnapshot: self._on_snapshot,
             SnapshotFailed: self._on_account_news,
             PositionReport: self._on_account_news,
@@ -305,6 +307,9 @@ class Engine:
             fields = {"exchange": event.exchange, "offset_ms": str(offset_ms)}
             world.out.tell_seldom(Notice("warning", "clock_off", fields, world.now_ns), event.exchange)
 
+    def _on_conversion(self, event: ConversionRate) -> None:
+        self.world.conversions[(event.source, event.target)] = event
+
     def _on_budget(self, event: RateBudget) -> None:
         self.rate_budgets[event.account] = event
 
@@ -354,7 +359,7 @@ class Engine:
         if world.judge_arming():
             world.out.tell(Notice("warning", "arming_ended", {"engine": world.spec.name}, world.now_ns))
         for slot in world.slots.values():
-            if slot.running and world.hindrance(slot.spec.account, slot.spec.instrument):
+            if slot.running and any(world.hindrance(leg.account, leg.instrument) for leg in slot.spec.legs):
                 self.runner.touch(slot)
 
     def _tell_ready(self) -> None:

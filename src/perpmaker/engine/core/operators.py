@@ -28,6 +28,7 @@ from perpmaker.risk.kill import CLEAR_PHRASE, HumanClear
 
 KILL_GAP_NS: Final = 5 * NS_PER_S
 STOP_GAP_NS: Final = 1 * NS_PER_S
+ANSWERS: Final = ("continue", "stop")
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -65,6 +66,7 @@ class Operators:
             "close": self._close,
             "execute": self._execute,
             "execution_stop": self._execution_stop,
+            "answer": self._answer_question,
             "kill": self._kill,
             "clear_kill": self._clear_kill,
             "stop": self._stop,
@@ -99,7 +101,8 @@ class Operators:
             return _refused(_nobody(event))
         for slot in slots:
             slot.paused = True
-            self._targets.withdraw(slot.spec.account, strategy=slot.spec.strategy)
+            if not slot.spec.others:  # a pair goes on hedging what was filled; its targets are nothing else
+                self._targets.withdraw(slot.spec.account, strategy=slot.spec.strategy)
             self._desk.cancel_live(slot.spec.account, strategy=slot.spec.strategy)
             self._runner.touch(slot)
         self._tell("info", "strategies_paused", event, strategies=_names(slots))
@@ -115,7 +118,7 @@ class Operators:
         if world.stopping:
             return _refused("the engine is stopping")
         lifted: list[str] = []
-        for account in dict.fromkeys(slot.spec.account for slot in slots):
+        for account in dict.fromkeys(account for slot in slots for account in slot.spec.accounts):
             halt = world.halts.resume(account, actor=event.actor or "unknown")
             if halt is not None:
                 lifted.append(f"halt of {account} ({halt.text})")
@@ -123,12 +126,12 @@ class Operators:
                     HaltChanged(account, False, halt.code.value, halt.text, halt.flatten, event.actor, world.now_ns)
                 )
         for slot in slots:
-            account, instrument = slot.spec.account, slot.spec.instrument
-            self._targets.withdraw(account, instrument=instrument)
-            lifted += [
-                f"freeze of {instrument} ({text})"
-                for text in self._reconciling.unfreeze(account, instrument, event.actor or "unknown")
-            ]
+            for leg in slot.spec.legs:
+                self._targets.withdraw(leg.account, instrument=leg.instrument)
+                lifted += [
+                    f"freeze of {leg.instrument} ({text})"
+                    for text in self._reconciling.unfreeze(leg.account, leg.instrument, event.actor or "unknown")
+                ]
             slot.paused = False
             if slot.state in (SlotState.FAILED, SlotState.STOPPED):
                 self._runner.restart(slot)
@@ -148,7 +151,7 @@ class Operators:
         for slot in slots:
             slot.paused = True
             self._runner.touch(slot)
-        keys = [(slot.spec.account, slot.spec.instrument) for slot in slots]
+        keys = [(leg.account, leg.instrument) for slot in slots for leg in slot.spec.legs]
         if not named:
             for account, book in world.account_books.items():
                 keys += [(account, instrument) for instrument, held in book.positions.items() if held.qty]
@@ -161,6 +164,23 @@ class Operators:
             self._targets.close(account, instrument)
         self._tell("info", "positions_closing", event, positions=", ".join(f"{a} {i}" for a, i in keys))
         return lambda: self._flat(keys)
+
+    def _answer_question(self, event: Operator) -> Callable[[], Answer]:
+        """Answer what a strategy asked: go on, or stop."""
+        answer = event.arguments.get("answer", "")
+        if answer not in ANSWERS:
+            return _refused(f"answer must be {' or '.join(ANSWERS)}, not {answer!r}")
+        asking = [slot for slot in self._scope(event) if slot.question]
+        if not asking:
+            return _refused("no strategy asks anything" if event.strategy is None else f"{event.strategy} asks nothing")
+        if len(asking) > 1:
+            return _refused(f"say which strategy is answered: {_names(asking)}")
+        slot = asking[0]
+        self._tell(
+            "info", "question_answered", event, strategy=slot.spec.strategy, question=slot.question, answer=answer
+        )
+        self._runner.on_answer(slot, answer)
+        return lambda: Answer("done", f"{slot.spec.strategy}: {answer}")
 
     # --- parent orders
 
@@ -302,7 +322,7 @@ class Operators:
         self._executions.stop_where(lambda order: order.account == halt.account, f"halted: {halt.text}")
         self._desk.cancel_live(halt.account)
         for slot in world.slots.values():
-            if slot.spec.account == halt.account:
+            if halt.account in slot.spec.accounts:
                 self._runner.touch(slot)
         fields = {"account": halt.account, "reason": halt.code.value, "text": halt.text}
         world.out.tell(Notice("error", "account_halted", fields, world.now_ns))
@@ -323,11 +343,12 @@ class Operators:
         return [
             slot
             for slot in self._world.slots.values()
-            if event.strategy in (None, slot.spec.strategy) and instrument in (None, slot.spec.instrument)
+            if event.strategy in (None, slot.spec.strategy)
+            and (instrument is None or instrument in [leg.instrument for leg in slot.spec.legs])
         ]
 
     def _without_orders(self, slots: list[Slot], text: str) -> Answer:
-        live = sum(len(self._world.table.live(s.spec.account, strategy=s.spec.strategy)) for s in slots)
+        live = sum(len(self._world.table.live(a, strategy=s.spec.strategy)) for s in slots for a in s.spec.accounts)
         return Answer("accepted", f"{live} orders are being cancelled") if live else Answer("done", text)
 
     def _flat(self, keys: list[tuple[AccountId, InstrumentId]]) -> Answer:

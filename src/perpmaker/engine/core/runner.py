@@ -76,7 +76,7 @@ class Runner:
 
     def on_connectivity(self, event: Connectivity) -> None:
         for slot in self._world.slots.values():
-            if event.name in (slot.spec.account, self._exchange(slot)):
+            if event.name in slot.spec.accounts or event.name in self._exchanges(slot):
                 self.touch(slot)
                 if slot.running:
                     self._call(slot, "on_connectivity", event)
@@ -84,6 +84,10 @@ class Runner:
     def on_fill(self, slot: Slot, fill: Fill) -> None:
         if slot.running:
             self._call(slot, "on_fill", fill)
+
+    def on_answer(self, slot: Slot, answer: str) -> None:
+        slot.question = ""
+        self._call(slot, "on_answer", answer)
 
     def on_order(self, slot: Slot, view: OrderView) -> None:
         self._desk.dirty[(slot.spec.strategy, view.instrument)] = None
@@ -122,8 +126,8 @@ class Runner:
             slot = self._world.slots[name]
             if slot.state is not SlotState.STARTING:
                 continue
-            state = self._world.reconcilers.ready_state(slot.spec.account, slot.spec.instrument)
-            if state in (ReadyState.READY, ReadyState.FROZEN):
+            states = [self._world.reconcilers.ready_state(leg.account, leg.instrument) for leg in slot.spec.legs]
+            if all(state in (ReadyState.READY, ReadyState.FROZEN) for state in states):
                 slot.state = SlotState.RUNNING
                 self._call(slot, "on_start")
             else:
@@ -144,7 +148,8 @@ class Runner:
         if slot.state is not SlotState.FAILED:
             slot.state = SlotState.STOPPED
         slot.wanted.clear()
-        self._desk.cancel_live(slot.spec.account, strategy=slot.spec.strategy)
+        for account in slot.spec.accounts:
+            self._desk.cancel_live(account, strategy=slot.spec.strategy)
 
     def touch(self, slot: Slot) -> None:
         """Have all ladders of a strategy looked at again."""
@@ -178,9 +183,9 @@ class Runner:
             if slot.running and instrument in slot.subscriptions and hook in slot.strategy.hooks
         ]
 
-    def _exchange(self, slot: Slot) -> str:
-        listed = self._world.instruments.get(slot.spec.instrument)
-        return listed.exchange if listed is not None else ""
+    def _exchanges(self, slot: Slot) -> list[str]:
+        listed = [self._world.instruments.get(leg.instrument) for leg in slot.spec.legs]
+        return [instrument.exchange for instrument in listed if instrument is not None]
 
     def _tell_book(self, slot: Slot, instrument: InstrumentId, book: Book) -> None:
         slot.book_told_ns[instrument] = self._world.now_ns
@@ -227,8 +232,9 @@ class Runner:
             return
         slot.state, slot.error = SlotState.FAILED, text
         slot.wanted.clear()
-        self._targets.withdraw(slot.spec.account, strategy=slot.spec.strategy)
-        self._desk.cancel_live(slot.spec.account, strategy=slot.spec.strategy)
+        for account in slot.spec.accounts:
+            self._targets.withdraw(account, strategy=slot.spec.strategy)
+            self._desk.cancel_live(account, strategy=slot.spec.strategy)
         fields = {"strategy": slot.spec.strategy, "text": text}
         self._world.out.tell(Notice("error", "strategy_failed", fields, self._world.now_ns))
 

@@ -96,6 +96,10 @@ class Slot:
         self.state = SlotState.STARTING
         self.paused = False
         self.error = ""
+        self.memo = ""
+        """What it asked to remember; outlives a restart."""
+        self.question = ""
+        """What it asked a person, "" while nothing is open."""
         self.wanted: dict[InstrumentId, Ladder] = {}
         """What it last asked to quote, worked whenever that is allowed."""
         self.explained: dict[InstrumentId, Mapping[str, Explained]] = {}
@@ -133,7 +137,7 @@ class Slot:
     def renew(self) -> None:
         """Begin afresh after a failure: a new strategy with nothing wanted; its orders were cancelled before."""
         self.strategy = self.spec.make()
-        self.state, self.error, self.paused = SlotState.STARTING, "", False
+        self.state, self.error, self.paused, self.question = SlotState.STARTING, "", False, ""
         self.wanted.clear()
         self.explained.clear()
         self.book_told_ns.clear()
@@ -146,9 +150,6 @@ class Slot:
     def take_wish(self) -> Wish:
         wish, self.wish = self.wish, Wish()
         return wish
-
-    def next_id(self) -> ClientOrderId:
-        return self.ids.next(self.spec.account)
 
     def _subscribe(self) -> None:
         self.subscriptions = {wanted.instrument: wanted for wanted in self.strategy.subscriptions()}

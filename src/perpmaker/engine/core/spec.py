@@ -10,7 +10,7 @@ import msgspec
 
 from perpmaker.model.ids import AccountId, InstrumentId, StrategyId
 from perpmaker.risk.limits import Limits
-from perpmaker.strategies.api import Strategy
+from perpmaker.strategies.api import Leg, Strategy
 
 
 class AccountSpec(msgspec.Struct, frozen=True):
@@ -37,6 +37,23 @@ class StrategySpec(msgspec.Struct, frozen=True):
     instrument: InstrumentId
     make: Callable[[], Strategy[Any]]
     """Makes a fresh one: at the start, and again when a person resumes it after it failed."""
+    others: tuple[Leg, ...] = ()
+    """Its further legs, each on another exchange; account and instrument above are the lead."""
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        return (Leg(self.account, self.instrument), *self.others)
+
+    @property
+    def accounts(self) -> tuple[AccountId, ...]:
+        return (self.account, *(leg.account for leg in self.others))
+
+    def account_of(self, instrument: InstrumentId) -> AccountId:
+        """Return the account that works an instrument."""
+        for leg in self.others:
+            if leg.instrument == instrument:
+                return leg.account
+        return self.account
 
 
 class FeeRates(msgspec.Struct, frozen=True):

@@ -26,6 +26,7 @@ from perpmaker.engine.records import (
     Happened,
     Intent,
     Record,
+    Remembered,
 )
 from perpmaker.errors import DataError
 from perpmaker.execution.algos.parent import ParentAtRest
@@ -122,6 +123,8 @@ class CoreState(msgspec.Struct, frozen=True):
     arming: Arming | None
     executions: tuple[ParentAtRest, ...] = ()
     """Parent orders at work."""
+    memos: dict[StrategyId, str] = {}
+    """What strategies asked to remember."""
 
 
 def state_of(world: World, reconciling: Reconciling, executions: Executions) -> CoreState:
@@ -149,6 +152,7 @@ def state_of(world: World, reconciling: Reconciling, executions: Executions) -> 
         orders_sent=world.orders_sent,
         arming=world.arming,
         executions=working,
+        memos={name: slot.memo for name, slot in world.slots.items() if slot.memo},
     )
 
 
@@ -228,6 +232,13 @@ class Restorer:
         self._paused.update(dict.fromkeys(state.paused, True))
         world.fills_total, world.orders_sent = state.fills_total, state.orders_sent
         world.arming = state.arming
+        for name, memo in state.memos.items():
+            self._recall(name, memo)
+
+    def _recall(self, strategy: StrategyId, memo: str) -> None:
+        slot = self._world.slots.get(strategy)
+        if slot is not None:
+            slot.memo = memo
 
     def _restore_order(self, rest: OrderAtRest) -> None:
         self._world.table.restore(rest.order, rest.created_ns)
@@ -277,6 +288,8 @@ class Restorer:
             self._executions.restore_child(record)
         elif isinstance(record, ExecutionEnded):
             self._executions.restore_end(record)
+        elif isinstance(record, Remembered):
+            self._recall(record.strategy, record.memo)
         elif isinstance(record, Closed):
             self._paused.clear()
 
@@ -344,7 +357,8 @@ class Restorer:
         if event.kind not in ("pause", "close", "resume"):
             return
         for name, slot in self._world.slots.items():
-            if event.strategy in (None, name) and event.arguments.get("instrument") in (None, slot.spec.instrument):
+            traded = [None, *(leg.instrument for leg in slot.spec.legs)]
+            if event.strategy in (None, name) and event.arguments.get("instrument") in traded:
                 self._paused[name] = event.kind != "resume"
 
     def _restore_halt(self, record: HaltChanged) -> None:

@@ -52,8 +52,9 @@ class Targets:
 
     def want(self, slot: Slot, instrument: InstrumentId, qty: Decimal, algorithm: Algorithm) -> None:
         """Work towards a strategy's wanted position; repeating it changes nothing."""
-        key, now_ns = (slot.spec.account, instrument), self._world.now_ns
-        if key in self._closings or not slot.quoting_allowed or self._world.stopping:
+        key, now_ns = (slot.spec.account_of(instrument), instrument), self._world.now_ns
+        allowed = slot.running if slot.spec.others else slot.quoting_allowed  # a paused pair goes on hedging
+        if key in self._closings or not allowed or self._world.stopping:
             return
         parent = self._executions.current(key)
         if parent is not None:
@@ -163,7 +164,7 @@ class Targets:
             is_closing=slot is None,
             target_qty=wanted,
         )
-        next_id = world.engine_ids.of(account) if slot is None else slot.next_id
+        next_id = (world.engine_ids if slot is None else slot.ids).of(account)
         self._executions.begin(order, next_id, lambda: side.sign * (wanted - self._executions.position(key)))
 
     def _on_ended(self, report: ExecutionReport) -> None:

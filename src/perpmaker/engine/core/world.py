@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -9,12 +10,13 @@ from perpmaker.engine.core.fees import Fees
 from perpmaker.engine.core.ledger import Ledger
 from perpmaker.engine.core.outbox import Outbox
 from perpmaker.engine.core.slot import Ids, Slot
-from perpmaker.engine.core.spec import Arming, EngineSpec, Probe
+from perpmaker.engine.core.spec import Arming, EngineSpec, Probe, StrategySpec
 from perpmaker.execution.orders import OrderTable
 from perpmaker.execution.reconcile import Reconcilers
 from perpmaker.execution.working import LadderRules, WorkingOrders
 from perpmaker.marketdata.book import BookWithout
 from perpmaker.marketdata.books import Books
+from perpmaker.model.events import ConversionRate
 from perpmaker.model.ids import AccountId, ClientOrderIdParts, InstrumentId, StrategyId, client_order_id_parts
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.units import NS_PER_S
@@ -23,6 +25,7 @@ from perpmaker.risk.gate import Gate, ReadyState
 from perpmaker.risk.halts import Halts
 from perpmaker.risk.kill import KillLatch
 from perpmaker.risk.limits import Limits
+from perpmaker.strategies.api import Conversion
 
 ENGINE_ITSELF: Final = StrategyId("engine")
 """Whose orders are that belong to no strategy: closings."""
@@ -63,6 +66,8 @@ class World:
         self.stopping = ""
         """Why the engine is stopping, "" while it is not."""
         self.links: dict[str, bool] = {}
+        self.conversions: dict[tuple[str, str], ConversionRate] = {}
+        """The last rate told, by source and target currency."""
         self.fills_total = 0
         self.orders_sent = 0
         self.orders_refused: dict[str, int] = {}
@@ -71,10 +76,10 @@ class World:
         """The highest epoch of an order of this instance that the venue showed and the journal does not know of."""
         self.engine_ids = self._make_ids(0)
         self.slots: dict[StrategyId, Slot] = {}
-        self._quote_life_ns = {a.account: a.quote_life_s * NS_PER_S for a in spec.accounts}
+        self._rules = {a.account: LadderRules(quote_life_ns=a.quote_life_s * NS_PER_S) for a in spec.accounts}
         for strategy in spec.strategies:
             ids = self._make_ids(strategy.number)
-            self.slots[strategy.strategy] = Slot(strategy, ids, self._working(strategy.account, strategy.strategy, ids))
+            self.slots[strategy.strategy] = Slot(strategy, ids, _MakeWorking(self.table, strategy, ids, self._rules))
         self._slot_of_number = {slot.spec.number: slot for slot in self.slots.values()}
 
     def adopt_epoch(self, epoch: int) -> None:
@@ -116,7 +121,7 @@ class World:
 
     def traded(self, account: AccountId) -> list[InstrumentId]:
         """Return what an account trades: its strategies' instruments, and those named for people's orders."""
-        of_strategies = [slot.spec.instrument for slot in self.slots.values() if slot.spec.account == account]
+        of_strategies = [leg.instrument for s in self.slots.values() for leg in s.spec.legs if leg.account == account]
         named = [name for spec in self.spec.accounts if spec.account == account for name in spec.instruments]
         return list(dict.fromkeys([*of_strategies, *named]))
 
@@ -139,6 +144,16 @@ class World:
         stale = self.books.stale_reason(instrument, self.now_ns)
         return "" if stale is None else f"book is stale: {stale.value}"
 
+    def conversion(self, source: str, target: str) -> Conversion | None:
+        """Return the last rate told for two currencies, turned round where only the other way was told."""
+        if source == target:
+            return Conversion(Decimal(1), "the same currency", self.now_ns)
+        told = self.conversions.get((source, target))
+        if told is not None:
+            return Conversion(told.rate, told.told_by, told.ts_event_ns)
+        told = self.conversions.get((target, source))
+        return None if told is None else Conversion(1 / told.rate, told.told_by, told.ts_event_ns)
+
     def equity(self) -> Decimal | None:
         """The sum over all accounts, None while one cannot be computed."""
         total = Decimal(0)
@@ -156,26 +171,22 @@ class World:
         """Have the runtime take the next epoch, as it does when the venue shows a later one than the journal knows."""
         self.seen_epoch = max(self.seen_epoch, self.epoch)
 
-    def _working(self, account: AccountId, strategy: StrategyId, ids: Ids) -> _MakeWorking:
-        return _MakeWorking(self.table, account, strategy, ids, LadderRules(quote_life_ns=self._quote_life_ns[account]))
-
 
 class _MakeWorking:
-    """Makes the ladder of one strategy on an instrument."""
+    """Makes the ladder of one strategy on an instrument, on the account that works it."""
 
-    def __init__(
-        self, table: OrderTable, account: AccountId, strategy: StrategyId, ids: Ids, rules: LadderRules
-    ) -> None:
-        self._table, self._account, self._strategy, self._ids, self._rules = table, account, strategy, ids, rules
+    def __init__(self, table: OrderTable, spec: StrategySpec, ids: Ids, rules: Mapping[AccountId, LadderRules]) -> None:
+        self._table, self._spec, self._ids, self._rules = table, spec, ids, rules
 
     def __call__(self, instrument: InstrumentId) -> WorkingOrders:
+        account = self._spec.account_of(instrument)
         return WorkingOrders(
-            account=self._account,
-            strategy=self._strategy,
+            account=account,
+            strategy=self._spec.strategy,
             instrument=instrument,
             table=self._table,
-            next_id=self._ids.of(self._account),
-            rules=self._rules,
+            next_id=self._ids.of(account),
+            rules=self._rules[account],
         )
 
 
