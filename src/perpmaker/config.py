@@ -42,8 +42,8 @@ class Section(BaseModel):
 class AccountSection(Section):
     """One sub-account of one venue. `credentials` is the suffix of the variables: "1" reads GRVT_API_KEY_1."""
 
-    venue: Literal["grvt"] = "grvt"
-    """Whose protocol the account speaks."""
+    venue: Annotated[str, Field(pattern=r"^(grvt|backpack|ccxt:[a-z0-9]+)$")] = "grvt"
+    """Whose protocol the account speaks: grvt, backpack, or any exchange of ccxt as ccxt:ID."""
     credentials: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]*$")] = ""
     """Suffix of the variables that hold the account's credentials; unused for env = "local"."""
     local_account: Annotated[int, Field(ge=0, le=63)] = 0
@@ -365,6 +365,31 @@ def credentials(
         private_key=SecretStr(found["private_key"]),
         sub_account_id=found["sub_account_id"],
     )
+
+
+class CcxtCredentials(BaseModel):
+    """What ccxt needs to sign; secrets print as asterisks."""
+
+    model_config = ConfigDict(frozen=True)
+
+    api_key: SecretStr
+    secret: SecretStr
+    password: SecretStr | None = None
+
+
+def ccxt_credentials(
+    account: AccountSection, environment: Mapping[str, str] | None = None, dotenv: Path | None = None
+) -> CcxtCredentials:
+    """As `credentials`, for a venue behind ccxt: BACKPACK_API_KEY_1, BACKPACK_SECRET_1, ..._PASSWORD_1 if it has one."""
+    variables = dict(_private_dotenv(dotenv)) if dotenv is not None else {}
+    variables |= dict(os.environ if environment is None else environment)
+    suffix = f"_{account.credentials}" if account.credentials else ""
+    head = account.venue.removeprefix("ccxt:").upper()
+    names = {field: f"{head}_{field.upper()}{suffix}" for field in ("api_key", "secret", "password")}
+    missing = [names[field] for field in ("api_key", "secret") if not variables.get(names[field])]
+    if missing:
+        raise ConfigError(f"credentials are missing: set {', '.join(missing)} in the environment or a private .env")
+    return CcxtCredentials.model_validate({field: variables.get(name) or None for field, name in names.items()})
 
 
 def _private_dotenv(path: Path) -> Mapping[str, str]:

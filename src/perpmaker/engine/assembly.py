@@ -9,21 +9,23 @@ from typing import Any, Final
 
 import msgspec
 
-from perpmaker.config import AccountSection, Config, StrategySection, credentials
+from perpmaker.config import AccountSection, Config, StrategySection, ccxt_credentials, credentials
 from perpmaker.control.home import RunFile
-from perpmaker.engine.core import AccountSpec, EngineSpec, StrategySpec
+from perpmaker.engine.core import AccountSpec, EngineSpec, FeeRates, StrategySpec
 from perpmaker.engine.locks import LockKey, instrument_key, journal_key, sub_account_key
 from perpmaker.engine.records import AccountPrint, Fingerprint
 from perpmaker.errors import ConfigError
-from perpmaker.model.ids import AccountId, InstrumentId, StrategyId
+from perpmaker.model.ids import HOME_EXCHANGE, AccountId, InstrumentId, StrategyId, instrument_id
 from perpmaker.risk.limits import Limits
 from perpmaker.strategies.api import Strategy
 from perpmaker.strategies.registry import make_strategy
+from perpmaker.venues.ccxt.gateway import CcxtAccount
+from perpmaker.venues.ccxt.library import addresses
+from perpmaker.venues.ccxt.quirks import exchange_identity, quirks_of
 from perpmaker.venues.grvt.environments import Environment, environment
 from perpmaker.venues.grvt.gateway import GatewayAccount
 from perpmaker.venues.secret import Secret
 
-VENUE: Final = "grvt"
 LOCAL: Final = "local"
 ARMED_ENVIRONMENTS: Final = ("prod",)
 """Where live trading needs a person's confirmation first."""
@@ -37,19 +39,51 @@ class ExchangeAccount(msgspec.Struct, frozen=True):
     sub_account_id: str
 
 
+class Face(msgspec.Struct, frozen=True):
+    """A venue of the practice exchange besides GRVT: its addresses and funded accounts."""
+
+    rest: str
+    ws: str
+    accounts: list[FaceAccount]
+
+
+class FaceAccount(msgspec.Struct, frozen=True):
+    api_key: str
+    secret: str
+
+
+AccountKeys = GatewayAccount | CcxtAccount
+
+
 class Plan(msgspec.Struct, frozen=True):
     """Everything a live engine is made of, checked. Secrets stand in `keys` alone."""
 
     config: Config
-    environment: Environment
+    environment: Environment | None
+    """GRVT's hosts; None when no account is on it."""
     exchange_instance: str
-    keys: dict[AccountId, GatewayAccount]
+    keys: dict[AccountId, AccountKeys]
     config_hash: str
+    faces: dict[str, dict[str, Any]]
+    """ccxt's addresses by configured venue: those of the practice exchange, {} for the venue's own."""
+
+    @property
+    def venue(self) -> str:
+        """The exchanges that are traded on, for people."""
+        return ",".join(sorted({self.exchange_of(name) for name in self.keys}))
+
+    def venue_of(self, account: AccountId) -> str:
+        """Return an account's venue as configured."""
+        return self.config.account[account].venue
+
+    def exchange_of(self, account: AccountId) -> str:
+        """Return the identity of the exchange behind an account, whatever adapter leads there."""
+        return exchange_identity(self.venue_of(account))
 
     @property
     def fingerprint(self) -> Fingerprint:
         accounts = tuple(
-            AccountPrint(name, VENUE, key.sub_account_id, self.environment.chain_id)
+            AccountPrint(name, self.exchange_of(name), key.sub_account_id, self._chain_id(name))
             for name, key in sorted(self.keys.items())
         )
         config = self.config
@@ -59,9 +93,19 @@ class Plan(msgspec.Struct, frozen=True):
         """What no second engine may hold: the journal, every sub-account, every instrument."""
         env, instance = self.config.env, self.exchange_instance
         keys = [journal_key(journal)]
-        keys += [sub_account_key(VENUE, env, key.sub_account_id, instance) for key in self.keys.values()]
-        keys += [instrument_key(VENUE, env, row.instrument, instance) for row in self.config.strategy]
+        keys += [
+            sub_account_key(self.exchange_of(name), env, key.sub_account_id, instance)
+            for name, key in self.keys.items()
+        ]
+        keys += [
+            instrument_key(self.exchange_of(AccountId(row.account)), env, row.instrument, instance)
+            for row in self.config.strategy
+        ]
         return keys
+
+    def _chain_id(self, account: AccountId) -> int:
+        on_grvt = isinstance(self.keys[account], GatewayAccount) and self.environment is not None
+        return self.environment.chain_id if on_grvt and self.environment is not None else 0
 
     def spec(self, epoch: int, numbers: Mapping[str, int]) -> EngineSpec:
         """Return what the core is built from."""
@@ -73,14 +117,33 @@ class Plan(msgspec.Struct, frozen=True):
             epoch=epoch,
             needs_arming=config.mode == "live" and config.env in ARMED_ENVIRONMENTS,
             accounts=tuple(
-                AccountSpec(AccountId(name), VENUE, limits, section.quote_expiry_s)
+                self._account_spec(AccountId(name), limits, section.quote_expiry_s)
                 for name, section in config.account.items()
                 if AccountId(name) in self.keys
             ),
             strategies=tuple(strategy_spec(row, numbers[row.name]) for row in config.strategy),
+            fees=self._fees(),
             close_max_slippage_bps=config.risk.close_max_slippage_bps,
             config_hash=self.config_hash,
         )
+
+    def _account_spec(self, name: AccountId, limits: Limits, quote_expiry_s: int) -> AccountSpec:
+        if isinstance(self.keys[name], GatewayAccount):
+            return AccountSpec(name, self.exchange_of(name), limits, quote_expiry_s)
+        offered = quirks_of(self.venue_of(name)).capabilities
+        life_s = quote_expiry_s if offered.signature_expiry else 0
+        return AccountSpec(name, self.exchange_of(name), limits, life_s, client_id_bits=offered.client_id_bits)
+
+    def _fees(self) -> dict[InstrumentId, FeeRates]:
+        """Return what trading costs until own fills have shown it, where a venue's row says."""
+        found = {}
+        for row in self.config.strategy:
+            name = AccountId(row.account)
+            if isinstance(self.keys[name], CcxtAccount):
+                quirks = quirks_of(self.venue_of(name))
+                if quirks.maker_fee is not None and quirks.taker_fee is not None:
+                    found[InstrumentId(row.instrument)] = FeeRates(quirks.maker_fee, quirks.taker_fee)
+        return found
 
 
 def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> Plan:
@@ -93,6 +156,7 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
             f'mode = {config.mode!r}: this version runs mode = "live" alone; for practice use env = "local" '
             '(the practice exchange) or env = "testnet"'
         )
+    config = _qualified(config)
     used = {row.account for row in config.strategy}
     for row in config.strategy:
         make_strategy(row.kind, _params(row))  # raises for wrong parameters before anything is started
@@ -101,16 +165,21 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
         for name, section in config.account.items()
         if name in used
     }
-    owners: dict[str, AccountId] = {}
+    owners: dict[tuple[str, str], AccountId] = {}
     for name, key in keys.items():
-        other = owners.setdefault(key.sub_account_id, name)
+        other = owners.setdefault((exchange_identity(config.account[name].venue), key.sub_account_id), name)
         if other != name:
             raise ConfigError(f"account.{name} and account.{other} are the same sub-account {key.sub_account_id}")
     return Plan(
         config=config,
-        environment=environment(config.env, _addresses(config, exchange)),
+        environment=(
+            environment(config.env, _addresses(config, exchange))
+            if any(isinstance(key, GatewayAccount) for key in keys.values())
+            else None
+        ),
         exchange_instance=exchange.extra.get("instance_id", "") if config.env == LOCAL and exchange else "",
         keys=keys,
+        faces=_faces(config, used, exchange),
         config_hash=hashlib.blake2b(config.model_dump_json().encode(), digest_size=8).hexdigest(),
     )
 
@@ -162,7 +231,9 @@ def _addresses(config: Config, exchange: RunFile | None) -> Mapping[str, object]
 
 def _keys(
     name: AccountId, section: AccountSection, env: str, exchange: RunFile | None, dotenv: Path | None
-) -> GatewayAccount:
+) -> AccountKeys:
+    if section.venue != HOME_EXCHANGE:
+        return _ccxt_keys(name, section, env, exchange, dotenv)
     if env != LOCAL:
         found = credentials(section, dotenv=dotenv)
         return GatewayAccount(
@@ -184,6 +255,66 @@ def _keys(
         api_key=Secret(account.api_key),
         private_key=Secret(account.private_key),
     )
+
+
+def _ccxt_keys(
+    name: AccountId, section: AccountSection, env: str, exchange: RunFile | None, dotenv: Path | None
+) -> CcxtAccount:
+    if env in ("testnet", "staging"):
+        raise ConfigError(f'account.{name}.venue: {section.venue!r} has no env {env!r}; allowed: "local", "prod"')
+    if env != LOCAL:
+        found = ccxt_credentials(section, dotenv=dotenv)
+        password = None if found.password is None else Secret(found.password.get_secret_value())
+        return CcxtAccount(
+            name, Secret(found.api_key.get_secret_value()), Secret(found.secret.get_secret_value()), password
+        )
+    listed = _face(section.venue, exchange).accounts
+    if section.local_account >= len(listed):
+        raise ConfigError(
+            f"account.{name}.local_account: {section.local_account} is not allowed; the practice exchange has accounts "
+            f"0 to {len(listed) - 1} on {section.venue}"
+        )
+    account = listed[section.local_account]
+    return CcxtAccount(name, Secret(account.api_key), Secret(account.secret))
+
+
+def _face(venue: str, exchange: RunFile | None) -> Face:
+    addresses_of = {name: exchange.urls.get(f"{venue}_{name}") for name in ("rest", "ws")} if exchange else {}
+    if exchange is None or not all(addresses_of.values()):
+        raise ConfigError(
+            f'venue {venue!r} with env = "local" needs a practice exchange that speaks it, in the same home: '
+            f"perpmaker exchange --venues grvt,{venue}, or perpmaker up"
+        )
+    try:
+        accounts = msgspec.json.decode(exchange.extra[f"{venue}_accounts"], type=list[FaceAccount])
+    except (KeyError, msgspec.DecodeError) as error:
+        raise ConfigError(f"the practice exchange's run file lists no accounts of {venue} ({error})") from error
+    return Face(str(addresses_of["rest"]), str(addresses_of["ws"]), accounts)
+
+
+def _faces(config: Config, used: set[str], exchange: RunFile | None) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for name in used:
+        venue = config.account[name].venue
+        if venue != HOME_EXCHANGE and config.env == LOCAL:
+            face = _face(venue, exchange)
+            found[venue] = addresses(quirks_of(venue), {"rest": face.rest, "ws": face.ws})
+    return found
+
+
+def _qualified(config: Config) -> Config:
+    """Name every instrument as the engine does, by symbol and exchange; a name of another exchange is a mistake."""
+    rows = []
+    for row in config.strategy:
+        section = config.account[row.account]
+        exchange = exchange_identity(section.venue)
+        symbol, _, named = row.instrument.partition("@")
+        if (named or exchange) != exchange:
+            raise ConfigError(
+                f"strategy.instrument: {row.instrument!r} is on {named}, but account {row.account!r} is on {exchange}"
+            )
+        rows.append(row.model_copy(update={"instrument": str(instrument_id(symbol, exchange))}))
+    return config.model_copy(update={"strategy": rows})
 
 
 def _listed(exchange: RunFile | None) -> list[ExchangeAccount]:

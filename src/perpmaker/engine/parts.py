@@ -23,7 +23,7 @@ from perpmaker.control.messages import (
     LogLine,
     Status,
 )
-from perpmaker.engine.assembly import VENUE, Plan
+from perpmaker.engine.assembly import Plan
 from perpmaker.engine.commands import CommandDesk
 from perpmaker.engine.control import ControlServer
 from perpmaker.engine.core import Engine
@@ -76,7 +76,7 @@ class Parts:
         about = About(
             engine=plan.config.name,
             pid=os.getpid(),
-            venue=VENUE,
+            venue=plan.venue,
             env=plan.config.env,
             mode=plan.config.mode,
             started_ns=clock.now_ns(),

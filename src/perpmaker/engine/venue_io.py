@@ -1,4 +1,4 @@
-"""The venue's side of a live engine: one feed, one gateway per account, one HTTP session for all of them."""
+"""The venues' side of a live engine: a feed per exchange, a gateway per account."""
 
 from __future__ import annotations
 
@@ -11,16 +11,24 @@ from perpmaker.clock import Clock
 from perpmaker.engine.assembly import Plan
 from perpmaker.engine.chart import CANDLE_S
 from perpmaker.engine.core import Engine
-from perpmaker.model.ids import AccountId, InstrumentId
-from perpmaker.venues.api import IntentLog, KillEpoch, OrderGateway, Sink, Subscription, Timings
+from perpmaker.errors import ConfigError
+from perpmaker.model.ids import HOME_EXCHANGE, AccountId, InstrumentId
+from perpmaker.model.instrument import Instrument
+from perpmaker.venues.api import IntentLog, KillEpoch, MarketFeed, OrderGateway, Sink, Subscription, Timings
+from perpmaker.venues.ccxt.feed import CcxtFeed, FeedOptions
+from perpmaker.venues.ccxt.gateway import CcxtAccount, CcxtGateway
+from perpmaker.venues.ccxt.quirks import quirks_of
+from perpmaker.venues.grvt.environments import Environment
 from perpmaker.venues.grvt.feed import GrvtFeed
-from perpmaker.venues.grvt.gateway import GatewayOptions, GrvtGateway
+from perpmaker.venues.grvt.gateway import GatewayAccount, GatewayOptions, GrvtGateway
 from perpmaker.venues.grvt.orders import Lives
 from perpmaker.venues.grvt.rest import allow_list
 from perpmaker.venues.transport.http import open_http
 
 _NONCE_SHIFT: Final = 32
 """The boot epoch shifted by this seeds the signature nonces: two lives never share one."""
+REPORTING: Final = "USDT"
+"""What equity is told in when accounts hold several currencies."""
 
 
 class VenueIO:
@@ -37,46 +45,102 @@ class VenueIO:
         clock: Clock,
         timings: Timings,
     ) -> None:
-        self._http: aiohttp.ClientSession = open_http(allow_list(plan.environment))
-        self.feed = GrvtFeed(
-            environment=plan.environment, http=self._http, clock=clock, seed=plan.config.instance, timings=timings
-        )
+        self._plan = plan
+        self._epoch = epoch
+        self._intents = intents
+        self._kill = kill
+        self._clock = clock
+        self._timings = timings
+        self._http: aiohttp.ClientSession | None = None
         self._subscriptions = _subscriptions(engine)
-        self.gateways: dict[AccountId, OrderGateway] = {
-            name: GrvtGateway(
-                environment=plan.environment,
-                who=who,
-                instruments=self.feed.listed,
-                intents=intents,
-                kill=kill,
-                http=self._http,
-                clock=clock,
-                seed=plan.config.instance * 64 + place,
-                nonce_seed=(epoch << _NONCE_SHIFT) + (place << 24),
-                options=_options(plan, name),
-                timings=timings,
-            )
-            for place, (name, who) in enumerate(plan.keys.items())
-        }
+        self.feeds: dict[str, MarketFeed] = {}
+        """By exchange identity."""
+        self.gateways: dict[AccountId, OrderGateway] = {}
+        for place, (name, who) in enumerate(plan.keys.items()):
+            seed = plan.config.instance * 64 + place
+            if isinstance(who, CcxtAccount):
+                self.gateways[name] = self._through_ccxt(name, who, seed)
+            else:
+                self.gateways[name] = self._on_grvt(who, place, seed)
 
     async def start(self, sink: Sink) -> None:
         """Connect everything; private streams and market data arrive at `sink`."""
         for gateway in self.gateways.values():
             await gateway.start(sink)
-        for subscription in self._subscriptions.values():
-            self.feed.subscribe(subscription)
-        await self.feed.start(sink)
+        for instrument, subscription in self._subscriptions.items():
+            self._feed_of(instrument).subscribe(subscription)
+        for feed in self.feeds.values():
+            await feed.start(sink)
 
     def renew(self, instrument: InstrumentId) -> None:
         """Have an instrument's streams opened anew, the book as a whole first."""
-        self.feed.subscribe(self._subscriptions[instrument])
+        self._feed_of(instrument).subscribe(self._subscriptions[instrument])
 
     async def stop(self) -> None:
-        """Close everything; the venue's dead-man timer stays armed behind whatever may still be open."""
-        await self.feed.stop()
+        """Close everything; a dead-man timer stays armed behind whatever may still be open, where the venue has one."""
+        for feed in self.feeds.values():
+            await feed.stop()
         for gateway in self.gateways.values():
             await gateway.stop()
-        await self._http.close()
+        if self._http is not None:
+            await self._http.close()
+
+    def _on_grvt(self, who: GatewayAccount, place: int, seed: int) -> OrderGateway:
+        environment = self._plan.environment
+        if environment is None:
+            raise ConfigError(f"account.{who.account}: the plan names no hosts of GRVT")
+        return GrvtGateway(
+            environment=environment,
+            who=who,
+            instruments=self._grvt_listed(environment),
+            intents=self._intents,
+            kill=self._kill,
+            http=self._grvt_http(environment),
+            clock=self._clock,
+            seed=seed,
+            nonce_seed=(self._epoch << _NONCE_SHIFT) + (place << 24),
+            options=_options(self._plan, who.account),
+            timings=self._timings,
+        )
+
+    def _grvt_http(self, environment: Environment) -> aiohttp.ClientSession:
+        if self._http is None:
+            self._http = open_http(allow_list(environment))
+        return self._http
+
+    def _grvt_listed(self, environment: Environment) -> Mapping[InstrumentId, Instrument]:
+        feed = self.feeds.get(HOME_EXCHANGE)
+        if not isinstance(feed, GrvtFeed):
+            feed = self.feeds[HOME_EXCHANGE] = GrvtFeed(
+                environment=environment,
+                http=self._grvt_http(environment),
+                clock=self._clock,
+                seed=self._plan.config.instance,
+                timings=self._timings,
+            )
+        return feed.listed
+
+    def _through_ccxt(self, name: AccountId, who: CcxtAccount, seed: int) -> OrderGateway:
+        plan = self._plan
+        venue, exchange = plan.venue_of(name), plan.exchange_of(name)
+        quirks, urls = quirks_of(venue), plan.faces.get(venue, {})
+        if exchange not in self.feeds:
+            convert = (quirks.settle, REPORTING) if quirks.settle not in ("", REPORTING) else None
+            self.feeds[exchange] = CcxtFeed(
+                quirks=quirks, clock=self._clock, seed=seed, urls=urls, timings=self._timings,
+                options=FeedOptions(convert=convert),
+            )  # fmt: skip
+        return CcxtGateway(
+            quirks=quirks, who=who, intents=self._intents, kill=self._kill, clock=self._clock, seed=seed, urls=urls,
+            timings=self._timings,
+        )  # fmt: skip
+
+    def _feed_of(self, instrument: InstrumentId) -> MarketFeed:
+        exchange = instrument.partition("@")[2] or HOME_EXCHANGE
+        feed = self.feeds.get(exchange)
+        if feed is None:
+            raise ConfigError(f"{instrument}: no account is on {exchange}")
+        return feed
 
 
 def _subscriptions(engine: Engine) -> Mapping[InstrumentId, Subscription]:

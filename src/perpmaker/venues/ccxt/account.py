@@ -155,7 +155,7 @@ class Account:
             side=_side(row),
             px=numbers.exact(row.get("price"), "price"),
             qty=listed.qty(numbers.exact(row.get("amount"), "amount")),
-            fee=numbers.optional(fee.get("cost"), "fee") or ZERO,
+            fee=numbers.exact(fee.get("cost"), "fee"),  # a fill without its fee cannot be booked
             fee_currency=str(fee.get("currency") or listed.instrument.quote),
             is_taker=row.get("takerOrMaker") != "maker",
             realized_pnl=ZERO,

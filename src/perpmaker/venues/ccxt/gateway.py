@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from typing import Any, Final
@@ -57,12 +58,17 @@ _log = get("venues.ccxt.gateway")
 
 
 class CcxtAccount(msgspec.Struct, frozen=True):
-    """Whose orders: the account's name here, the venue's public key of it, and what signs."""
+    """Whose orders: the account's name here, which key the venue knows it by, and what signs."""
 
     account: AccountId
     api_key: Secret
     secret: Secret
     password: Secret | None = None
+
+    @property
+    def sub_account_id(self) -> str:
+        """Tell accounts apart without showing a key: the start of the digest of the key's name at the venue."""
+        return hashlib.blake2b(self.api_key.reveal().encode(), digest_size=6).hexdigest()
 
 
 class CcxtGateway:

@@ -14,7 +14,6 @@ import importlib
 import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -121,7 +120,7 @@ def make_client(
         "options": {"maxRetriesOnFailure": 0, "defaultType": "swap", "ws": {"compress": 0, "keepAlive": PING_MS}},
     }
     if quirks.exact_numbers:
-        options["number"] = Decimal
+        options["number"] = str  # with Decimal, ccxt loses the fee of a trade
     for name, value in (("apiKey", api_key), ("secret", secret), ("password", password)):
         if value:
             options[name] = value.reveal()

@@ -86,7 +86,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     maker_fee: Decimal | None = None
     taker_fee: Decimal | None = None
     exact_numbers: bool = False
-    """Whether ccxt's own code for the venue stands numbers as Decimal instead of float (tried, not assumed)."""
+    """Whether ccxt's own code for the venue stands numbers as texts instead of floats (tried, not assumed)."""
     urls: Mapping[str, Any] = {}
     """`urls.api` for env local, with REST and WS for the two addresses; without it the venue has no practice face."""
 
