@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.contract.exchange.backpack_client import BackpackClient
 from tests.contract.exchange.client import Client, Socket
 from tests.contract.exchange.process import ExchangeProcess
 
@@ -29,6 +30,7 @@ CLIENTS = {
     "ccxt": ("ccxt_rest.py",),
     "ccxt.pro": ("ccxt_pro.py",),
 }
+BACKPACK_CLIENTS = {"ccxt": "backpack_rest.py", "ccxt.pro": "backpack_pro.py"}
 PUBLIC_STREAMS = {"mini.s", "mini.d", "ticker.s", "ticker.d", "book.s", "book.d", "trade", "candle"}
 
 
@@ -122,3 +124,25 @@ def check_end(end: dict[str, Any], books: dict[str, Any]) -> None:
     assert sum(fee for _, _, fee in seen.values()) == Decimal(books["fees"])
     maker = next(fill for fill in books["fills"] if fill["client_order_id"] == end["maker"])
     assert not maker["is_taker"]
+
+
+@pytest.mark.parametrize("name", BACKPACK_CLIENTS)
+async def test_client_trades_on_the_second_venue_and_agrees_with_its_books(name: str) -> None:
+    with ExchangeProcess("--seed", "7", "--venues", "grvt,backpack") as exchange:
+        async with aiohttp.ClientSession() as http:
+            client = BackpackClient(http, exchange.line)
+            found = await run(BACKPACK_CLIENTS[name], exchange.line)
+            books = await client.ledger()
+            everything = await client.control("GET", "/ledger")
+    assert sorted(found["markets"]["names"]) == ["BTC_USDC_PERP", "ETH_USDC_PERP", "SOL_USDC_PERP", "USDT_USDC"]
+    assert Decimal(found["start balance"]["usdt"]) == 100_000
+    by_number = [fill | {"client_order_id": fill["order_id"]} for fill in books["fills"]]
+    check_end(found["end"], books | {"fills": by_number})
+    assert everything["violations"] == everything["venues"]["backpack"]["violations"] == []
+    assert all(row["fills"] == [] for row in everything["accounts"])
+    if found["streams"]:
+        maker = found["end"]["maker"]
+        cancelled = {found["resting"]["client_order_id"], *found["cancelled all"]["client_order_ids"]}
+        assert {maker, *cancelled} <= set(found["streams"]["orders"])
+        assert set(found["streams"]["fills"]) <= {fill["trade_id"] for fill in books["fills"]}
+        assert {Decimal(0), Decimal("0.002")} <= {Decimal(size) for size in found["streams"]["positions"]}

@@ -1,4 +1,4 @@
-"""What every client is put through; runs in the clients' environment, so it knows the standard library alone.
+"""What every client is put through on either venue; runs in the clients' environment, so it knows the standard library alone.
 
 A script says how its client does each step (`Steps`); `main` reads the exchange's ready line from the command line,
 walks through the steps, and prints what the client saw, one JSON line a finding. The test compares that with the
@@ -21,13 +21,14 @@ FILL_S = 60.0
 REST_S = 8.0
 """An order that is not filled by then is moved to the new touch."""
 STEP_S = 15.0
-TICK = Decimal("0.1")
-BEHIND = 10 * TICK
+STEP = Decimal("0.5")
+"""A step of price that both venues' ticks divide."""
+BEHIND = 2 * STEP
 """How far behind the touch the order rests, so that it can be seen open before it is filled."""
 
 
 class Steps(Protocol):
-    """One client, its way of doing things. Orders are known by their client order ids, as text."""
+    """One client, its way of doing things. Orders are known by their client order ids, on Backpack by the venue's."""
 
     has_streams: bool
 
@@ -101,7 +102,7 @@ async def cancel_one(steps: Steps) -> None:
 async def cancel_all(steps: Steps) -> None:
     far = await far_px(steps)
     orders = [
-        await steps.place("buy", str(QTY), str(far - TICK * step), post_only=False, reduce_only=False)
+        await steps.place("buy", str(QTY), str(far - STEP * step), post_only=False, reduce_only=False)
         for step in range(2)
     ]
     for order in orders:
@@ -140,7 +141,7 @@ async def be_filled(steps: Steps) -> str:
 
 async def far_px(steps: Steps) -> Decimal:
     bid, _ = await steps.touch()
-    return (Decimal(bid) * Decimal("0.9")).quantize(TICK)
+    return Decimal(bid) * Decimal("0.9") // STEP * STEP
 
 
 async def is_open(steps: Steps, order: str) -> bool:
