@@ -10,6 +10,8 @@ from typing import Protocol
 import msgspec
 
 from perpmaker.model.ids import AccountId, InstrumentId
+from perpmaker.model.instrument import Instrument
+from perpmaker.model.order import NewOrder
 from perpmaker.venues.api import IntentLog, KillEpoch, MarketFeed, OrderGateway
 
 
@@ -64,6 +66,10 @@ class Session(Protocol):
     def feed(self) -> MarketFeed: ...
     def gateway(self, intents: IntentLog, kill: KillEpoch) -> OrderGateway:
         """A gateway on the session's own account; the feed it needs for the instrument list is running already."""
+        ...
+
+    def refused(self, order: NewOrder, instrument: Instrument) -> NewOrder:
+        """Return an order that the venue refuses in its answer, made of one that it would take."""
         ...
 
     async def truth(self) -> Truth: ...

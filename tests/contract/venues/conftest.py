@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from .adapters import Adapter, Session
+from .backpack_adapter import BackpackAdapter
 from .grvt_adapter import GrvtAdapter, GrvtLiteAdapter
 
-ADAPTERS = {"grvt": GrvtAdapter, "grvt_lite": GrvtLiteAdapter}
+ADAPTERS = {"ccxt_backpack": BackpackAdapter, "grvt": GrvtAdapter, "grvt_lite": GrvtLiteAdapter}
 
 
 @pytest.fixture(scope="session", params=sorted(ADAPTERS))

@@ -11,9 +11,12 @@ from decimal import Decimal
 from typing import Any
 
 import aiohttp
+import msgspec
 
 from perpmaker.clock import WallClock
 from perpmaker.model.ids import AccountId, InstrumentId
+from perpmaker.model.instrument import Instrument
+from perpmaker.model.order import NewOrder
 from perpmaker.venues.api import IntentLog, KillEpoch
 from perpmaker.venues.grvt.environments import Environment, environment
 from perpmaker.venues.grvt.feed import FeedOptions, GrvtFeed
@@ -129,6 +132,10 @@ class GrvtSession:
             nonce_seed=1 << 16,
             options=GatewayOptions(encoding=self._encoding),
         )
+
+    def refused(self, order: NewOrder, instrument: Instrument) -> NewOrder:
+        """Below the minimum notional."""
+        return msgspec.structs.replace(order, qty=instrument.min_qty)
 
     async def truth(self) -> Truth:
         async with self._control.get(self._control_url + "/ledger") as response:

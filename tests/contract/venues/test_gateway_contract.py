@@ -33,7 +33,7 @@ from perpmaker.model.events import (
     SubmitUnknown,
     VenueStatus,
 )
-from perpmaker.model.ids import ClientOrderId, ClientOrderIds, StrategyId
+from perpmaker.model.ids import ClientOrderId, StrategyId, order_ids
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import Approved, CancelOrder, NewOrder, Side, TimeInForce
 from perpmaker.model.units import NS_PER_S
@@ -54,7 +54,7 @@ class Desk:
         self.events = events
         self.intents = Intents()
         self.kill = Kill()
-        self.ids = ClientOrderIds(instance=3, strategy=1, epoch=1)
+        self.ids = order_ids(gateway.capabilities.client_id_bits, instance=3, strategy=1, epoch=1)
         self.instrument: Instrument
         self.market: Collected
 
@@ -175,7 +175,7 @@ async def test_an_order_is_recorded_prepared_accepted_open_cancelled(desk: Desk)
 async def test_the_recorded_order_says_when_it_expires(desk: Desk) -> None:
     desk.submit(desk.far())
     recorded, signed = desk.intents.recorded[0]
-    assert recorded.expire_ns > 0
+    assert (recorded.expire_ns > 0) is desk.gateway.capabilities.signature_expiry
     assert signed
 
 
@@ -209,13 +209,20 @@ async def test_a_market_order_has_no_price_and_fills(desk: Desk) -> None:
 async def test_a_post_only_order_that_would_cross_is_rejected_and_never_fills(desk: Desk) -> None:
     order = desk.taker(tif=TimeInForce.GTT, post_only=True)
     desk.submit(order)
-    rejected = await desk.report(order, VenueStatus.REJECTED, VenueStatus.CANCELED)
-    assert rejected.reason
+    refused = await desk.events.first(
+        object,
+        lambda e: (
+            (isinstance(e, OrderReport) and e.status in {VenueStatus.REJECTED, VenueStatus.CANCELED})
+            or isinstance(e, SubmitRejected)
+        ),
+        timeout_s=10,
+    )
+    assert refused.reason if isinstance(refused, OrderReport) else refused.text  # type: ignore[attr-defined]
     assert desk.events.of(Fill) == []
 
 
 async def test_what_the_venue_refuses_is_rejected_with_its_code(desk: Desk) -> None:
-    order = msgspec.structs.replace(desk.far(), qty=desk.instrument.min_qty)  # below the minimum notional
+    order = desk.session.refused(desk.far(), desk.instrument)
     desk.submit(order)
     rejected = await desk.events.first(SubmitRejected, timeout_s=10)
     assert rejected.code > 0
@@ -426,7 +433,9 @@ async def test_private_streams_that_fall_silent_are_found_out_within_5_s(desk: D
     assert asyncio.get_running_loop().time() - began < 5.0
 
 
-async def test_a_session_that_ends_is_renewed_and_trading_goes_on(desk: Desk) -> None:
+async def test_a_session_that_ends_is_renewed_and_trading_goes_on(adapter: Adapter, desk: Desk) -> None:
+    if Fault.END_SESSION not in adapter.faults:  # each request is signed by itself
+        return
     await desk.session.inject(Fault.END_SESSION)
     desk.gateway.request_snapshot(0)
     await desk.events.first(AccountSnapshot, timeout_s=RECOVERY_S)
