@@ -17,7 +17,7 @@ import argparse
 import statistics
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from benchmarks.thin_market import LATENCY_NS, Faults, Frame, Lab
 from benchmarks.virtual_engine import ready
@@ -62,17 +62,34 @@ class Outcome(NamedTuple):
         return float(self.filled / self.asked)
 
 
+class Wire(Protocol):
+    """What a scheme trades through: a `Lab` in virtual time, or sockets."""
+
+    now_ns: int
+    on_frame: Callable[[Frame], None]
+    on_event: Callable[[Any], None]
+    on_link: Callable[[bool], None]
+    on_told: Callable[..., None]
+
+    def begin(self) -> None: ...
+    def run(self, until_ns: int, stop: Callable[[], bool] = ...) -> bool: ...
+    def submit(
+        self, client_order_id: int, side: Side, qty: Decimal, px: Decimal | None, tif: TimeInForce = ...
+    ) -> None: ...
+
+
 class Plain:
     """A client as simple as the original's: places orders, remembers what it is told, waits."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Wire) -> None:
         self.lab = lab
         self.frame: Frame | None = None
         self.told: dict[int, Decimal] = {}
         self.closed: set[int] = set()
         self._number = 1_000
-        lab.on_frame, lab.on_event = self._frame, self._event
-        lab.on_link = lambda up: None if up else self._lost()
+        lab.on_frame, lab.on_event, lab.on_told = self._frame, self._event, self.tell
+        lab.on_link = self._link
+        self._up = True
 
     def place(self, side: Side, qty: Decimal, px: Decimal | None, tif: TimeInForce = TimeInForce.IOC) -> int:
         self._number += 1
@@ -86,29 +103,49 @@ class Plain:
         return self.lab.run(until_ns, lambda: number is not None and number in self.closed)
 
     def touch_px(self, side: Side) -> Decimal | None:
+        self._read()
         return None if self.frame is None else self.frame.touch_px(side)
 
     def levels(self, side: Side) -> Sequence[tuple[int, int]] | None:
         """What an order of `side` meets, best first; None when the book cannot be read."""
+        self._read()
         if self.frame is None:
             return None
         return self.frame.asks if side is Side.BUY else self.frame.bids
 
+    def _read(self) -> None:
+        """Ask for the book as it is now; without a link, or after a second, the read has failed."""
+        asked_ns, self.frame = self.lab.now_ns, None
+
+        def answered() -> bool:
+            return not self._up or (self.frame is not None and self.frame.event_ns >= asked_ns)
+
+        self.lab.run(asked_ns + NS_PER_S, answered)
+
     def _frame(self, frame: Frame) -> None:
         self.frame = frame
 
-    def _lost(self) -> None:
-        self.frame = None
+    def _link(self, up: bool) -> None:
+        self._up = up
+        if not up:
+            self.frame = None
 
     def _event(self, event: object) -> None:
         if isinstance(event, FillReported):
             number = event.fill.client_order_id
-            self.told[number] = self.told.get(number, Decimal(0)) + Decimal(event.fill.qty_lots) / 100
+            self.tell(number, self.told.get(number, Decimal(0)) + Decimal(event.fill.qty_lots) / 100, ended=False)
         elif isinstance(event, OrderUpdated) and event.order.state.status in _CLOSED:
-            self.closed.add(event.order.terms.client_order_id)
+            number = event.order.terms.client_order_id
+            self.tell(number, self.told.get(number, Decimal(0)), ended=True)
+
+    def tell(self, number: int, filled: Decimal, *, ended: bool) -> None:
+        """Take in what is heard of an order."""
+        self.told[number] = filled
+        if ended:
+            self.closed.add(number)
 
 
-def market_order(lab: Lab, side: Side, qty: Decimal) -> Claim:
+def market_order(lab: Wire, side: Side, qty: Decimal) -> Claim:
     """One plain market order, and what it is told of it."""
     client = Plain(lab)
     lab.run(lab.now_ns + WARM_UP_NS)
@@ -119,7 +156,7 @@ def market_order(lab: Lab, side: Side, qty: Decimal) -> Claim:
     return Claim(filled, filled >= qty)
 
 
-def original_iterative(lab: Lab, side: Side, qty: Decimal) -> Claim:
+def original_iterative(lab: Wire, side: Side, qty: Decimal) -> Claim:
     """The original iterative scheme: three children, a tick more each time, a second each."""
     client = Plain(lab)
     lab.run(lab.now_ns + WARM_UP_NS)
@@ -128,13 +165,9 @@ def original_iterative(lab: Lab, side: Side, qty: Decimal) -> Claim:
     for child in range(3):
         px = client.touch_px(side)
         if child == 0 or px is None:
-            order = client.place(
-                side, remaining, None
-            )  # mistake: the first child has no price, and so has one without a book
+            order = client.place(side, remaining, None)  # mistake: no price at first, nor whenever there is no book
         else:
-            order = client.place(
-                side, remaining, px + child * TICK
-            )  # mistake: one tick more is better, not worse, for a sell
+            order = client.place(side, remaining, px + child * TICK)  # mistake: a tick more is better for a sell
         ended = client.wait(1.0, order)
         if ended:
             remaining -= client.told[order]
@@ -144,7 +177,7 @@ def original_iterative(lab: Lab, side: Side, qty: Decimal) -> Claim:
     return Claim(qty - remaining, False)
 
 
-def original_smart(lab: Lab, side: Side, qty: Decimal) -> Claim:
+def original_smart(lab: Wire, side: Side, qty: Decimal) -> Claim:
     """The original smart scheme as written: twenty children, 5 bps from the touch, fifty levels, chunks."""
     client = Plain(lab)
     lab.run(lab.now_ns + WARM_UP_NS)

@@ -79,6 +79,7 @@ class ThinBook:
             self._slots[side] = [0, *distances]
             for slot in range(LEVELS):
                 self._fill(side, slot)
+        self._moves = moves
         self.next_ns = self._later() if moves else 1 << 62
         self._index()
 
@@ -94,6 +95,17 @@ class ThinBook:
         else:
             self.shift(self._rng.normal() * 3.0)
         self._index()
+
+    def impact(self, signed_lots: int) -> None:
+        """Lots of ours were executed: the book moves away a little, unless it is to stand still."""
+        if self._moves:
+            self.shift(signed_lots * IMPACT_TICKS_PER_LOT)
+
+    def withdraw(self) -> None:
+        """Take every order off the book."""
+        for order in self._orders.values():
+            self._venue.flow_cancel(order)
+        self._orders.clear()
 
     def shift(self, ticks: float) -> None:
         """Move the reference price; levels that would now stand on the wrong side of it are withdrawn."""
@@ -163,6 +175,8 @@ class Lab:
         self.on_frame: Callable[[Frame], None] = lambda frame: None
         self.on_link: Callable[[bool], None] = lambda up: None
         self.on_event: Callable[[OrderUpdated | FillReported | CancelStatusUpdated], None] = lambda event: None
+        self.on_told: Callable[..., None] = lambda number, filled, ended: None
+        """For wires that tell of orders as a whole; this one has events."""
         self.on_refusal: Callable[[int, Rejection], None] = lambda client_order_id, refusal: None
         self.orders = 0
         self._first_order = 0
@@ -273,7 +287,7 @@ class Lab:
             if isinstance(event, OrderUpdated):
                 self._deliver(event, event.order.terms.client_order_id)
             elif isinstance(event, FillReported):
-                self.market.shift(int(event.fill.side) * event.fill.qty_lots * IMPACT_TICKS_PER_LOT)
+                self.market.impact(int(event.fill.side) * event.fill.qty_lots)
                 self._deliver(event, event.fill.client_order_id)
             elif isinstance(event, CancelStatusUpdated):
                 self._deliver(event, event.client_order_id)
