@@ -1,4 +1,4 @@
-"""`perpmaker doctor --test-order`: one order placed, seen, cancelled and verified gone, on every account that trades.
+"""`perpmaker doctor CONFIG --test-order`: one order placed, seen, cancelled and verified gone on each account that trades.
 
 It is a short life of the engine itself, with its journal, locks, kill latch, gate and reconciliation, but with one trial
 order in place of each account's strategies. So whatever goes wrong on the way, the engine's own machinery finds out what
