@@ -1,113 +1,73 @@
-"""Both venues' markets over a virtual hour: the same every time, and as docs/explanation/two-venues.md says they are."""
+"""One engine on two venues of one practice exchange: both are quoted and filled, and each account agrees with its venue."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import subprocess
-import sys
+from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scenario.pair_lab import run_pair
+from tests.scenario.engine_stage import Stage, stage
 
-from perpmaker.exchange.backpack.market import BASIS, LEADERS, PEG
+from perpmaker.engine.core.state import CoreState, decode_state
+from perpmaker.engine.records import Checkpoint, FillBooked
+from perpmaker.model.ids import client_order_id_parts
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "explanation" / "two-venues.md").read_text(encoding="utf-8")
-COINS = ("BTC", "ETH", "SOL")
+pytestmark = [pytest.mark.timeout(180), pytest.mark.alone]
 
+BTC, ETH = "BTC_USDT_Perp", "ETH_USDC_PERP@backpack"
+SECOND = """
+[account.hedge]
+venue = "backpack"
 
-QUARTER_S, HOUR_S = 900, 3_600
-
-
-def from_two_processes(seconds: int) -> list[dict[str, Any]]:
-    """The same run from two processes that hash differently."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.scenario.pair_lab", "run", "1", str(seconds)],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
-            stdout=subprocess.PIPE,
-        )
-        for hash_seed in ("random", "1")
-    ]
-    answers = [process.communicate(timeout=280)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
-    return [json.loads(answer) for answer in answers]
+[[strategy]]
+name = "eth"
+kind = "market_maker"
+account = "hedge"
+instrument = "ETH_USDC_PERP"
+"""
 
 
-@pytest.fixture(scope="module")
-def quarters() -> list[dict[str, Any]]:
-    return from_two_processes(QUARTER_S)
+def fills_of(made: Stage) -> Counter[str]:
+    return Counter(row.instrument for row in made.control().trades(1000))
 
 
-@pytest.fixture(scope="module")
-def hours() -> list[dict[str, Any]]:
-    return from_two_processes(HOUR_S)
+def truths(made: Stage) -> dict[str, dict[str, Any]]:
+    """The exchange's own books by the engine's account names."""
+    whole = made.ask("GET", "/ledger")
+    assert whole["violations"] == whole["venues"]["backpack"]["violations"] == []
+    return {"main": whole["accounts"][0], "hedge": whole["venues"]["backpack"]["accounts"][0]}
 
 
-def row_of_the_page(name: str) -> list[str]:
-    (row,) = re.findall(rf"^\| {re.escape(name)} \|(.*)\|$", PAGE, re.MULTILINE)
-    return [cell.strip() for cell in row.split("|")]
+def rested(made: Stage) -> CoreState:
+    return decode_state([record for record in made.records() if isinstance(record, Checkpoint)][-1].state)
 
 
-def test_two_processes_give_identical_event_bytes_of_both_venues(quarters: list[dict[str, Any]]) -> None:
-    assert quarters[0]["digests"] == quarters[1]["digests"]
-    assert quarters[0]["digests"]["grvt"] != quarters[0]["digests"]["backpack"]
-
-
-@pytest.mark.alone
-@pytest.mark.long
-@pytest.mark.timeout(300)
-def test_two_processes_give_identical_event_bytes_of_both_venues_over_an_hour(hours: list[dict[str, Any]]) -> None:
-    assert hours[0]["digests"] == hours[1]["digests"]
-
-
-def test_basis_moves_by_several_bps_in_every_five_minutes(quarters: list[dict[str, Any]]) -> None:
-    for name in LEADERS:
-        assert 5 < quarters[0]["figures"][name]["smallest_range_bps"] < 30
-        assert 1.5 < quarters[0]["figures"][name]["sd_bps"] < 6
-
-
-@pytest.mark.parametrize(("name", "process"), [("noise", BASIS.noise), ("drift", BASIS.drift), ("conversion", PEG)])
-def test_page_has_the_parameters_in_use(name: str, process: Any) -> None:
-    assert [float(cell) for cell in row_of_the_page(name)] == [process.sd_bps, process.half_life_s]
-
-
-@pytest.mark.alone
-@pytest.mark.long
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    ("row", "figure", "slack"),
-    [
-        ("basis, standard deviation, bps", "sd_bps", 0.1),
-        ("autocorrelation after 45 s", "after_45_s", 0.06),
-        ("median range within 5 min, bps", "range_5_min_bps", 0.6),
-        ("depth within 5 bps, over GRVT's", "depth_ratio", 0.01),
-        ("trades a second", "trades_per_s", 0.1),
-    ],
-)
-def test_hour_is_within_the_figures_of_the_page(
-    hours: list[dict[str, Any]], row: str, figure: str, slack: float
-) -> None:
-    for coin, cell in zip(COINS, row_of_the_page(row), strict=True):
-        least, most = map(float, cell.split(" .. "))
-        assert least - slack <= hours[0]["figures"][f"{coin}_USDC_PERP"][figure] <= most + slack, coin
-
-
-def test_conversion_stays_near_one(quarters: list[dict[str, Any]]) -> None:
-    assert 0.999 < quarters[0]["rates"]["least"] < quarters[0]["rates"]["most"] < 1.001
-
-
-def test_it_does_not_matter_how_often_time_is_advanced() -> None:
-    seen = [run_pair(3, 20, step_ns=step_ns) for step_ns in (1_000_000, 250_000_000)]
-    assert seen[0].basis_bps == seen[1].basis_bps
-    assert seen[0].trades == seen[1].trades
-
-
-def test_another_seed_is_another_basis() -> None:
-    first, second = run_pair(1, 5), run_pair(2, 5)
-    assert first.digests["backpack"] != second.digests["backpack"]
+def test_a_maker_on_each_venue_is_filled_and_its_books_are_the_exchanges(tmp_path: Path) -> None:
+    with stage(tmp_path, more=SECOND) as made:
+        made.start_exchange("--venues", "grvt,backpack")
+        made.start_engine()
+        made.until_quoting(40)
+        made.until(lambda: fills_of(made)[ETH] >= 3 and fills_of(made)[BTC] >= 3, "three fills on each venue", 90)
+        status = made.status()
+        assert status.venue == "backpack,grvt"
+        assert made.stop_engine() == 0
+        theirs = truths(made)
+        books = {str(ledger.book.account): ledger.book for ledger in rested(made).ledgers}
+        for name, account in theirs.items():
+            book = books[name]
+            assert account["open_orders"] == []
+            assert book.currency == account["currency"]
+            assert book.balance == Decimal(account["balance"])
+            assert sum((one.fees for one in book.positions), Decimal(0)) == Decimal(account["fees"])
+            held = {one.instrument.partition("@")[0]: one.qty for one in book.positions if one.qty}
+            assert held == {
+                row["instrument"]: Decimal(row["qty"]) for row in account["positions"] if Decimal(row["qty"])
+            }
+        booked = [record.fill for record in made.records() if isinstance(record, FillBooked)]
+        assert {fill.trade_id for fill in booked if fill.account == "hedge"} == {
+            row["trade_id"] for row in theirs["hedge"]["fills"]
+        }
+        assert all(client_order_id_parts(fill.client_order_id, 32) for fill in booked if fill.account == "hedge")
+        assert all(client_order_id_parts(fill.client_order_id) for fill in booked if fill.account == "main")
