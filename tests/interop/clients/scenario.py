@@ -1,4 +1,4 @@
-"""What every client is put through on either venue; runs in the clients' environment, so it knows the standard library alone.
+"""What every client is put through on either venue; it runs in the clients' environment and knows the standard library.
 
 A script says how its client does each step (`Steps`); `main` reads the exchange's ready line from the command line,
 walks through the steps, and prints what the client saw, one JSON line a finding. The test compares that with the
