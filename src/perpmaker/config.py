@@ -54,6 +54,8 @@ class AccountSection(Section):
     """Cancel-on-disconnect countdown, refreshed at a quarter of it."""
     quote_expiry_s: Annotated[int, Field(ge=60, le=120)] = 120
     """Signature expiration of resting quotes: a second dead-man switch."""
+    instruments: Annotated[list[Annotated[str, Field(min_length=3)]], Field(max_length=64)] = []
+    """What people execute on by hand, besides the instruments of the account's strategies."""
 
 
 class RiskSection(Section):
@@ -170,7 +172,7 @@ class Config(Section):
     control: ControlSection = ControlSection()
     dashboard: DashboardSection = DashboardSection()
     exchange: ExchangeSection = ExchangeSection()
-    strategy: Annotated[list[StrategySection], Field(min_length=1, max_length=64)]
+    strategy: Annotated[list[StrategySection], Field(max_length=64)] = []
 
     @model_validator(mode="after")
     def _names_fit(self) -> Config:

@@ -101,6 +101,11 @@ class Plan(msgspec.Struct, frozen=True):
             instrument_key(self.exchange_of(AccountId(row.account)), env, row.instrument, instance)
             for row in self.config.strategy
         ]
+        keys += [
+            instrument_key(self.exchange_of(name), env, instrument, instance)
+            for name in self.keys
+            for instrument in self.config.account[name].instruments
+        ]
         return keys
 
     def _chain_id(self, account: AccountId) -> int:
@@ -117,7 +122,7 @@ class Plan(msgspec.Struct, frozen=True):
             epoch=epoch,
             needs_arming=config.mode == "live" and config.env in ARMED_ENVIRONMENTS,
             accounts=tuple(
-                self._account_spec(AccountId(name), limits, section.quote_expiry_s)
+                self._account_spec(AccountId(name), limits, section)
                 for name, section in config.account.items()
                 if AccountId(name) in self.keys
             ),
@@ -127,22 +132,25 @@ class Plan(msgspec.Struct, frozen=True):
             config_hash=self.config_hash,
         )
 
-    def _account_spec(self, name: AccountId, limits: Limits, quote_expiry_s: int) -> AccountSpec:
+    def _account_spec(self, name: AccountId, limits: Limits, section: AccountSection) -> AccountSpec:
+        exchange = self.exchange_of(name)
+        named = tuple(InstrumentId(instrument) for instrument in section.instruments)
         if isinstance(self.keys[name], GatewayAccount):
-            return AccountSpec(name, self.exchange_of(name), limits, quote_expiry_s)
+            return AccountSpec(name, exchange, limits, section.quote_expiry_s, instruments=named)
         offered = quirks_of(self.venue_of(name)).capabilities
-        life_s = quote_expiry_s if offered.signature_expiry else 0
-        return AccountSpec(name, self.exchange_of(name), limits, life_s, client_id_bits=offered.client_id_bits)
+        life_s = section.quote_expiry_s if offered.signature_expiry else 0
+        return AccountSpec(name, exchange, limits, life_s, offered.client_id_bits, named)
 
     def _fees(self) -> dict[InstrumentId, FeeRates]:
         """Return what trading costs until own fills have shown it, where a venue's row says."""
         found = {}
-        for row in self.config.strategy:
-            name = AccountId(row.account)
+        traded = [(AccountId(row.account), row.instrument) for row in self.config.strategy]
+        traded += [(name, instrument) for name in self.keys for instrument in self.config.account[name].instruments]
+        for name, instrument in traded:
             if isinstance(self.keys[name], CcxtAccount):
                 quirks = quirks_of(self.venue_of(name))
                 if quirks.maker_fee is not None and quirks.taker_fee is not None:
-                    found[InstrumentId(row.instrument)] = FeeRates(quirks.maker_fee, quirks.taker_fee)
+                    found[InstrumentId(instrument)] = FeeRates(quirks.maker_fee, quirks.taker_fee)
         return found
 
 
@@ -157,7 +165,12 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
             '(the practice exchange) or env = "testnet"'
         )
     config = _qualified(config)
-    used = {row.account for row in config.strategy}
+    used = used_accounts(config)
+    if not used:
+        raise ConfigError(
+            "nothing to trade: give at least one [[strategy]], or name what is executed on by hand: "
+            'instruments = ["..."] in an [account.NAME]'
+        )
     for row in config.strategy:
         make_strategy(row.kind, _params(row))  # raises for wrong parameters before anything is started
     keys = {
@@ -182,6 +195,22 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
         faces=_faces(config, used, exchange),
         config_hash=hashlib.blake2b(config.model_dump_json().encode(), digest_size=8).hexdigest(),
     )
+
+
+def used_accounts(config: Config) -> set[str]:
+    """Return the accounts that an engine of this configuration trades on; its journal belongs to them."""
+    of_strategies = {row.account for row in config.strategy}
+    return of_strategies | {name for name, section in config.account.items() if section.instruments}
+
+
+def venue_addresses(venue: str, env: str, exchange: RunFile | None) -> dict[str, Any]:
+    """Return where a venue's practice face is, {} for an environment whose hosts are the venue's own."""
+    if env != LOCAL:
+        return {}
+    if venue == HOME_EXCHANGE:
+        return dict(_local_urls(exchange))
+    face = _face(venue, exchange)
+    return addresses(quirks_of(venue), {"rest": face.rest, "ws": face.ws})
 
 
 def limits_of(config: Config) -> Limits:
@@ -220,8 +249,10 @@ def _params(row: StrategySection) -> dict[str, Any]:
 
 
 def _addresses(config: Config, exchange: RunFile | None) -> Mapping[str, object] | None:
-    if config.env != LOCAL:
-        return None
+    return _local_urls(exchange) if config.env == LOCAL else None
+
+
+def _local_urls(exchange: RunFile | None) -> Mapping[str, object]:
     if exchange is None:
         raise ConfigError(
             'env = "local" needs a practice exchange in the same home: perpmaker exchange, or perpmaker up'
@@ -297,24 +328,30 @@ def _faces(config: Config, used: set[str], exchange: RunFile | None) -> dict[str
     for name in used:
         venue = config.account[name].venue
         if venue != HOME_EXCHANGE and config.env == LOCAL:
-            face = _face(venue, exchange)
-            found[venue] = addresses(quirks_of(venue), {"rest": face.rest, "ws": face.ws})
+            found[venue] = venue_addresses(venue, config.env, exchange)
     return found
 
 
 def _qualified(config: Config) -> Config:
     """Name every instrument as the engine does, by symbol and exchange; a name of another exchange is a mistake."""
-    rows = []
-    for row in config.strategy:
-        section = config.account[row.account]
-        exchange = exchange_identity(section.venue)
-        symbol, _, named = row.instrument.partition("@")
-        if (named or exchange) != exchange:
-            raise ConfigError(
-                f"strategy.instrument: {row.instrument!r} is on {named}, but account {row.account!r} is on {exchange}"
-            )
-        rows.append(row.model_copy(update={"instrument": str(instrument_id(symbol, exchange))}))
-    return config.model_copy(update={"strategy": rows})
+    rows = [
+        row.model_copy(update={"instrument": qualified("strategy.instrument", config, row.account, row.instrument)})
+        for row in config.strategy
+    ]
+    accounts = {}
+    for name, section in config.account.items():
+        named = [qualified(f"account.{name}.instruments", config, name, listed) for listed in section.instruments]
+        accounts[name] = section.model_copy(update={"instruments": list(dict.fromkeys(named))})
+    return config.model_copy(update={"strategy": rows, "account": accounts})
+
+
+def qualified(key: str, config: Config, account: str, instrument: str) -> InstrumentId:
+    """Return an instrument's name in the engine; ConfigError, naming `key`, when it is of another exchange."""
+    exchange = exchange_identity(config.account[account].venue)
+    symbol, _, named = instrument.partition("@")
+    if (named or exchange) != exchange:
+        raise ConfigError(f"{key}: {instrument!r} is on {named}, but account {account!r} is on {exchange}")
+    return instrument_id(symbol, exchange)
 
 
 def _listed(exchange: RunFile | None) -> list[ExchangeAccount]:

@@ -46,7 +46,6 @@ _ENDED_WELL, _ENDED_UNVERIFIED, _INTERRUPTED = 0, 5, 130
 
 def run(config: Config, home: Path, recent: logs.RecentLines) -> int:
     """Run an engine until it is stopped; return the exit code. What `perpmaker run CONFIG` does."""
-    os.umask(0o077)
     clock = WallClock()
     exchange = running(home, "exchange") if config.env == LOCAL else None
     live = build_live(
@@ -57,10 +56,16 @@ def run(config: Config, home: Path, recent: logs.RecentLines) -> int:
         clock=clock,
         failpoints=Failpoints.planned(configuration.failpoint()),
     )
+    settle_process()
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(live.run(handle_signals=True))
+
+
+def settle_process() -> None:
+    """Make this process one that may hold keys and trade."""
+    os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold keys
     sys.setswitchinterval(0.001)  # the store's thread yields to the trading loop within a millisecond
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
-        return runner.run(live.run(handle_signals=True))
 
 
 def build_live(
@@ -288,5 +293,6 @@ class LiveEngine:
         )
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop an engine runs on."""
     return asyncio.new_event_loop() if sys.platform == "win32" else uvloop.new_event_loop()

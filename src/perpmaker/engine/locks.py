@@ -75,6 +75,21 @@ def lock_folder(runtime: Path) -> Path:
     return folder
 
 
+def holder_of(folder: Path, key: LockKey) -> Holder | None:
+    """Return who holds a lock now, None when nobody does or who does has not written down who it is yet."""
+    try:
+        descriptor = os.open(folder / key.file_name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(os.pread(descriptor, 4096, 0))
+    finally:
+        os.close(descriptor)
+    return None
+
+
 @contextmanager
 def held(folder: Path, keys: Iterable[LockKey], holder: Holder) -> Iterator[None]:
     """Hold all of the locks or none; raise ConfigError naming the first one that is taken, and who has it."""
@@ -100,9 +115,15 @@ def _held_one(path: Path, key: LockKey, holder: Holder) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _described(content: bytes) -> str:
+def _holder(content: bytes) -> Holder | None:
     try:
-        other = msgspec.json.decode(content, type=Holder)
+        return msgspec.json.decode(content, type=Holder)
     except msgspec.DecodeError:
+        return None
+
+
+def _described(content: bytes) -> str:
+    other = _holder(content)
+    if other is None:
         return "another engine that is just starting or stopping"
     return f"engine {other.engine!r} (pid {other.pid}, home {other.home}, since {other.since}); stop it first"

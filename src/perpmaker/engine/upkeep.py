@@ -125,15 +125,15 @@ class Upkeep:
 
         Gaps, silence and lost links are the feed's own business.
         """
-        books, now_ns = self._engine.world.books, self._clock.now_ns()
-        for slot in self._engine.world.slots.values():
-            for instrument in slot.subscriptions:
-                if books.stale_reason(instrument, now_ns) not in _CONTRADICTIONS:
-                    self._faulty_s.pop(instrument, None)
-                    continue
-                seconds = self._faulty_s[instrument] = self._faulty_s.get(instrument, 0) + 1
-                if seconds % BOOK_AGAIN == 2:
-                    self._renew(instrument)
+        world, now_ns = self._engine.world, self._clock.now_ns()
+        followed = [instrument for slot in world.slots.values() for instrument in slot.subscriptions]
+        for instrument in dict.fromkeys([*followed, *world.named()]):
+            if world.books.stale_reason(instrument, now_ns) not in _CONTRADICTIONS:
+                self._faulty_s.pop(instrument, None)
+                continue
+            seconds = self._faulty_s[instrument] = self._faulty_s.get(instrument, 0) + 1
+            if seconds % BOOK_AGAIN == 2:
+                self._renew(instrument)
 
     def _operate(self, kind: str, arguments: dict[str, str]) -> None:
         self._pump.take(Operator("", kind, None, arguments, "engine", self._clock.now_ns()))

@@ -144,8 +144,8 @@ class VenueIO:
 
 
 def _subscriptions(engine: Engine) -> Mapping[InstrumentId, Subscription]:
-    """What the strategies want to hear, and candles for the page."""
-    wanted: dict[InstrumentId, int] = {}
+    """What the strategies want to hear, what people execute on, and candles for the page."""
+    wanted: dict[InstrumentId, int] = dict.fromkeys(engine.world.named(), CANDLE_S)
     for slot in engine.world.slots.values():
         wanted.setdefault(slot.spec.instrument, CANDLE_S)
         for instrument, subscription in slot.subscriptions.items():

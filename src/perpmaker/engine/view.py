@@ -162,7 +162,7 @@ class View:
         if world.blocks:
             return "halted", next(iter(world.blocks.values()))
         slots = list(world.slots.values())
-        if all(slot.paused or not slot.running for slot in slots):
+        if slots and all(slot.paused or not slot.running for slot in slots):
             closing = self._engine.targets.closing()
             return "paused", "closing positions" if closing else ""
         waiting = [f"{slot.spec.strategy} waits: {why}" for slot in slots if (why := self._why_waiting(slot))]
@@ -171,7 +171,8 @@ class View:
     # --- inside
 
     def _traded(self) -> list[InstrumentId]:
-        return list(dict.fromkeys(leg.instrument for slot in self._world.slots.values() for leg in slot.spec.legs))
+        legs = [leg.instrument for slot in self._world.slots.values() for leg in slot.spec.legs]
+        return list(dict.fromkeys([*legs, *self._world.named()]))
 
     def _waiting(self) -> str:
         for slot in self._world.slots.values():

@@ -157,3 +157,22 @@ def test_building_opens_nothing(tmp_path: Path) -> None:
     live = build_live(config(), tmp_path, recent=logs.RecentLines(), exchange=EXCHANGE, failpoints=Failpoints())
     assert list(tmp_path.iterdir()) == []
     assert live.folder == tmp_path / "engines" / "e-local"
+
+
+def test_what_people_execute_on_is_followed_locked_and_traded_without_a_strategy() -> None:
+    made = make_plan(config(strategy=[], account={"main": {"instruments": ["ETH_USDT_Perp"]}}), EXCHANGE, None)
+    spec = made.spec(1, {})
+    assert [account.instruments for account in spec.accounts] == [("ETH_USDT_Perp",)]
+    assert spec.strategies == ()
+    assert "instrument grvt local ETH_USDT_Perp inst-1" in [str(key) for key in made.lock_keys(Path("/j"))]
+
+
+def test_an_engine_with_nothing_to_trade_is_a_mistake() -> None:
+    with pytest.raises(ConfigError, match="nothing to trade"):
+        make_plan(config(strategy=[]), EXCHANGE, None)
+
+
+def test_an_instrument_of_another_exchange_is_a_mistake() -> None:
+    wrong = {"main": {"instruments": ["ETH_USDC_PERP@backpack"]}}
+    with pytest.raises(ConfigError, match=r"account\.main\.instruments: 'ETH_USDC_PERP@backpack' is on backpack"):
+        make_plan(config(account=wrong), EXCHANGE, None)

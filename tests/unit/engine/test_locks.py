@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from perpmaker.engine.locks import Holder, held, instrument_key, lock_folder, sub_account_key
+from perpmaker.engine.locks import Holder, held, holder_of, instrument_key, lock_folder, sub_account_key
 from perpmaker.errors import ConfigError
 
 KEY = sub_account_key("grvt", "prod", "123")
@@ -99,3 +99,10 @@ def test_a_symbolic_link_as_lock_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "perpmaker").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigError):
         lock_folder(tmp_path)
+
+
+def test_who_holds_a_lock_can_be_asked_without_taking_it(tmp_path: Path) -> None:
+    assert holder_of(tmp_path, KEY) is None
+    with held(tmp_path, [KEY], holder()):
+        assert holder_of(tmp_path, KEY) == holder()
+    assert holder_of(tmp_path, KEY) is None

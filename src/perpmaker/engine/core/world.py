@@ -125,6 +125,10 @@ class World:
         named = [name for spec in self.spec.accounts if spec.account == account for name in spec.instruments]
         return list(dict.fromkeys([*of_strategies, *named]))
 
+    def named(self) -> list[InstrumentId]:
+        """Return the instruments of people's orders, over all accounts."""
+        return list(dict.fromkeys(name for spec in self.spec.accounts for name in spec.instruments))
+
     def hindrance(self, account: AccountId, instrument: InstrumentId) -> str:
         """Return why no order that adds risk may be placed now, "" when one may."""
         if self.kill.latched:
