@@ -14,7 +14,7 @@ import msgspec
 from perpmaker.model.book import Book
 from perpmaker.model.events import BookStale, Connectivity, Fill, Trade
 from perpmaker.model.instrument import Instrument
-from perpmaker.model.order import Side
+from perpmaker.model.order import OrderState, OrderView, Side
 from perpmaker.model.quote import Quote
 from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.api import Context, Explained, Strategy, StrategyParams, Subscription
@@ -30,6 +30,7 @@ from perpmaker.strategies.schema import key
 
 _REFRESH: Final = "refresh"
 _INERT_CHECK_NS: Final = 30 * NS_PER_S
+_GOING: Final = (OrderState.CANCEL_SENT, OrderState.UNKNOWN)
 
 
 class MarketMakerParams(StrategyParams, frozen=True, kw_only=True):
@@ -143,8 +144,6 @@ class MarketMaker(Strategy[MarketMakerParams]):
     ) -> tuple[Sequence[Quote], str | None]:
         """Return the quotes of one side, and why any are missing. Prices in quote units, as in `SideWish`."""
         name = "bids" if side is Side.BUY else "asks"
-        if ctx.now_ns() < self._rests_until_ns[side]:
-            return (), f"{name}: cooling down after a fill"
         p = self.params.quoting
         wish = SideWish(
             side=side,
@@ -158,6 +157,9 @@ class MarketMaker(Strategy[MarketMakerParams]):
             tolerance_bps=plan.stance.tolerance_bps,
         )
         quotes, missing = side_quotes(wish, plan.rules)
+        if ctx.now_ns() < self._rests_until_ns[side]:
+            resting = _resting_px(ctx.open_orders(self.params.instrument), side)
+            return _no_nearer(quotes, side, resting), f"{name}: cooling down after a fill"
         return quotes, f"{name}: {missing}" if missing else None
 
     def _inventory(self, ctx: Context, fair: float) -> Inventory:
@@ -205,3 +207,23 @@ class MarketMaker(Strategy[MarketMakerParams]):
         if {inert.name for inert in self._inert} - before:
             told = {inert.name: inert.text for inert in self._inert}
             ctx.notice("warning", "parameters_inert", {"instrument": instrument.symbol, **told})
+
+
+def _resting_px(orders: Sequence[OrderView], side: Side) -> dict[int, float]:
+    """Return the prices of a side's whole quotes by their layers. One that was partly filled is left out."""
+    head = f"quote {'bid' if side is Side.BUY else 'ask'} "
+    return {
+        int(order.tag.removeprefix(head)): float(order.px)
+        for order in orders
+        if order.tag.startswith(head) and order.px is not None and not order.cum_qty and order.state not in _GOING
+    }
+
+
+def _no_nearer(quotes: Sequence[Quote], side: Side, resting_px: Mapping[int, float]) -> list[Quote]:
+    """Return the quotes of a side that cools down: what rests may stay or move away from the market, nothing is new."""
+    sign = side.sign
+    return [
+        msgspec.structs.replace(quote, px=sign * min(sign * float(quote.px), sign * resting_px[quote.layer]))
+        for quote in quotes
+        if quote.layer in resting_px
+    ]

@@ -3,10 +3,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
+from perpmaker.execution.working import quote_tag
 from perpmaker.model.events import BookStale, StaleReason, Ticker
-from perpmaker.model.order import OrderState, Side
+from perpmaker.model.order import OrderState, OrderView, Side
 from perpmaker.strategies.market_maker import MarketMaker, MarketMakerParams
 from perpmaker.strategies.registry import parse_params
 
@@ -138,6 +140,45 @@ def test_after_a_fill_its_side_rests_and_the_other_goes_on() -> None:
     assert _ladder(ctx).bids == ()
     ctx.wait(maker, 0.001)
     assert len(_ladder(ctx).bids) == 3
+
+
+def _resting(layer: int, px: str, cum_qty: str = "0", state: OrderState = OrderState.OPEN) -> OrderView:
+    order = own_order(BTC, Side.BUY, px, "0.005", state)
+    return msgspec.structs.replace(order, tag=quote_tag(Side.BUY, layer), cum_qty=Decimal(cum_qty))
+
+
+def _after_a_fill_with(*orders: OrderView) -> list[tuple[int, float]]:
+    """Return layer and price of each bid wanted while the bids cool down with these orders resting."""
+    ctx, maker = _started()
+    ctx.live_orders.extend(orders)
+    ctx.fill(maker, Side.BUY, "0.005", "59988", ID)
+    return [(quote.layer, float(quote.px)) for quote in _ladder(ctx).bids]
+
+
+def test_layers_that_rest_keep_their_place_while_their_side_cools_down() -> None:
+    ctx, _ = _started()
+    wanted = [float(quote.px) for quote in _ladder(ctx).bids]
+    below = [str(BTC.round_px(px - 20, Side.BUY)) for px in wanted]
+    kept = _after_a_fill_with(_resting(1, below[1]), _resting(2, below[2]))
+    assert kept == [(1, float(below[1])), (2, float(below[2]))]
+
+
+def test_a_layer_that_rests_too_near_moves_outwards_while_its_side_cools_down() -> None:
+    ctx, _ = _started()
+    wanted = [float(quote.px) for quote in _ladder(ctx).bids]
+    assert _after_a_fill_with(_resting(1, "59999.0")) == [(1, pytest.approx(wanted[1], rel=1e-4))]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        _resting(1, "59900", cum_qty="0.001"),
+        _resting(1, "59900", state=OrderState.CANCEL_SENT),
+        _resting(1, "59900", state=OrderState.UNKNOWN),
+    ],
+)
+def test_what_was_partly_filled_or_is_going_is_not_kept(order: OrderView) -> None:
+    assert _after_a_fill_with(order) == []
 
 
 def test_a_second_fill_prolongs_the_rest() -> None:

@@ -77,7 +77,12 @@ class QuotingParams(Table, frozen=True, kw_only=True):
             le=100,
         ),
     ] = None
-    cool_down_s: Annotated[float, key("s", "A side rests this long after a fill on it.", ge=0, le=3600)] = 2.0
+    cool_down_s: Annotated[
+        float,
+        key(
+            "s", "So long after a fill its side gets no new quote; what rests stays, or moves outwards.", ge=0, le=3600
+        ),
+    ] = 2.0
     refresh_interval_s: Annotated[float, key("s", "Quotes are stated anew at least this often.", ge=0.1, le=60)] = 1.0
 
     def problems(self) -> Sequence[str]:
