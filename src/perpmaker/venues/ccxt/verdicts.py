@@ -56,6 +56,7 @@ VERDICTS: Final[Mapping[str, Verdict]] = MappingProxyType(
         "CancelPending": Verdict.UNKNOWN,
         "ExchangeError": Verdict.UNKNOWN,
         "OperationFailed": Verdict.UNKNOWN,  # NetworkError, ExchangeNotAvailable, RequestTimeout, BadResponse
+        "BaseError": Verdict.UNKNOWN,
     }
 )
 
