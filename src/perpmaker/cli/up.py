@@ -67,8 +67,7 @@ def arguments(name: str, home: Path, path: Path, config: Config, port: int | Non
     options += ["--state", str(home / "exchange"), "--history-s", str(exchange.history_s)]
     if exchange.market == "simulated":
         options += ["--activity", str(exchange.activity)]
-    venues: set[str] = {account.venue for account in config.account.values()}
-    if "backpack" in venues:
+    if any(account.venue.removeprefix("ccxt:") == "backpack" for account in config.account.values()):
         options += ["--venues", "grvt,backpack"]
     for tape in exchange.tape:
         options += ["--tape", tape]

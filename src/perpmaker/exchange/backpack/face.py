@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-import msgspec
-import structlog
 from aiohttp import web
 
 from perpmaker.exchange.backpack.codes import CODES, ApiError
@@ -24,11 +22,10 @@ from perpmaker.exchange.core.venue import Venue
 from perpmaker.exchange.faults import Faults, FaultSpec
 from perpmaker.exchange.outcomes import Outcome, Refusal, Reply, Silence, altered, prevented, waits_ms
 from perpmaker.exchange.rates import Buckets, Budget
+from perpmaker.exchange.serving import SILENCE_S, answering_defects, json_response, later
 from perpmaker.exchange.spoiling import SPOILERS, spoiled
 
 MAX_BODY_BYTES: Final = 1 << 20
-SILENCE_S: Final = 300.0
-"""How long a request that a fault rule leaves unanswered is held open; clients give up before."""
 EVERYTHING: Final = "requests"
 BUDGETS: Final = {EVERYTHING: Budget(2_000 / 60, 2_000)}
 """2,000 requests a minute for everything (protocol page §6), per key; public requests without one share a bucket."""
@@ -36,7 +33,10 @@ PUBLIC: Final = "public"
 
 Body = Params | list[Params]
 
-logger = structlog.get_logger(__name__)
+_DEFECTS: Final = answering_defects(
+    lambda _: {"code": "RESOURCE_NOT_FOUND", "message": "No such route"},
+    {"code": "SERVER_ERROR", "message": "Internal error"},
+)
 
 
 class BackpackFace:
@@ -62,11 +62,11 @@ class BackpackFace:
         self._sequences = Sequences(venue)
         self._market = MarketApi(venue, self._sequences.number)
         self._trading = TradingApi(venue)
-        self.hub = Hub(venue, self._sequences, faults, _later)
+        self.hub = Hub(venue, self._sequences, faults, later)
         self.around = Surroundings(self.hub, venue.instrument, self._subscriber, self._prevented)
 
     def application(self) -> web.Application:
-        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_answer_defects])
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_DEFECTS])
         for route in ROUTES:
             app.router.add_route(route.method, route.path, self._handler(route))
         app.router.add_get("/", self._connect)
@@ -162,7 +162,7 @@ class BackpackFace:
             finally:
                 self._settle()
 
-        _later(ms, run)
+        later(ms, run)
         return Reply(payload, 202)
 
     def _take_token(self, account: str) -> None:
@@ -182,7 +182,7 @@ class BackpackFace:
             return await _respond(request, hindrance)
         ws = web.WebSocketResponse(compress=False, max_msg_size=MAX_BODY_BYTES, timeout=1.0)
         if not ws.can_prepare(request):
-            return _json({"code": "RESOURCE_NOT_FOUND", "message": "A WebSocket is served here"}, 404)
+            return json_response({"code": "RESOURCE_NOT_FOUND", "message": "A WebSocket is served here"}, 404)
         await ws.prepare(request)
         if request.transport is not None:
             await Socket(ws, request.transport, self.around).serve()
@@ -214,9 +214,9 @@ async def _respond(request: web.Request, outcome: Outcome) -> web.StreamResponse
         case Reply(payload=None, status=status):
             return web.Response(status=status)
         case Reply(payload=payload, status=status):
-            return _json(payload, status)
+            return json_response(payload, status)
         case Refusal(code=code, message=message, status=status):
-            return _json({"code": code, "message": message}, status)
+            return json_response({"code": code, "message": message}, status)
         case Silence.FOREVER:
             await asyncio.sleep(SILENCE_S)
     if request.transport is not None:
@@ -231,27 +231,3 @@ def _symbol(body: Body) -> str:
         return params.text("symbol")
     except ApiError:
         return ""
-
-
-def _json(payload: Any, status: int) -> web.Response:
-    return web.Response(body=msgspec.json.encode(payload), status=status, content_type="application/json")
-
-
-def _later(ms: int, call: Callable[[], None]) -> None:
-    asyncio.get_running_loop().call_later(ms / 1000, call)
-
-
-@web.middleware
-async def _answer_defects(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """The root of every request: a defect of ours is logged and answered as SERVER_ERROR."""
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        if error.status in (404, 405):
-            return _json({"code": "RESOURCE_NOT_FOUND", "message": "No such route"}, error.status)
-        raise
-    except Exception:
-        logger.exception("request_failed", path=request.path)
-        return _json({"code": "SERVER_ERROR", "message": "Internal error"}, 500)

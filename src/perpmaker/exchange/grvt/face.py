@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-import structlog
 from aiohttp import web
 
 from perpmaker.exchange.accounts import Credentials
@@ -30,16 +29,18 @@ from perpmaker.exchange.grvt.streams import STREAMS, Primary, Selection
 from perpmaker.exchange.grvt.trading_api import TradingApi
 from perpmaker.exchange.outcomes import Outcome, Refusal, Reply, Silence, altered, prevented
 from perpmaker.exchange.rates import Budget
+from perpmaker.exchange.serving import SILENCE_S, answering_defects, json_response, later
 from perpmaker.model.units import NS_PER_MS
 
 MAX_BODY_BYTES: Final = 4 << 20
-SILENCE_S: Final = 300.0
-"""How long a request that a fault rule leaves unanswered is held open; clients give up before."""
 
 _KEY_LOGIN: Final = (parse_member("api_key - str"),)
 _WALLET_LOGIN: Final = (parse_member("address - addr"), parse_member("signature - Signature"))
 
-logger = structlog.get_logger(__name__)
+_DEFECTS: Final = answering_defects(
+    lambda status: {"code": 1004, "message": "Data Not Found", "status": status},
+    {"code": 1002, "message": "Internal Server Error", "status": 500},
+)
 
 
 class FaceOptions(msgspec.Struct, frozen=True):
@@ -73,13 +74,13 @@ class GrvtFace:
         self.sessions = Sessions(credentials, verifier, life_ns=options.session_life_ns)
         view = MarketView(venue)
         self.trading = TradingApi(venue, verifier, Creations(venue, verifier, credentials), on_builder)
-        self.hub = Hub(venue, view, faults, _later)
+        self.hub = Hub(venue, view, faults, later)
         self._limiter = RateLimiter(options.budgets)
         self._rpc = RpcGateway(venue, MarketApi(venue, view), self.trading, self._limiter, faults, advance, settle)
         self.around = Surroundings(self.hub, self._rpc, venue.instrument, self._owns)
 
     def application(self) -> web.Application:
-        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_answer_defects])
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_DEFECTS])
         app.router.add_post("/auth/api_key/login", self._log_in_by_key)
         app.router.add_post("/auth/wallet/login", self._log_in_by_wallet)
         app.router.add_post("/{encoding:full|lite}/{path:v\\d+/\\w+}", self._call)
@@ -140,11 +141,11 @@ class GrvtFace:
     async def _respond(self, request: web.Request, outcome: Outcome, encoding: Encoding) -> web.StreamResponse:
         match outcome:
             case Reply():
-                return _json(outcome.payload, outcome.status)
+                return json_response(outcome.payload, outcome.status)
             case Refusal(code=code, message=message, status=status):
                 full = encoding is Encoding.FULL
                 names = ("code", "message", "status") if full else ("c", "m", "s")
-                return _json(dict(zip(names, (code, message, status), strict=True)), status)
+                return json_response(dict(zip(names, (code, message, status), strict=True)), status)
             case Silence.FOREVER:
                 await asyncio.sleep(SILENCE_S)
         if request.transport is not None:
@@ -225,27 +226,3 @@ async def _json_body(request: web.Request) -> Any:
 
 def _login(shape: tuple[Any, ...], body: Any) -> Message:
     return SCHEMA.from_wire(shape, body, Encoding.FULL)
-
-
-def _json(payload: Any, status: int) -> web.Response:
-    return web.Response(body=msgspec.json.encode(payload), status=status, content_type="application/json")
-
-
-def _later(ms: int, call: Callable[[], None]) -> None:
-    asyncio.get_running_loop().call_later(ms / 1000, call)
-
-
-@web.middleware
-async def _answer_defects(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """The root of every request: a defect of ours is logged and answered as the venue's 1002; strangers get 1004."""
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        if error.status in (404, 405):
-            return _json({"code": 1004, "message": "Data Not Found", "status": error.status}, error.status)
-        raise
-    except Exception:
-        logger.exception("request_failed", path=request.path)
-        return _json({"code": 1002, "message": "Internal Server Error", "status": 500}, 500)
