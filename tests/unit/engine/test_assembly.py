@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import msgspec
 import pytest
 
 from perpmaker import logs
-from perpmaker.config import Config, parse
+from perpmaker.config import AccountSection, Config, ccxt_credentials, parse
 from perpmaker.control.home import RunFile
 from perpmaker.engine.assembly import limits_of, make_plan
 from perpmaker.engine.failpoints import Failpoints
@@ -176,3 +178,162 @@ def test_an_instrument_of_another_exchange_is_a_mistake() -> None:
     wrong = {"main": {"instruments": ["ETH_USDC_PERP@backpack"]}}
     with pytest.raises(ConfigError, match=r"account\.main\.instruments: 'ETH_USDC_PERP@backpack' is on backpack"):
         make_plan(config(account=wrong), EXCHANGE, None)
+
+
+# --- several venues
+
+FACE = {
+    **URLS,
+    "backpack_rest": "http://127.0.0.1:7",
+    "backpack_ws": "ws://127.0.0.1:7",
+}
+BACKPACK_ACCOUNTS = [{"owner": "o1", "api_key": "public-one", "secret": "backpack-secret-one"}]
+BOTH = RunFile(
+    "exchange",
+    1,
+    FACE,
+    extra={**EXCHANGE.extra, "backpack_accounts": msgspec.json.encode(BACKPACK_ACCOUNTS).decode()},
+)
+HEDGED: dict[str, Any] = {
+    "account": {"main": {}, "hedge": {"venue": "backpack"}},
+    "strategy": [
+        {"name": "btc", "kind": "market_maker", "account": "main", "instrument": "BTC_USDT_Perp"},
+        {"name": "eth", "kind": "market_maker", "account": "hedge", "instrument": "ETH_USDC_PERP"},
+    ],
+}
+
+
+def test_accounts_of_two_venues_stand_in_one_plan_by_exchange() -> None:
+    plan = make_plan(config(**HEDGED), BOTH, None)
+    assert plan.venue == "backpack,grvt"
+    assert [(one.name, one.venue) for one in plan.fingerprint.accounts] == [("hedge", "backpack"), ("main", "grvt")]
+    assert plan.faces["backpack"]["private"] == "http://127.0.0.1:7"
+    spec = plan.spec(1, {"btc": 1, "eth": 2})
+    assert {a.account: (a.exchange, a.client_id_bits, a.quote_life_s) for a in spec.accounts} == {
+        "main": ("grvt", 64, 120),
+        "hedge": ("backpack", 32, 0),
+    }
+    assert [row.instrument for row in spec.strategies] == ["BTC_USDT_Perp", "ETH_USDC_PERP@backpack"]
+    locks = " ".join(str(key) for key in plan.lock_keys(Path("/j")))
+    assert "instrument backpack local ETH_USDC_PERP@backpack" in locks
+    assert "backpack-secret-one" not in repr(plan) + locks
+
+
+def test_an_engine_on_backpack_alone_needs_no_hosts_of_grvt() -> None:
+    alone = {"account": {"hedge": {"venue": "backpack"}}, "strategy": HEDGED["strategy"][1:]}
+    assert make_plan(config(**alone), BOTH, None).environment is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "exchange", "said"),
+    [
+        ({}, EXCHANGE, "speaks it"),
+        ({"account": {"main": {}, "hedge": {"venue": "backpack", "local_account": 1}}}, BOTH, "accounts 0 to 0"),
+        ({"account": {"main": {}, "hedge": {"venue": "ccxt:bybit"}}}, BOTH, "speaks it"),
+        ({"env": "testnet"}, None, "has no env"),
+    ],
+)
+def test_a_second_venue_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], exchange: Any, said: str
+) -> None:
+    wrong = config(**{**HEDGED, **changes})
+    for name in ("GRVT_API_KEY", "GRVT_PRIVATE_KEY"):
+        monkeypatch.setenv(name, "k" * 10)
+    monkeypatch.setenv("GRVT_TRADING_ACCOUNT_ID", "1")
+    with pytest.raises(ConfigError, match=said):
+        make_plan(wrong, exchange, None)
+
+
+def test_an_instrument_of_another_exchange_is_a_mistake() -> None:
+    wrong = {"main": {"instruments": ["ETH_USDC_PERP@backpack"]}}
+    with pytest.raises(ConfigError, match=r"account\.main\.instruments: 'ETH_USDC_PERP@backpack' is on backpack"):
+        make_plan(config(account=wrong), EXCHANGE, None)
+
+
+# --- several venues
+
+FACE = {
+    **URLS,
+    "backpack_rest": "http://127.0.0.1:7",
+    "backpack_ws": "ws://127.0.0.1:7",
+}
+BACKPACK_ACCOUNTS = [{"owner": "o1", "api_key": "public-one", "secret": "backpack-secret-one"}]
+BOTH = RunFile(
+    "exchange",
+    1,
+    FACE,
+    extra={**EXCHANGE.extra, "backpack_accounts": msgspec.json.encode(BACKPACK_ACCOUNTS).decode()},
+)
+HEDGED: dict[str, Any] = {
+    "account": {"main": {}, "hedge": {"venue": "backpack"}},
+    "strategy": [
+        {"name": "btc", "kind": "market_maker", "account": "main", "instrument": "BTC_USDT_Perp"},
+        {"name": "eth", "kind": "market_maker", "account": "hedge", "instrument": "ETH_USDC_PERP"},
+    ],
+}
+
+
+def test_accounts_of_two_venues_stand_in_one_plan_by_exchange() -> None:
+    plan = make_plan(config(**HEDGED), BOTH, None)
+    assert plan.venue == "backpack,grvt"
+    assert [(one.name, one.venue) for one in plan.fingerprint.accounts] == [("hedge", "backpack"), ("main", "grvt")]
+    assert plan.faces["backpack"]["private"] == "http://127.0.0.1:7"
+    spec = plan.spec(1, {"btc": 1, "eth": 2})
+    assert {a.account: (a.exchange, a.client_id_bits, a.quote_life_s) for a in spec.accounts} == {
+        "main": ("grvt", 64, 120),
+        "hedge": ("backpack", 32, 0),
+    }
+    assert [row.instrument for row in spec.strategies] == ["BTC_USDT_Perp", "ETH_USDC_PERP@backpack"]
+    locks = " ".join(str(key) for key in plan.lock_keys(Path("/j")))
+    assert "instrument backpack local ETH_USDC_PERP@backpack" in locks
+    assert "backpack-secret-one" not in repr(plan) + locks
+
+
+def test_an_engine_on_backpack_alone_needs_no_hosts_of_grvt() -> None:
+    alone = {"account": {"hedge": {"venue": "backpack"}}, "strategy": HEDGED["strategy"][1:]}
+    assert make_plan(config(**alone), BOTH, None).environment is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "exchange", "said"),
+    [
+        ({}, EXCHANGE, "speaks it"),
+        ({"account": {"main": {}, "hedge": {"venue": "backpack", "local_account": 1}}}, BOTH, "accounts 0 to 0"),
+        ({"account": {"main": {}, "hedge": {"venue": "ccxt:bybit"}}}, BOTH, "speaks it"),
+        ({"env": "testnet"}, None, "has no env"),
+    ],
+)
+def test_a_second_venue_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], exchange: Any, said: str
+) -> None:
+    wrong = config(**{**HEDGED, **changes})
+    environment = {"GRVT_API_KEY": "k" * 10, "GRVT_PRIVATE_KEY": "p" * 10, "GRVT_TRADING_ACCOUNT_ID": "1"}
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ConfigError, match=said):
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        make_plan(wrong, exchange, None)
+
+
+def test_an_instrument_of_another_exchange_than_its_account_is_refused() -> None:
+    rows = [{**HEDGED["strategy"][1], "account": "main", "instrument": "ETH_USDC_PERP@backpack"}]
+    with pytest.raises(ConfigError, match=r"is on backpack, but account 'main' is on grvt"):
+        make_plan(config(strategy=rows), EXCHANGE, None)
+
+
+def test_keys_of_a_ccxt_venue_come_from_variables_of_its_own_name() -> None:
+    section = AccountSection(venue="ccxt:bybit", credentials="2")
+    with pytest.raises(ConfigError, match="BYBIT_API_KEY_2, BYBIT_SECRET_2"):
+        ccxt_credentials(section, {})
+    found = ccxt_credentials(section, {"BYBIT_API_KEY_2": "key", "BYBIT_SECRET_2": "hidden", "BYBIT_PASSWORD_2": "too"})
+    assert found.password is not None
+    assert "hidden" not in repr(found)
+
+
+def test_a_venue_that_is_no_name_is_refused_by_the_configuration() -> None:
+    with pytest.raises(ConfigError, match="venue"):
+        config(account={"main": {"venue": "bybit"}})
+
+
+def test_ccxt_is_not_imported_before_it_is_needed() -> None:
+    code = "import sys, perpmaker.cli.main, perpmaker.engine.live; print('ccxt' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "False\n"
