@@ -1,6 +1,7 @@
 """`./run test`: static checks, then every test; the last lines say what passed, failed and was skipped, and why.
 
-Tests run side by side on the cores there are, except those marked `alone`, which run after the rest, one at a time.
+Tests run side by side on the cores there are, except those marked `in_pairs`, which run two at a time after the rest, and
+those marked `alone`, which run one at a time at the end.
 `--long` adds the larger counts. Other arguments go to pytest, and then only pytest runs, once.
 """
 
@@ -31,7 +32,11 @@ def main(arguments: list[str]) -> int:
     skips: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         for name, options in (
-            ("side by side", ["-n", str(os.cpu_count() or 2), "--dist", "loadgroup", "-m", f"not alone{scope}"]),
+            (
+                "side by side",
+                ["-n", str(os.cpu_count() or 2), "--dist", "loadgroup", "-m", f"not alone and not in_pairs{scope}"],
+            ),
+            ("in pairs", ["-n", "2", "--dist", "load", "-m", f"in_pairs{scope}"]),
             ("alone", ["-m", f"alone{scope}"]),
         ):
             report = Path(folder) / f"{name}.xml"

@@ -19,7 +19,7 @@ from perpmaker.engine.folders import engine_folder
 from perpmaker.engine.latchfile import write_latch
 from perpmaker.engine.records import FillBooked, Intent, Latch
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.alone]
+pytestmark = [pytest.mark.timeout(240), pytest.mark.in_pairs]
 ABOUT = "test order"
 STEPS = ["ready", "order", "private stream", "open orders", "cancel", "cancelled", "gone", "nothing left"]
 

@@ -14,7 +14,7 @@ from perpmaker.engine.core.state import CoreState, decode_state
 from perpmaker.engine.records import Checkpoint, FillBooked
 from perpmaker.model.ids import client_order_id_parts
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.alone]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.in_pairs]
 
 BTC, ETH = "BTC_USDT_Perp", "ETH_USDC_PERP@backpack"
 SECOND = """
@@ -52,6 +52,7 @@ def test_a_maker_on_each_venue_is_filled_and_its_books_are_the_exchanges(tmp_pat
         made.until(lambda: fills_of(made)[ETH] >= 3 and fills_of(made)[BTC] >= 3, "three fills on each venue", 90)
         status = made.status()
         assert status.venue == "backpack,grvt"
+        assert "backpack USDT/USDC" in status.conversions["USDC/USDT"]
         assert made.stop_engine() == 0
         theirs = truths(made)
         books = {str(ledger.book.account): ledger.book for ledger in rested(made).ledgers}
