@@ -120,6 +120,23 @@ class StrategyRow(msgspec.Struct, frozen=True):
     """Quoting inputs: fair, sigma, A_bid, A_ask, kappa_bid, kappa_ask, half_spread_bps, skew_bps ... and their age_ms."""
 
 
+class ExecutionChildRow(msgspec.Struct, frozen=True):
+    """One order of a parent order: `px` its limit, `offset_bps` of its average price from the arrival touch, > 0 is worse.
+
+    `total` is what the parent order had filled when this child had; `is_over` once it cannot trade any more.
+    """
+
+    number: int
+    px: str | None
+    qty: str
+    filled: str
+    total: str
+    avg_px: str | None
+    offset_bps: float | None
+    state: str
+    is_over: bool
+
+
 class ExecutionRow(msgspec.Struct, frozen=True):
     """A parent order: one of `execute` (its id is the command's), a step to a strategy's target, or part of a closing.
 
@@ -149,6 +166,8 @@ class ExecutionRow(msgspec.Struct, frozen=True):
     started_ns: str
     deadline_ns: str
     ended_ns: str
+    last_children: list[ExecutionChildRow] = []
+    """The newest twenty, oldest first, of what people execute; for a minute after its end."""
 
 
 class Percentiles(msgspec.Struct, frozen=True):
@@ -196,6 +215,8 @@ class Status(msgspec.Struct, frozen=True):
     journal_path: str
     executions: list[ExecutionRow] = []
     """Parent orders at work, and the last fifty that ended, newest last."""
+    conversions: dict[str, str] = {}
+    """What sums over accounts were made with: "USDC/USDT" -> rate, who told it, its age; or that 1 is assumed."""
 
 
 class CandleRow(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from perpmaker.control.messages import (
     BookRows,
     BookTop,
     EquityPoint,
+    ExecutionChildRow,
     ExecutionRow,
     FillRow,
     LogLine,
@@ -34,15 +35,19 @@ from perpmaker.engine.curve import EquityCurve
 from perpmaker.engine.records import FillBooked
 from perpmaker.engine.telemetry import Telemetry
 from perpmaker.logs import RecentLines
-from perpmaker.model.execution import ExecutionReport
+from perpmaker.model.execution import ChildReport, ExecutionReport
 from perpmaker.model.ids import InstrumentId
 from perpmaker.model.order import Side
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
+from perpmaker.portfolio.account import AccountBook
+from perpmaker.strategies.api import Conversion
 
 LADDER_LEVELS: Final = 15
 KEPT_FILLS: Final = 1_000
 KEPT_EQUITY: Final = 3_600
 STATUS_EVERY_NS: Final = 100 * NS_PER_MS
+CHILDREN_SHOWN_NS: Final = 60 * NS_PER_S
+"""How long after its end the children of a parent order that people gave are shown; those of strategies are not."""
 FIGURES: Final = 10
 """Decimals shown of derived amounts; positions, fills and prices are shown exactly."""
 
@@ -170,6 +175,15 @@ class View:
 
     # --- inside
 
+    def _told(self, amount: Decimal | None, book: AccountBook) -> Decimal | None:
+        """Return an amount of an account in the reporting currency."""
+        return None if amount is None else amount * self._world.worth(book.currency)
+
+    def _conversions(self) -> dict[str, str]:
+        world, now_ns = self._world, self._clock.now_ns()
+        target = world.reporting_currency
+        return {f"{source}/{target}": _rate_told(found, now_ns) for source, found in world.rates().items()}
+
     def _traded(self) -> list[InstrumentId]:
         legs = [leg.instrument for slot in self._world.slots.values() for leg in slot.spec.legs]
         return list(dict.fromkeys([*legs, *self._world.named()]))
@@ -197,10 +211,11 @@ class View:
             ts_ns=str(self._clock.now_ns()),
             started_ns=str(about.started_ns),
             currency=opened[0].currency if opened else "",
-            equity=_total([book.equity for book in books]),
-            balance=_total([book.balance if book.opened else None for book in books]),
-            peak_equity=_total([book.peak_equity for book in books]),
-            day_pnl=_total([book.day_pnl for book in books]),
+            equity=_total([self._told(book.equity, book) for book in books]),
+            balance=_total([self._told(book.balance, book) if book.opened else None for book in books]),
+            peak_equity=_total([self._told(book.peak_equity, book) for book in books]),
+            day_pnl=_total([self._told(book.day_pnl, book) for book in books]),
+            conversions=self._conversions(),
             drawdown_frac=max(
                 (float(book.drawdown_frac) for book in books if book.drawdown_frac is not None), default=None
             ),
@@ -220,7 +235,7 @@ class View:
             clock_offset_ms=self._clock_offset_ms(),
             warnings=self._warnings() + self._own_warnings(),
             journal_path=about.journal_path(),
-            executions=[_execution_row(report) for report in self._engine.executions.reports()],
+            executions=[_execution_row(report, self._clock.now_ns()) for report in self._engine.executions.reports()],
         )
 
     def _latency(self) -> dict[str, Percentiles]:
@@ -403,8 +418,9 @@ def _fill_row(booked: FillBooked) -> FillRow:
     )
 
 
-def _execution_row(report: ExecutionReport) -> ExecutionRow:
+def _execution_row(report: ExecutionReport, now_ns: int) -> ExecutionRow:
     order, arrival = report.order, report.arrival
+    followed = order.target_qty is None and (not report.ended_ns or now_ns - report.ended_ns < CHILDREN_SHOWN_NS)
     return ExecutionRow(
         id=order.execution_id,
         account=order.account,
@@ -427,7 +443,32 @@ def _execution_row(report: ExecutionReport) -> ExecutionRow:
         started_ns=str(report.started_ns),
         deadline_ns=str(report.deadline_ns),
         ended_ns=str(report.ended_ns),
+        last_children=[_child_row(child, report) for child in report.last_children] if followed else [],
     )
+
+
+def _child_row(child: ChildReport, report: ExecutionReport) -> ExecutionChildRow:
+    arrival, offset_bps = report.arrival, None
+    if arrival is not None and child.avg_px is not None:
+        worse_px = report.order.side.sign * (child.avg_px - arrival.touch_px)
+        offset_bps = float(worse_px / arrival.mid_px * 10_000)
+    return ExecutionChildRow(
+        number=child.number,
+        px=str(child.px),
+        qty=str(child.qty),
+        filled=str(child.filled_qty),
+        total=str(child.total_qty),
+        avg_px=None if child.avg_px is None else _shown(child.avg_px),
+        offset_bps=offset_bps,
+        state=child.state,
+        is_over=child.is_over,
+    )
+
+
+def _rate_told(found: Conversion | None, now_ns: int) -> str:
+    if found is None:
+        return "1, assumed: nobody told a rate"
+    return f"{found.rate:.6f}, {found.told_by}, {max(now_ns - found.ts_ns, 0) / NS_PER_S:.0f} s old"
 
 
 def _total(amounts: list[Decimal | None]) -> str | None:

@@ -61,6 +61,20 @@ class Arrival(msgspec.Struct, frozen=True):
         return side.sign * (self.touch_px - self.mid_px) / self.mid_px * _BPS
 
 
+class ChildReport(msgspec.Struct, frozen=True):
+    """One child order: `px` its limit, `total_qty` what the parent had filled when this child had."""
+
+    number: int
+    px: Decimal
+    qty: Decimal
+    filled_qty: Decimal
+    total_qty: Decimal
+    avg_px: Decimal | None
+    state: str
+    """Of the order (model.order.OrderState); "" while nothing is known of it."""
+    is_over: bool
+
+
 class ExecutionReport(msgspec.Struct, frozen=True):
     """A parent order as it stands. `filled_qty + remaining_qty == order.qty` unless it is a step to a wanted position.
 
@@ -85,6 +99,8 @@ class ExecutionReport(msgspec.Struct, frozen=True):
     started_ns: int
     deadline_ns: int
     ended_ns: int = 0
+    last_children: tuple[ChildReport, ...] = ()
+    """The newest twenty, oldest first; the journal has all."""
 
     @property
     def algorithm(self) -> str:

@@ -46,6 +46,8 @@ SETTLE_NS: Final = 2 * NS_PER_S
 CANCEL_AGAIN_NS: Final = 1 * NS_PER_S
 DEFAULT_TIMEOUT_NS: Final = 1 * NS_PER_S
 ARRIVAL_LEVELS: Final = 50
+TOLD_CHILDREN: Final = 20
+"""Of a report."""
 _REST_AFTER: Final = (Ending.CAP, Ending.DEADLINE, Ending.MAX_CHILDREN)
 
 
@@ -366,6 +368,7 @@ class Parent:
             started_ns=self.started_ns,
             deadline_ns=self.deadline_ns,
             ended_ns=self.ended_ns,
+            last_children=self.tally.newest(TOLD_CHILDREN),
         )
 
     def at_rest(self) -> ParentAtRest:

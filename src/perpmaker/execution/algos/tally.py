@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import islice
 from typing import Final
 
 import msgspec
 
 from perpmaker.model.events import Fill
+from perpmaker.model.execution import ChildReport
 from perpmaker.model.ids import ClientOrderId
 from perpmaker.model.order import OrderState, OrderView
 
@@ -142,3 +144,24 @@ class Tally:
 
     def records(self) -> tuple[ChildRecord, ...]:
         return tuple(child.record() for child in self._children.values())
+
+    def newest(self, most: int) -> tuple[ChildReport, ...]:
+        """Return how the newest children stand, oldest first."""
+        total = self.filled_qty
+        found: list[ChildReport] = []
+        for child in islice(reversed(self._children.values()), most):
+            view = child.view
+            found.append(
+                ChildReport(
+                    number=child.number,
+                    px=child.px,
+                    qty=child.qty,
+                    filled_qty=child.cum_qty,
+                    total_qty=total,
+                    avg_px=child.avg_px if child.cum_qty else None,
+                    state="" if view is None else view.state.value,
+                    is_over=view is not None and not child.is_live,
+                )
+            )
+            total -= child.cum_qty
+        return tuple(reversed(found))
