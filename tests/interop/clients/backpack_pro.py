@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import ccxt.pro
-from backpack_rest import SYMBOL, fill_of, options, params, size_of
+from backpack_rest import SYMBOL, fill_of, options, params, refused, size_of
 from ccxt_rest import exact
 
 from scenario import main
@@ -55,7 +55,10 @@ class Pro:
     async def place(self, side: str, qty: str, px: str | None, *, post_only: bool, reduce_only: bool) -> str:
         kind = "market" if px is None else "limit"
         price = None if px is None else float(px)
-        order = await self.api.create_order(SYMBOL, kind, side, float(qty), price, params(post_only, reduce_only))
+        try:
+            order = await self.api.create_order(SYMBOL, kind, side, float(qty), price, params(post_only, reduce_only))
+        except ccxt.InvalidOrder as error:
+            return refused(error, post_only)
         return order["id"]
 
     async def cancel(self, client_order_id: str) -> None:

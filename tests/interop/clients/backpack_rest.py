@@ -46,7 +46,10 @@ class Rest:
     async def place(self, side: str, qty: str, px: str | None, *, post_only: bool, reduce_only: bool) -> str:
         kind = "market" if px is None else "limit"
         price = None if px is None else float(px)
-        return self.api.create_order(SYMBOL, kind, side, float(qty), price, params(post_only, reduce_only))["id"]
+        try:
+            return self.api.create_order(SYMBOL, kind, side, float(qty), price, params(post_only, reduce_only))["id"]
+        except ccxt.InvalidOrder as error:
+            return refused(error, post_only)
 
     async def cancel(self, client_order_id: str) -> None:
         if self.api.cancel_order(client_order_id, SYMBOL)["status"] != "canceled":
@@ -74,6 +77,13 @@ class Rest:
 def params(post_only: bool, reduce_only: bool) -> dict[str, bool]:
     asked = {"postOnly": post_only, "reduceOnly": reduce_only}
     return {name: True for name, wanted in asked.items() if wanted}
+
+
+def refused(error: ccxt.InvalidOrder, post_only: bool) -> str:
+    """A post-only order that would have taken is nothing; any other refusal ends the script."""
+    if post_only and "immediately match" in str(error):
+        return ""
+    raise error
 
 
 def size_of(positions: list[dict[str, Any]]) -> str:

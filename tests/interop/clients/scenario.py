@@ -42,7 +42,9 @@ class Steps(Protocol):
         """Best bid and ask of the book."""
         ...
 
-    async def place(self, side: str, qty: str, px: str | None, *, post_only: bool, reduce_only: bool) -> str: ...
+    async def place(self, side: str, qty: str, px: str | None, *, post_only: bool, reduce_only: bool) -> str:
+        """Return the order's id, "" when the venue refused at once to let a post-only order take."""
+        ...
 
     async def cancel(self, client_order_id: str) -> None: ...
 
@@ -121,6 +123,8 @@ async def be_filled(steps: Steps) -> str:
         bid, _ = await steps.touch()
         px = str(Decimal(bid) - behind)
         order = await steps.place("buy", str(QTY), px, post_only=True, reduce_only=False)
+        if not order:
+            continue  # the market came that far meanwhile
         seen_open = await is_open(steps, order)
         moved_at = time.monotonic() + REST_S
         while time.monotonic() < min(moved_at, deadline):
