@@ -159,13 +159,29 @@ class World:
         return None if told is None else Conversion(1 / told.rate, told.told_by, told.ts_event_ns)
 
     def equity(self) -> Decimal | None:
-        """The sum over all accounts, None while one cannot be computed."""
+        """The sum over all accounts in the reporting currency, None while one cannot be computed."""
         total = Decimal(0)
         for book in self.account_books.values():
             if book.equity is None:
                 return None
-            total += book.equity
+            total += book.equity * self.worth(book.currency)
         return total
+
+    @property
+    def reporting_currency(self) -> str:
+        """The currency of the first account that was opened; what the others hold is told in it."""
+        return next((book.currency for book in self.account_books.values() if book.opened), "")
+
+    def worth(self, currency: str) -> Decimal:
+        """Return what one unit is worth in the reporting currency: the last rate told, else 1 (`rates`: assumed)."""
+        found = self.conversion(currency, self.reporting_currency) if currency else None
+        return Decimal(1) if found is None else found.rate
+
+    def rates(self) -> dict[str, Conversion | None]:
+        """Return what sums over accounts are made with, by foreign currency; None where 1 is assumed."""
+        target = self.reporting_currency
+        held = {book.currency for book in self.account_books.values() if book.opened} - {target}
+        return {currency: self.conversion(currency, target) for currency in sorted(held)}
 
     def _make_ids(self, strategy: int) -> Ids:
         spec = self.spec
