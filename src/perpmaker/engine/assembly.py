@@ -13,9 +13,10 @@ from perpmaker.config import AccountSection, Config, StrategySection, ccxt_crede
 from perpmaker.control.home import RunFile
 from perpmaker.engine.core import AccountSpec, EngineSpec, FeeRates, StrategySpec
 from perpmaker.engine.locks import LockKey, instrument_key, journal_key, sub_account_key
+from perpmaker.engine.pairing import all_legs, other_legs, with_qualified_legs
 from perpmaker.engine.records import AccountPrint, Fingerprint
 from perpmaker.errors import ConfigError
-from perpmaker.model.ids import HOME_EXCHANGE, AccountId, InstrumentId, StrategyId, instrument_id
+from perpmaker.model.ids import HOME_EXCHANGE, NARROW_INSTANCE_BITS, AccountId, InstrumentId, StrategyId, instrument_id
 from perpmaker.risk.limits import Limits
 from perpmaker.strategies.api import Strategy
 from perpmaker.strategies.registry import make_strategy
@@ -98,8 +99,9 @@ class Plan(msgspec.Struct, frozen=True):
             for name, key in self.keys.items()
         ]
         keys += [
-            instrument_key(self.exchange_of(AccountId(row.account)), env, row.instrument, instance)
+            instrument_key(self.exchange_of(leg.account), env, leg.instrument, instance)
             for row in self.config.strategy
+            for leg in all_legs(row)
         ]
         keys += [
             instrument_key(self.exchange_of(name), env, instrument, instance)
@@ -144,7 +146,7 @@ class Plan(msgspec.Struct, frozen=True):
     def _fees(self) -> dict[InstrumentId, FeeRates]:
         """Return what trading costs until own fills have shown it, where a venue's row says."""
         found = {}
-        traded = [(AccountId(row.account), row.instrument) for row in self.config.strategy]
+        traded = [(leg.account, str(leg.instrument)) for row in self.config.strategy for leg in all_legs(row)]
         traded += [(name, instrument) for name in self.keys for instrument in self.config.account[name].instruments]
         for name, instrument in traded:
             if isinstance(self.keys[name], CcxtAccount):
@@ -164,7 +166,7 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
             f'mode = {config.mode!r}: this version runs mode = "live" alone; for practice use env = "local" '
             '(the practice exchange) or env = "testnet"'
         )
-    config = _qualified(config)
+    config = with_qualified_legs(_qualified(config))
     used = used_accounts(config)
     if not used:
         raise ConfigError(
@@ -178,6 +180,12 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
         for name, section in config.account.items()
         if name in used
     }
+    narrow = [name for name, key in keys.items() if isinstance(key, CcxtAccount)]
+    if narrow and config.instance >= 1 << NARROW_INSTANCE_BITS:
+        raise ConfigError(
+            f"instance: {config.instance} is not allowed with account.{narrow[0]}, whose client order ids have 32 bits; "
+            f"allowed: 0 to {(1 << NARROW_INSTANCE_BITS) - 1}"
+        )
     owners: dict[tuple[str, str], AccountId] = {}
     for name, key in keys.items():
         other = owners.setdefault((exchange_identity(config.account[name].venue), key.sub_account_id), name)
@@ -199,7 +207,7 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
 
 def used_accounts(config: Config) -> set[str]:
     """Return the accounts that an engine of this configuration trades on; its journal belongs to them."""
-    of_strategies = {row.account for row in config.strategy}
+    of_strategies = {str(leg.account) for row in config.strategy for leg in all_legs(row)}
     return of_strategies | {name for name, section in config.account.items() if section.instruments}
 
 
@@ -237,6 +245,7 @@ def strategy_spec(row: StrategySection, number: int) -> StrategySpec:
         account=AccountId(row.account),
         instrument=InstrumentId(row.instrument),
         make=_maker(row.kind, _params(row)),
+        others=other_legs(row),
     )
 
 

@@ -267,3 +267,8 @@ def test_a_venue_that_is_no_name_is_refused_by_the_configuration() -> None:
 def test_ccxt_is_not_imported_before_it_is_needed() -> None:
     code = "import sys, perpmaker.cli.main, perpmaker.engine.live; print('ccxt' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "False\n"
+
+
+def test_an_instance_that_does_not_fit_into_32_bit_ids_is_refused() -> None:
+    with pytest.raises(ConfigError, match="instance: 16 is not allowed with account.hedge"):
+        make_plan(config(**HEDGED, instance=16), BOTH, None)
