@@ -45,6 +45,7 @@ def load_whole(path: Path) -> dict[str, object]:
     Raises ConfigError with the problems of the file and of every strategy's parameters together.
     """
     from perpmaker import config as configuration
+    from perpmaker.engine.pairing import leg_problems
     from perpmaker.strategies.registry import parse_params
 
     config, problems, rows = configuration.examine(configuration.read(path), os.environ)
@@ -62,6 +63,8 @@ def load_whole(path: Path) -> dict[str, object]:
             continue
         common = {key: value for key, value in row.items() if key != "params"}
         parsed.append({**common, "params": msgspec.to_builtins(params, str_keys=True)})
+    if config is not None:
+        problems.extend(leg_problems(config))
     if config is None or problems:
         raise configuration.wrong(str(path), problems)
     whole: dict[str, object] = config.model_dump(mode="json", exclude={"strategy"})

@@ -8,12 +8,16 @@ from typing import Any, Final
 from perpmaker.errors import ConfigError
 from perpmaker.strategies.api import Strategy, StrategyParams
 from perpmaker.strategies.market_maker import MarketMaker
+from perpmaker.strategies.pair.cross_maker import CrossMaker
+from perpmaker.strategies.pair.pair import Pair
 from perpmaker.strategies.schema import KeySchema, read_table, table_schema
 from perpmaker.strategies.skewed_maker import SkewedMaker
 
 _CLASSES: Final[tuple[type[Strategy[Any]], ...]] = (
     MarketMaker,
     SkewedMaker,
+    Pair,
+    CrossMaker,
 )
 
 STRATEGIES: Final[Mapping[str, type[Strategy[Any]]]] = {cls.kind: cls for cls in _CLASSES}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
 from perpmaker.engine.core.slot import Ladder, Slot
@@ -105,8 +106,8 @@ class SlotContext:
         found = [
             booked
             for leg in self._slot.spec.legs
-            for booked in reversed(self._world.ledgers[leg.account].fills)
-            if booked.number > after and booked.fill.instrument == leg.instrument
+            for booked in takewhile(lambda b: b.number > after, reversed(self._world.ledgers[leg.account].fills))
+            if booked.fill.instrument == leg.instrument
         ]
         found.sort(key=lambda booked: booked.number)
         return [Booked(booked.number, booked.fill, self._by(booked.strategy)) for booked in found]

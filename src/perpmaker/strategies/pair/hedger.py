@@ -1,0 +1,233 @@
+"""Keeps the legs of a pair equal: hedges what was filled, and climbs the ladder when that fails.
+
+    CALM -> HEDGING -> (FALLBACK) -> UNWINDING -> STUCK        any of them -> CALM once the legs are equal
+                          |
+                          +-> RETURNING -> CALM
+
+HEDGING tries the hedge venue inside one cap, fixed when the first fill came. FALLBACK does the same on another venue;
+RETURNING later brings that position home. UNWINDING undoes the filled leg. STUCK tries both venues in turn and alarms.
+A rung is left only when nothing of it is at work any more: an order whose outcome is unknown may have hedged.
+Every size comes from what is booked, none from an answer, so that a lost answer cannot double a hedge.
+"""
+
+from __future__ import annotations
+
+import enum
+from decimal import Decimal
+from typing import Final
+
+from perpmaker.model.depth import bbo
+from perpmaker.model.ids import InstrumentId
+from perpmaker.model.order import Side
+from perpmaker.model.quote import Sweep
+from perpmaker.model.units import NS_PER_MS, NS_PER_S
+from perpmaker.strategies.api import Context
+from perpmaker.strategies.pair.holdings import ZERO, Holdings
+from perpmaker.strategies.pair.params import HedgeParams
+from perpmaker.strategies.pair.sizes import hedgeable, smallest_qty, towards_zero
+
+ALARM_NS: Final = 5 * NS_PER_S
+_BPS: Final = Decimal(10_000)
+
+
+class Rung(enum.Enum):
+    """Where the ladder stands."""
+
+    CALM = "calm"
+    HEDGING = "hedging"
+    FALLBACK = "fallback"
+    RETURNING = "returning"
+    UNWINDING = "unwinding"
+    STUCK = "stuck"
+
+
+class Hedger:
+    """One pair's ladder. `step` after everything that happened; `failed` says that the last open amount was unwound."""
+
+    def __init__(self, params: HedgeParams, legs: tuple[InstrumentId, ...]) -> None:
+        self.rung = Rung.CALM
+        self.failed = ""
+        """Why the pair must stop after an unwinding; a person's answer clears it."""
+        self._params = params
+        self._lead, self._hedge = legs[:2]
+        self._fallback = legs[2] if len(legs) > 2 else None
+        self._since_ns = 0
+        self._rung_ns = 0
+        self._cap_px: dict[InstrumentId, Decimal] = {}
+        self._algorithm: Sweep | None = None
+        self._alarmed_ns = 0
+
+    @property
+    def is_calm(self) -> bool:
+        return self.rung is Rung.CALM
+
+    def open_since_s(self, now_ns: int) -> float:
+        """How long the legs have differed by more than can be left alone."""
+        return (now_ns - self._since_ns) / NS_PER_S if self._since_ns else 0.0
+
+    def step(self, ctx: Context, holdings: Holdings, still_to_come: Decimal = ZERO) -> None:
+        """Say what is wanted now. `still_to_come`: what the lead is still going to fill, > 0 bought, < 0 sold."""
+        if self.rung is Rung.RETURNING:
+            self._return(ctx, holdings)
+        elif self._is_even(ctx, holdings, still_to_come):
+            self._calm(ctx, holdings)
+        else:
+            self._climb(ctx, holdings, still_to_come)
+
+    def bring_home(self, ctx: Context, holdings: Holdings) -> bool:
+        """Move what the fallback venue holds to the hedge venue, when that can trade; returns whether it is at it."""
+        name = self._fallback
+        if self.rung is not Rung.CALM or name is None or abs(holdings.legs[name].qty) < self._smallest(ctx, name):
+            return False
+        if ctx.hindrance(self._hedge) or ctx.hindrance(name):
+            return False
+        self._enter(ctx, Rung.RETURNING)
+        self._return(ctx, holdings)
+        return True
+
+    # --- rungs
+
+    def _calm(self, ctx: Context, holdings: Holdings) -> None:
+        if self.rung in (Rung.UNWINDING, Rung.STUCK):
+            self.failed = f"the hedge on {self._hedge} failed; the filled leg was unwound"
+            self._tell(ctx, "warning", "pair_unwound", holdings)
+        elif self.rung is Rung.FALLBACK:
+            self._tell(ctx, "warning", "pair_hedged_elsewhere", holdings)
+        self.rung, self._since_ns, self._algorithm = Rung.CALM, 0, None
+        self._cap_px.clear()
+
+    def _climb(self, ctx: Context, holdings: Holdings, still_to_come: Decimal) -> None:
+        now_ns, p = ctx.now_ns(), self._params
+        if self.rung is Rung.CALM:
+            self._since_ns = now_ns
+            self._enter(ctx, Rung.HEDGING)
+        if self._is_idle(ctx):
+            spent_s = (now_ns - self._rung_ns) / NS_PER_S
+            if self.rung is Rung.HEDGING and spent_s >= p.retry_s:
+                self._enter(ctx, Rung.FALLBACK if self._fallback is not None else Rung.UNWINDING)
+                self._tell(ctx, "warning", "pair_hedge_failed", holdings)
+            elif self.rung is Rung.FALLBACK and spent_s >= p.fallback_s:
+                self._enter(ctx, Rung.UNWINDING)
+                self._tell(ctx, "warning", "pair_fallback_failed", holdings)
+            elif self.rung is Rung.UNWINDING and spent_s >= p.unwind_s:
+                self._enter(ctx, Rung.STUCK)
+        self._work(ctx, holdings, still_to_come)
+        self._alarm(ctx, holdings)
+
+    def _work(self, ctx: Context, holdings: Holdings, still_to_come: Decimal) -> None:
+        """State the wanted position of the leg whose turn it is."""
+        if self.rung is Rung.HEDGING:
+            self._aim(ctx, holdings, self._hedge, still_to_come, self._inside_cap(ctx, holdings, self._hedge))
+        elif self.rung is Rung.FALLBACK and self._fallback is not None:
+            self._aim(ctx, holdings, self._fallback, still_to_come, self._inside_cap(ctx, holdings, self._fallback))
+        elif self.rung is Rung.UNWINDING:
+            self._aim(ctx, holdings, self._lead, ZERO, self._sweep(self._params.unwind_max_slippage_bps))
+        elif self._is_idle(ctx):  # STUCK: whichever venue can trade, each in its turn
+            turn = int((ctx.now_ns() - self._rung_ns) / NS_PER_S / self._params.attempt_s) % 2
+            first, second = (self._lead, self._hedge) if turn else (self._hedge, self._lead)
+            name = second if ctx.hindrance(first) else first
+            self._aim(ctx, holdings, name, ZERO, self._sweep(self._params.unwind_max_slippage_bps))
+
+    def _return(self, ctx: Context, holdings: Holdings) -> None:
+        """Close the fallback leg and open the hedge leg, at most one clip apart."""
+        name = self._fallback
+        if name is None:
+            return
+        there = holdings.legs[name].qty
+        spent_s = (ctx.now_ns() - self._rung_ns) / NS_PER_S
+        if abs(there) < self._smallest(ctx, name) or (spent_s >= self._params.retry_s and self._is_idle(ctx)):
+            self.rung, self._since_ns = Rung.CALM, 0
+            self.step(ctx, holdings)
+            return
+        algorithm = self._sweep(self._params.max_slippage_bps)
+        lot = ctx.instrument(self._hedge).lot
+        self._target(ctx, holdings, name, ZERO, algorithm)
+        self._target(ctx, holdings, self._hedge, towards_zero(-holdings.legs[self._lead].qty, lot), algorithm)
+
+    # --- sizes and prices
+
+    def _is_even(self, ctx: Context, holdings: Holdings, still_to_come: Decimal) -> bool:
+        """Whether what is open is too little to trade, or held back to be traded with what is still to come."""
+        leg = self._lead if self.rung in (Rung.UNWINDING, Rung.STUCK) else self._hedge
+        return not self._open_qty(ctx, holdings, leg, still_to_come)
+
+    def _open_qty(self, ctx: Context, holdings: Holdings, leg: InstrumentId, still_to_come: Decimal) -> Decimal:
+        """Return how much of the net quantity a leg should trade away now, signed as the net quantity."""
+        delta, lot = holdings.delta, ctx.instrument(leg).lot
+        sign = 1 if delta > 0 else -1
+        more = max(sign * still_to_come, ZERO)
+        return sign * hedgeable(abs(delta), more, lot, self._smallest(ctx, leg))
+
+    def _aim(
+        self, ctx: Context, holdings: Holdings, leg: InstrumentId, still_to_come: Decimal, algorithm: Sweep | None
+    ) -> None:
+        if algorithm is None:
+            return
+        open_qty = self._open_qty(ctx, holdings, leg, still_to_come)
+        if open_qty:
+            self._target(ctx, holdings, leg, holdings.legs[leg].qty - open_qty, algorithm)
+
+    def _target(self, ctx: Context, holdings: Holdings, leg: InstrumentId, own_qty: Decimal, algorithm: Sweep) -> None:
+        wanted = holdings.legs[leg].base_qty + own_qty
+        if wanted != ctx.position(leg).qty:
+            ctx.target(leg, wanted, algorithm)
+
+    def _inside_cap(self, ctx: Context, holdings: Holdings, leg: InstrumentId) -> Sweep | None:
+        """Return a try that ends where the first one's cap was, None while nothing can be inside it."""
+        if self._algorithm is not None and not self._is_idle(ctx):
+            return self._algorithm
+        book = ctx.book(leg)
+        top = None if book is None else bbo(book)
+        if top is None:
+            return self._sweep(self._params.max_slippage_bps)  # it ends by itself unless a book comes
+        side = Side.SELL if holdings.delta > 0 else Side.BUY
+        touch = top.touch_px(side)
+        cap = self._cap_px.get(leg)
+        if cap is None:
+            cap = self._cap_px[leg] = touch * (1 + side.sign * self._params.max_slippage_bps / _BPS)
+        room_bps = side.sign * (cap - touch) / touch * _BPS
+        if room_bps <= 0:
+            return None
+        self._algorithm = self._sweep(min(room_bps, self._params.max_slippage_bps).quantize(Decimal("0.0001")))
+        return self._algorithm
+
+    def _sweep(self, max_slippage_bps: Decimal) -> Sweep:
+        """Return a taker that wastes no time: everything the book offers inside the cap, as soon as it is worth a child."""
+        return Sweep(
+            max_slippage_bps=max(max_slippage_bps, Decimal("0.0001")),
+            deadline_ms=round(self._params.attempt_s * 1000),
+            aim_children=20,
+            stale_patience_ms=min(round(self._params.attempt_s * 1000), 60_000),
+        )
+
+    def _smallest(self, ctx: Context, leg: InstrumentId) -> Decimal:
+        """Return the smallest order of a leg; by the mark price, which stands still enough for a size."""
+        return smallest_qty(ctx.instrument(leg), ctx.mark_px(leg) or ZERO)
+
+    # --- inside
+
+    def _is_idle(self, ctx: Context) -> bool:
+        """Whether none of the pair's targets is at work."""
+        names = (self._lead, self._hedge, *(() if self._fallback is None else (self._fallback,)))
+        reports = [ctx.execution(name) for name in names]
+        return all(report is None or report.state == "ended" for report in reports)
+
+    def _enter(self, ctx: Context, rung: Rung) -> None:
+        self.rung, self._rung_ns, self._algorithm = rung, ctx.now_ns(), None
+
+    def _alarm(self, ctx: Context, holdings: Holdings) -> None:
+        """Say so for as long as an amount stays open on the last rungs."""
+        if self.rung in (Rung.UNWINDING, Rung.STUCK) and ctx.now_ns() - self._alarmed_ns >= ALARM_NS:
+            self._alarmed_ns = ctx.now_ns()
+            self._tell(ctx, "warning", "pair_not_hedged", holdings)
+
+    def _tell(self, ctx: Context, level: str, name: str, holdings: Holdings) -> None:
+        fields = {
+            "instrument": self._lead,
+            "hedge": self._hedge,
+            "rung": self.rung.value,
+            "net_delta": str(holdings.delta),
+            "open_ms": str((ctx.now_ns() - self._since_ns) // NS_PER_MS if self._since_ns else 0),
+            "waits_for": ctx.hindrance(self._hedge),
+        }
+        ctx.notice("warning" if level == "warning" else "info", name, fields)

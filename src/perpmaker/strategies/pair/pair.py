@@ -1,0 +1,362 @@
+"""The pair: positions of opposite sign on two exchanges, built and closed clip by clip (REQUIREMENTS §7).
+
+Everything it decides rests on what is booked, and its memo says which part of that is its own; so after a restart it
+goes on from the truth of both venues: what was open is hedged, or unwound, before anything else is placed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import ClassVar, Final
+
+import msgspec
+
+from perpmaker.model.book import Book
+from perpmaker.model.events import BookStale, Connectivity, Fill
+from perpmaker.model.execution import Ending, ExecutionReport
+from perpmaker.model.order import OrderView, Side
+from perpmaker.model.units import NS_PER_MS, NS_PER_S
+from perpmaker.strategies.api import Context, Explained, Strategy, StrategyParams, Subscription
+from perpmaker.strategies.pair.clip import Clip, ClipWorld, Stage
+from perpmaker.strategies.pair.direction import Rules
+from perpmaker.strategies.pair.hedger import Hedger
+from perpmaker.strategies.pair.holdings import ZERO, Holdings, status_of
+from perpmaker.strategies.pair.params import PairParams
+from perpmaker.strategies.pair.programme import Present, Programme, advance
+from perpmaker.strategies.pair.sizes import common_lot, larger_lot, smallest_qty, towards_zero
+from perpmaker.strategies.pair.stability import Stability
+from perpmaker.strategies.pair.summary import Counts, Summary, shown, summarise
+
+TICK_NS: Final = 250 * NS_PER_MS
+SKIP_PAUSE_NS: Final = NS_PER_S
+_TICK: Final = "tick"
+_SUMMARY: Final = "summary"
+SUMMARY_NS: Final = 60 * NS_PER_S
+
+
+class Memo(msgspec.Struct):
+    """What a pair must know again after a restart."""
+
+    session: str
+    holdings: Holdings
+    programme: Programme
+    counts: Counts
+    clip_qty: Decimal
+    question: str = ""
+
+
+class Pair(Strategy[PairParams]):
+    """Build, hold and close a position on the lead with its opposite on the hedge venue; hedge every fill at once."""
+
+    kind: ClassVar[str] = "pair"
+    params_type: ClassVar[type[StrategyParams]] = PairParams
+
+    def __init__(self, params: PairParams) -> None:
+        super().__init__(params)
+        self._legs = (params.instrument, *(leg.instrument for leg in params.other_legs()))
+        self._lead, self._hedge = self._legs[:2]
+        self._hedger = Hedger(params.hedge, self._legs)
+        self._stability = Stability(round(params.maker.stability_s * NS_PER_S))
+        self._rules = Rules(params.rule, params)
+        self._memo = Memo(params.session, Holdings({}), Programme(params.mode), Counts(), ZERO)
+        self._clip: Clip | None = None
+        self._not_before_ns = 0
+        self._reported: Decimal | None = None
+        self._started = False
+        self._saved: tuple[object, ...] = ()
+
+    # --- hooks
+
+    def subscriptions(self) -> Sequence[Subscription]:
+        return [Subscription(name, book_interval_ms=50) for name in self._legs]
+
+    def on_start(self, ctx: Context) -> None:
+        remembered = self._remembered(ctx)
+        if remembered is None:
+            self._begin(ctx)
+        else:
+            self._memo = remembered
+        self._started = True
+        if self._memo.question:
+            ctx.ask(self._memo.question)
+        ctx.set_timer(_TICK, ctx.now_ns() + TICK_NS)
+        ctx.set_timer(_SUMMARY, ctx.now_ns() + SUMMARY_NS)
+        self._step(ctx)
+
+    def on_book(self, ctx: Context, book: Book) -> None:
+        if book.instrument.instrument_id == self._lead:
+            self._stability.on_book(ctx.now_ns(), book)
+        self._rules.on_books(ctx, ctx.book(self._lead), ctx.book(self._hedge))
+        self._step(ctx)
+
+    def on_fill(self, ctx: Context, fill: Fill) -> None:
+        self._step(ctx)
+
+    def on_order(self, ctx: Context, order: OrderView) -> None:
+        if self._clip is not None:
+            self._clip.on_order(order)
+        self._step(ctx)
+
+    def on_execution(self, ctx: Context, report: ExecutionReport) -> None:
+        if report.order.instrument != self._lead and report.ending is not Ending.DONE:
+            self._memo.counts.hedge_retries += 1
+        self._step(ctx)
+
+    def on_timer(self, ctx: Context, key: str) -> None:
+        if key == _SUMMARY:
+            self._tell_summary(ctx, "pair_progressed")
+            ctx.set_timer(_SUMMARY, ctx.now_ns() + SUMMARY_NS)
+            return
+        ctx.set_timer(_TICK, ctx.now_ns() + TICK_NS)
+        self._step(ctx)
+
+    def on_answer(self, ctx: Context, answer: str) -> None:
+        self._memo.question, self._hedger.failed = "", ""
+        if answer == "stop":
+            self._end(ctx, "stopped by a person's answer")
+        self._step(ctx)
+
+    def on_connectivity(self, ctx: Context, event: Connectivity | BookStale) -> None:
+        if isinstance(event, BookStale) and event.instrument == self._lead:
+            self._stability.on_gap()
+        self._step(ctx)
+
+    def on_stop(self, ctx: Context) -> None:
+        self._take(ctx)
+        self._tell_summary(ctx, "pair_left")
+        self._save(ctx)
+
+    # --- beginning
+
+    def _remembered(self, ctx: Context) -> Memo | None:
+        """Return the memo of the lives before, unless it is of another session or of other legs."""
+        text = ctx.recall()
+        if not text:
+            return None
+        try:
+            memo = msgspec.json.decode(text, type=Memo)
+        except msgspec.DecodeError as error:
+            ctx.notice("warning", "pair_forgot", {"instrument": self._lead, "text": str(error)})
+            return None
+        if memo.session != self.params.session or tuple(memo.holdings.legs) != self._legs:
+            return None
+        if memo.programme.mode != self.params.mode:
+            memo.programme = Programme(self.params.mode)
+        return memo
+
+    def _begin(self, ctx: Context) -> None:
+        holdings = Holdings.begun(ctx, self._legs)
+        self._memo = Memo(self.params.session, holdings, Programme(self.params.mode), Counts(), ZERO)
+        if self.params.mode != "close_existing":
+            return
+        adopted = holdings.adopt_hedged(ctx, common_lot(ctx.instrument(self._lead), ctx.instrument(self._hedge)))
+        if not adopted:
+            held = ", ".join(f"{leg.base_qty} {name}" for name, leg in holdings.legs.items())
+            self._memo.programme.end(f"nothing to close: the legs do not hedge each other ({held})")
+
+    # --- going on
+
+    def _step(self, ctx: Context) -> None:
+        """Bring everything up to date, hedge, then go on with the clip and the programme."""
+        if not self._started:
+            return
+        self._take(ctx)
+        programme, holdings, hedger = self._memo.programme, self._memo.holdings, self._hedger
+        hedger.step(ctx, holdings, self._still_to_come(ctx))
+        if hedger.failed and not self._memo.question:
+            self._ask(ctx, f"{hedger.failed}. Go on?")
+        hold = self._hold(ctx)
+        if self._clip is not None:
+            self._clip.step(ctx, hold=hold)
+            if self._clip.is_over or (programme.is_over and self._clip.stage is Stage.STEADY):
+                self._clip_over(ctx, self._clip)
+        is_free = self._clip is None and hedger.is_calm and not hedger.bring_home(ctx, holdings)
+        if is_free and not programme.is_over and not hold and not ctx.open_orders(self._lead):
+            self._go_on(ctx)
+        self._save(ctx)
+        self._explain(ctx)
+
+    def _take(self, ctx: Context) -> None:
+        if not self._memo.holdings.legs:
+            return
+        for surprise in self._memo.holdings.take(ctx):
+            ctx.notice("warning", "pair_surprised", {"instrument": self._lead, "text": surprise})
+            if self.params.on_unexpected == "ask":
+                self._ask(ctx, f"Unexpected: {surprise}. Go on?")
+            elif self.params.on_unexpected == "stop":
+                self._end(ctx, f"unexpected: {surprise}")
+
+    def _go_on(self, ctx: Context) -> None:
+        programme = self._memo.programme
+        before = programme.cycles
+        advance(programme, self.params, self._present(ctx))
+        if programme.cycles > before or programme.is_over:
+            self._tell_summary(ctx, "pair_ended" if programme.is_over else "pair_cycle_ended")
+        if programme.trades and not self._is_there(ctx) and ctx.now_ns() >= self._not_before_ns:
+            self._clip = self._new_clip(ctx)
+            self._clip.step(ctx)
+
+    def _present(self, ctx: Context) -> Present:
+        return Present(
+            now_ns=ctx.now_ns(),
+            is_there=lambda: self._is_there(ctx),
+            choose=lambda cycle: self._rules.side(ctx, cycle),
+            size=lambda: self._size(ctx),
+            may_close=lambda side: self._rules.may_close(ctx, side),
+        )
+
+    def _new_clip(self, ctx: Context) -> Clip:
+        programme, memo, rule = self._memo.programme, self._memo, self.params.rule
+        to_go = programme.wanted - memo.holdings.legs[self._lead].qty
+        closes = programme.is_closing
+        if not memo.clip_qty:
+            memo.clip_qty = self._valid(ctx, self.params.clip or self.params.size) or abs(to_go)
+        world = ClipWorld(
+            self._lead,
+            self._hedge,
+            self.params.maker,
+            holdings=memo.holdings,
+            hedger=self._hedger,
+            stability=self._stability,
+            rules=self._rules,
+        )
+        least = rule.exit_edge_bps if closes else rule.entry_edge_bps
+        return Clip(world, Side.BUY if to_go > 0 else Side.SELL, memo.clip_qty, programme.wanted, least)
+
+    def _clip_over(self, ctx: Context, clip: Clip) -> None:
+        """Compare the legs, each by its own trades, and say what differs."""
+        self._clip = None
+        pause_ns = round(self.params.clip_pause_s * NS_PER_S)
+        if clip.skipped:
+            self._memo.counts.skipped += 1
+            pause_ns = max(pause_ns, SKIP_PAUSE_NS)
+            fields = {"instrument": self._lead, "filled": str(clip.filled), "of": str(clip.size), "why": clip.text}
+            ctx.notice("info", "pair_clip_skipped", fields)
+        self._not_before_ns = ctx.now_ns() + pause_ns
+        self._memo.counts.unstable = self._stability.unstable
+        delta = self._memo.holdings.delta
+        if abs(delta) > self._tolerance(ctx) and delta != self._reported:
+            self._reported = delta
+            fields = {"instrument": self._lead, "net_delta": str(delta), "tolerance": str(self._tolerance(ctx))}
+            ctx.notice("warning", "pair_imbalanced", fields)
+
+    # --- questions, ends
+
+    def _hold(self, ctx: Context) -> str:
+        """Why nothing new may be placed on the lead now."""
+        if self._memo.question:
+            return self._memo.question
+        if self._memo.programme.is_over:
+            return self._memo.programme.text
+        return "paused" if ctx.paused() else ""
+
+    def _ask(self, ctx: Context, question: str) -> None:
+        if not self._memo.question:
+            self._memo.question = question
+            ctx.ask(question)
+            ctx.notice("warning", "pair_asked", {"instrument": self._lead, "question": question})
+
+    def _end(self, ctx: Context, text: str) -> None:
+        if not self._memo.programme.is_over:
+            self._memo.programme.end(text)
+            self._tell_summary(ctx, "pair_ended")
+
+    # --- sizes
+
+    def _size(self, ctx: Context) -> Decimal:
+        """Return a cycle's size in base units and fix the clip's; 0 while a price is missing or it rounds to nothing."""
+        p = self.params
+        self._memo.clip_qty = self._valid(ctx, p.size if p.clip is None else p.clip)
+        return self._valid(ctx, p.size) if self._memo.clip_qty else ZERO
+
+    def _valid(self, ctx: Context, wanted: Decimal) -> Decimal:
+        """Round down to a quantity that both venues take; 0 when there is none."""
+        rules = [ctx.instrument(name) for name in (self._lead, self._hedge)]
+        marks = [ctx.mark_px(name) for name in (self._lead, self._hedge)]
+        px = marks[0]
+        if px is None or marks[1] is None:
+            return ZERO
+        qty = towards_zero(wanted if self.params.size_in == "contracts" else wanted / px, common_lot(*rules))
+        least = max(smallest_qty(rule, mark or ZERO) for rule, mark in zip(rules, marks, strict=True))
+        return qty if qty >= least else ZERO
+
+    def _tolerance(self, ctx: Context) -> Decimal:
+        given = self.params.imbalance_tol
+        return larger_lot(*(ctx.instrument(name) for name in self._legs)) if given is None else given
+
+    def _is_there(self, ctx: Context) -> bool:
+        """Whether the lead is where it should be, as near as its venue trades."""
+        to_go = abs(self._memo.programme.wanted - self._memo.holdings.legs[self._lead].qty)
+        return to_go < smallest_qty(ctx.instrument(self._lead), ctx.mark_px(self._lead) or ZERO)
+
+    def _still_to_come(self, ctx: Context) -> Decimal:
+        programme = self._memo.programme
+        if not programme.trades or self._is_there(ctx):
+            return ZERO
+        return programme.wanted - self._memo.holdings.legs[self._lead].qty
+
+    # --- telling
+
+    def _save(self, ctx: Context) -> None:
+        memo = self._memo
+        programme = memo.programme
+        now = (memo.holdings.last, programme.phase, programme.cycles, memo.question, memo.clip_qty, programme.wanted,
+               memo.counts.skipped, tuple(memo.holdings.orders),
+               tuple((leg.qty, leg.base_qty) for leg in memo.holdings.legs.values()))  # fmt: skip
+        if now != self._saved:
+            self._saved = now
+            ctx.remember(msgspec.json.encode(memo).decode())
+
+    def _tell_summary(self, ctx: Context, name: str) -> None:
+        if not self._memo.holdings.legs:
+            return
+        told = {"instrument": str(self._lead), "session": self.params.session, **shown(self._summary(ctx))}
+        if self._memo.programme.is_over:
+            told["text"] = self._memo.programme.text
+        ctx.notice("info", name, told)
+
+    def _summary(self, ctx: Context) -> Summary:
+        memo = self._memo
+        return summarise(ctx, memo.holdings, memo.counts, asked=self.params.iterations, cycles=memo.programme.cycles)
+
+    def _explain(self, ctx: Context) -> None:
+        """State how the pair stands: the page's panel and `status` show it, the journal samples it."""
+        memo, hedger, clip = self._memo, self._hedger, self._clip
+        summary = self._summary(ctx)
+        inputs: dict[str, Explained] = {
+            "pair": status_of(memo.holdings.legs, self._tolerance(ctx)),
+            "mode": self.params.mode,
+            "phase": memo.programme.phase,
+            "cycles": summary.cycles,
+            "asked": summary.asked,
+            "lead_qty": str(memo.holdings.legs[self._lead].qty),
+            "hedge_qty": str(memo.holdings.legs[self._hedge].qty),
+            "net_delta": str(memo.holdings.delta),
+            "wanted": str(memo.programme.wanted),
+            "clip": "" if clip is None else clip.stage.value,
+            "hedge": hedger.rung.value,
+            "reprices": 0 if clip is None else clip.reprices,
+            "skipped": summary.skipped,
+            "unstable": self._stability.unstable,
+            "hedge_retries": summary.hedge_retries,
+            "volume": float(summary.volume),
+            "gross": float(summary.gross),
+            "fees": float(summary.fees),
+            "funding": float(summary.funding),
+            "net": float(summary.net),
+            "edge_bps": float(summary.edge_bps),
+            "cost_per_million": float(summary.cost_per_million),
+            "basis_bps": self._rules.basis.bps,
+            "basis_z": self._rules.basis.z,
+            "funding_bps_a_day": self._rules.funding_bps(ctx),
+            "rate": str(summary.rates[self._hedge]),
+            "waits_for": self._waits_for(ctx),
+        }
+        ctx.explain(self._lead, inputs)
+
+    def _waits_for(self, ctx: Context) -> str:
+        hold = self._hold(ctx)
+        if hold:
+            return hold
+        return self._clip.text if self._clip is not None else self._memo.programme.text

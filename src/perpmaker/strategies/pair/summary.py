@@ -1,0 +1,147 @@
+"""What a session of a pair came to: from its own trades alone, exact in each leg's own currency."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from perpmaker.model.ids import InstrumentId
+from perpmaker.strategies.api import Context
+from perpmaker.strategies.pair.direction import rate_of
+from perpmaker.strategies.pair.holdings import ZERO, Holdings
+
+_BPS = Decimal(10_000)
+_MILLION = Decimal(1_000_000)
+
+
+class LegSummary(msgspec.Struct, frozen=True):
+    """One leg in its own quote currency. `gross` values what is still held at the mark; `fees` > 0 is a cost."""
+
+    instrument: InstrumentId
+    currency: str
+    qty: Decimal
+    bought: Decimal
+    sold: Decimal
+    volume: Decimal
+    cash: Decimal
+    gross: Decimal
+    fees: Decimal
+    funding: Decimal
+    fills: int
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """A session, in the lead's quote currency. `net = gross - fees + funding`.
+
+    `edge_bps`: gross per lead volume. `cost_per_million`: -net per million of both legs' volume, > 0 is a cost. `rates`:
+    how the hedge's currency was valued, by leg; 1 where nobody told a rate.
+    """
+
+    asked: int
+    cycles: int
+    skipped: int
+    unstable: int
+    hedge_retries: int
+    volume: Decimal
+    gross: Decimal
+    fees: Decimal
+    funding: Decimal
+    net: Decimal
+    edge_bps: Decimal
+    cost_per_million: Decimal
+    net_delta: Decimal
+    legs: tuple[LegSummary, ...]
+    rates: dict[InstrumentId, Decimal]
+
+
+class Counts(msgspec.Struct):
+    """What is counted along the way."""
+
+    skipped: int = 0
+    unstable: int = 0
+    hedge_retries: int = 0
+
+
+def leg_summary(ctx: Context, name: InstrumentId, holdings: Holdings) -> LegSummary:
+    leg = holdings.legs[name]
+    mark_px = ctx.mark_px(name) or ZERO
+    return LegSummary(
+        instrument=name,
+        currency=ctx.instrument(name).quote,
+        qty=leg.qty,
+        bought=leg.bought,
+        sold=leg.sold,
+        volume=leg.volume,
+        cash=leg.cash,
+        gross=leg.cash + leg.qty * mark_px,
+        fees=leg.fees,
+        funding=ctx.position(name).funding - leg.funding_before,
+        fills=leg.fills,
+    )
+
+
+def summarise(ctx: Context, holdings: Holdings, counts: Counts, *, asked: int, cycles: int) -> Summary:
+    """Return the session as it stands."""
+    names = list(holdings.legs)
+    legs = tuple(leg_summary(ctx, name, holdings) for name in names)
+    rates = {name: rate_of(ctx, name, names[0]) for name in names}
+    volume, gross, fees, funding = (
+        sum((amount(leg) * rates[leg.instrument] for leg in legs), ZERO)
+        for amount in (_volume, _gross, _fees, _funding)
+    )
+    net = gross - fees + funding
+    return Summary(
+        asked=asked,
+        cycles=cycles,
+        skipped=counts.skipped,
+        unstable=counts.unstable,
+        hedge_retries=counts.hedge_retries,
+        volume=volume,
+        gross=gross,
+        fees=fees,
+        funding=funding,
+        net=net,
+        edge_bps=gross / legs[0].volume * _BPS if legs[0].volume else ZERO,
+        cost_per_million=-net / volume * _MILLION if volume else ZERO,
+        net_delta=holdings.delta,
+        legs=legs,
+        rates=rates,
+    )
+
+
+def shown(summary: Summary) -> dict[str, str]:
+    """Return a summary as fields of one line."""
+    fields = {
+        "cycles": f"{summary.cycles}/{summary.asked}",
+        "skipped": str(summary.skipped),
+        "unstable": str(summary.unstable),
+        "hedge_retries": str(summary.hedge_retries),
+        "volume": f"{summary.volume:.2f}",
+        "gross": f"{summary.gross:.4f}",
+        "fees": f"{summary.fees:.4f}",
+        "funding": f"{summary.funding:.4f}",
+        "net": f"{summary.net:.4f}",
+        "edge_bps": f"{summary.edge_bps:.2f}",
+        "cost_per_million": f"{summary.cost_per_million:.2f}",
+        "net_delta": str(summary.net_delta),
+    }
+    for leg in summary.legs:
+        fields[f"{leg.instrument} qty"] = str(leg.qty)
+    return fields
+
+
+def _volume(leg: LegSummary) -> Decimal:
+    return leg.volume
+
+
+def _gross(leg: LegSummary) -> Decimal:
+    return leg.gross
+
+
+def _fees(leg: LegSummary) -> Decimal:
+    return leg.fees
+
+
+def _funding(leg: LegSummary) -> Decimal:
+    return leg.funding
