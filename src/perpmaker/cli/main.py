@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "pause": "Cancel the quotes and stop quoting; positions stay.",
     "resume": "Quote again after a pause.",
     "stop": "Cancel all orders and end the engine; --close flattens first.",
+    "execute": "Work one large order by an algorithm: plan, confirm, follow, sum up.",
     "kill": "Cancel everything and latch; --clear lifts the latch.",
     "arm": "Arm live trading on a real venue.",
     "doctor": "Check credentials, clock, latency, instruments and balance.",
@@ -32,7 +33,7 @@ COMMANDS: Final = {
 EXIT_CODES: Final = """\b
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 wrong configuration; 4 credentials refused;
 5 venue failed; 6 refused by risk or by the engine; 7 broken data; 8 own books contradict
-themselves; 9 nothing is running; 130 interrupted."""
+themselves; 9 nothing is running; 10 an order was done in part or not at all; 130 interrupted."""
 
 
 class LazyGroup(click.Group):

@@ -135,6 +135,7 @@ class ExecutionChildRow(msgspec.Struct, frozen=True):
     offset_bps: float | None
     state: str
     is_over: bool
+    reason: str = ""
 
 
 class ExecutionRow(msgspec.Struct, frozen=True):

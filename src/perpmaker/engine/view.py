@@ -462,6 +462,7 @@ def _child_row(child: ChildReport, report: ExecutionReport) -> ExecutionChildRow
         offset_bps=offset_bps,
         state=child.state,
         is_over=child.is_over,
+        reason=child.reason,
     )
 
 

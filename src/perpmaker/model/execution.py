@@ -73,6 +73,8 @@ class ChildReport(msgspec.Struct, frozen=True):
     state: str
     """Of the order (model.order.OrderState); "" while nothing is known of it."""
     is_over: bool
+    reason: str = ""
+    """Why it was refused, cancelled or expired, "" when nobody said."""
 
 
 class ExecutionReport(msgspec.Struct, frozen=True):

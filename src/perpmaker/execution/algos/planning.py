@@ -116,17 +116,15 @@ def plan(
 def check_qty(rules: Instrument, qty: Decimal, px: Decimal) -> None:
     """Raise ValueError, naming what is allowed, unless the venue takes orders of this quantity at about this price."""
     if not qty.is_finite() or qty <= 0:
-        raise ValueError(f"qty = {qty}: must be above 0")
+        raise ValueError(f"qty {qty}: must be above 0")
     if qty % rules.lot:
         below = rules.round_qty(qty)
         near = " or ".join(str(lots) for lots in (below, below + rules.lot) if lots > 0)
-        raise ValueError(
-            f"qty = {qty}: {rules.symbol} trades in multiples of {rules.lot} {rules.base}; nearest: {near}"
-        )
+        raise ValueError(f"qty {qty}: {rules.symbol} trades in multiples of {rules.lot} {rules.base}; nearest: {near}")
     least = smallest_qty(rules, px)
     if qty < least:
         raise ValueError(
-            f"qty = {qty}: the venue takes at least {least} {rules.base} of {rules.symbol} now (minimum {rules.min_qty} "
+            f"qty {qty}: the venue takes at least {least} {rules.base} of {rules.symbol} now (minimum {rules.min_qty} "
             f"{rules.base} and {rules.min_notional} {rules.quote}, price {px})"
         )
 
@@ -166,7 +164,7 @@ def _taking(
     elif left:
         notes = (
             *notes,
-            f"what comes back into the book within {lasts_ns / NS_PER_S:g} s is taken too; none is planned on",
+            f"what comes back into the book within {lasts_ns / NS_PER_S:.3g} s is taken too; none is planned on",
         )
     return _assembled(
         algorithm, look, cap, how.depth_haircut, how.depth_levels, children, len(children), lasts_ns, notes

@@ -161,6 +161,7 @@ class Tally:
                     avg_px=child.avg_px if child.cum_qty else None,
                     state="" if view is None else view.state.value,
                     is_over=view is not None and not child.is_live,
+                    reason="" if view is None else view.reason,
                 )
             )
             total -= child.cum_qty

@@ -1,0 +1,383 @@
+"""`perpmaker execute`: one large order worked by an algorithm, planned first, followed to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+
+from perpmaker.cli.algorithm_options import algorithm_options, read_algorithm
+from perpmaker.errors import ConfigError, PerpmakerError
+from perpmaker.model.quote import ALGORITHM_NAMES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from perpmaker.clock import Clock
+    from perpmaker.config import Config
+    from perpmaker.control.home import RunFile
+    from perpmaker.control.messages import ExecutionRow, Status
+    from perpmaker.engine.assembly import Plan
+    from perpmaker.execution.algos.planning import ExecutionPlan
+    from perpmaker.marketdata.book import OrderBook
+    from perpmaker.model.ids import AccountId, InstrumentId
+    from perpmaker.model.order import Side
+    from perpmaker.model.quote import Algorithm
+
+SHORTFALL: Final = 10
+INTERRUPTED: Final = 130
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What was asked for, read."""
+
+    side: Side
+    qty: Decimal
+    algorithm: Algorithm
+    algo: str
+    parameters: dict[str, str]
+    reduce_only: bool
+
+
+class Engine(msgspec.Struct, frozen=True):
+    """Who works the order: an engine that runs (`run_file`), or one of our own made of `plan`."""
+
+    run_file: RunFile | None
+    plan: Plan | None
+    account: AccountId | None
+    """None: the running engine knows which."""
+    instrument: InstrumentId
+    venue: str
+    env: str
+    exchange: RunFile | None
+    config: Config | None
+
+    @property
+    def name(self) -> str:
+        """Who an order is handed over to, "" for an engine of our own."""
+        if self.run_file is None:
+            return ""
+        return f"engine {self.run_file.extra.get('engine', '?')} (pid {self.run_file.pid})"
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What --json prints."""
+
+    plan: ExecutionPlan
+    handed_over_to: str
+    result: ExecutionRow | None
+    interrupted: bool
+    exit_code: int
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("path", metavar="[CONFIG]", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--side", type=click.Choice(["buy", "sell"]), required=True, help="Of the order.")
+@click.option("--qty", metavar="QTY", required=True, help="How much, in base units.")
+@click.option("--instrument", metavar="NAME", required=True, help="By the venue's own symbol.")
+@click.option("--algo", metavar="NAME", default="sweep", help=f"{', '.join(ALGORITHM_NAMES)}.")
+@click.option("--account", metavar="NAME", help="Account of the configuration; default the one that trades it.")
+@click.option("--reduce-only", is_flag=True, help="Never beyond a flat position.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and end; sends nothing, takes no lock.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation of the plan.")
+@click.option("--confirm", metavar="TEXT", help="On prod: arm ENGINE SUB_ACCOUNT_ID, as for arm.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output: plan and result.")
+@algorithm_options
+@click.pass_obj
+def command(
+    home: Path,
+    /,
+    path: Path | None,
+    side: str,
+    qty: str,
+    instrument: str,
+    algo: str,
+    account: str | None,
+    reduce_only: bool,
+    dry_run: bool,
+    yes: bool,
+    confirm: str | None,
+    as_json: bool,
+    **options: str | None,
+) -> None:
+    """Work one large order by an algorithm: plan on the live book, confirmation, progress, summary.
+
+    An engine that holds the account works it; the order is handed over to it. Otherwise CONFIG is needed, and an engine of
+    its own starts, works the order, verifies that nothing is open, and ends. Without CONFIG the engine that runs in the
+    home works it.
+
+    Ctrl-C stops it: the order at work is cancelled, its fate awaited, and what was filled is told. Exit codes: 0 all of it
+    was done; 10 less than all, with the numbers; 130 stopped by Ctrl-C; 6 refused.
+    """
+    from perpmaker import logs
+    from perpmaker.clock import WallClock
+    from perpmaker.model.order import Side
+
+    algorithm, parameters = read_algorithm(algo, options)
+    wanted = Wanted(Side(side), read_qty(qty), algorithm, algo, parameters, reduce_only)
+    engine = find_engine(home, path, instrument, account, dry_run=dry_run)
+    logs.configure(level="ERROR")  # what happens is told as it happens
+    clock = WallClock()
+    book = asyncio.run(_look(engine, clock))
+    planned, notes = make_plan_of(engine, wanted, book)
+    console = _console(as_json)
+    show_plan(console, planned, book, notes)
+    if dry_run:
+        if as_json:
+            click.echo(_pretty({"plan": planned}))
+        return
+    arm = ask(engine, yes=yes, confirm=confirm)
+    arguments = command_arguments(engine, wanted)
+    row, interrupted, engine_code = carry_out(home, engine, arguments, console, clock, arm)
+    code = exit_code(row, interrupted=interrupted, engine_code=engine_code)
+    if row is not None:
+        from perpmaker.cli.execution_text import summary_text
+
+        by = engine.name or "an engine of its own, which verified that nothing is open"
+        if engine_code:
+            by = f"an engine of its own, which ended with code {engine_code}: what is open is not verified"
+        console.print(summary_text(row, book.instrument.base, worked_by=by))
+    else:
+        click.echo("perpmaker: stopped before anything was sent", err=True)
+    if as_json:
+        click.echo(_pretty(Result(planned, engine.name, row, interrupted, code)))
+    raise SystemExit(code)
+
+
+def read_qty(text: str) -> Decimal:
+    """Return a quantity as typed; whether the venue takes it is seen on its book."""
+    try:
+        qty = Decimal(text)
+    except InvalidOperation:
+        raise ConfigError(f"--qty {text}: must be a number above 0, in base units") from None
+    if not qty.is_finite() or qty <= 0:
+        raise ConfigError(f"--qty {text}: must be a number above 0, in base units")
+    return qty
+
+
+def exit_code(row: ExecutionRow | None, *, interrupted: bool, engine_code: int) -> int:
+    """Return the exit code of an end: the engine's own trouble first, then done, interrupted, shortfall."""
+    if engine_code:
+        return engine_code
+    if row is not None and row.reason == "done":
+        return 0
+    return INTERRUPTED if interrupted or row is None else SHORTFALL
+
+
+# who works it
+
+
+def find_engine(home: Path, path: Path | None, instrument: str, account: str | None, *, dry_run: bool) -> Engine:
+    """Return who works an order: with CONFIG who holds the account's lock, else one of our own; without, who runs here."""
+    from perpmaker.control.home import running
+
+    if path is None:
+        return _running_engine(home, instrument, account)
+    from perpmaker import config as configuration
+    from perpmaker.cli.supervision import refuse_second
+    from perpmaker.engine.locks import lock_folder
+    from perpmaker.engine.oneshot import account_for, holder_of_account, oneshot_plan
+
+    config = configuration.load(path)
+    exchange = running(home, "exchange") if config.env == "local" else None
+    name, instrument_id = account_for(config, instrument, account)
+    venue = config.account[name].venue
+    if dry_run:
+        here = running(home, "engine")
+        same = here if here is not None and here.extra.get("engine") == config.name else None
+        return Engine(same, None, name, instrument_id, venue, config.env, exchange, config)
+    dotenv = next((file for file in (home / ".env", Path(".env")) if file.is_file()), None)
+    plan = oneshot_plan(config, name, instrument_id, exchange, dotenv)
+    holder = holder_of_account(plan, name, lock_folder(configuration.runtime_folder()))
+    run_file = None
+    if holder is not None:
+        run_file = running(Path(holder.home), "engine")
+        if run_file is None or run_file.pid != holder.pid:
+            raise ConfigError(
+                f"account {name} is in use by {holder.engine!r} (pid {holder.pid}), which takes no orders; try again when "
+                "that has ended"
+            )
+    else:
+        refuse_second(home, "engine")
+    return Engine(run_file, plan, name, instrument_id, venue, config.env, exchange, config)
+
+
+def _running_engine(home: Path, instrument: str, account: str | None) -> Engine:
+    from perpmaker.cli.engine_link import NothingRuns
+    from perpmaker.control.home import running
+    from perpmaker.model.ids import HOME_EXCHANGE, AccountId, InstrumentId
+
+    run_file = running(home, "engine")
+    if run_file is None:
+        raise NothingRuns(f"no engine runs in {home}; name a CONFIG, and one is started for this order")
+    env = run_file.extra.get("env", "")
+    exchange = running(home, "exchange") if env == "local" else None
+    venue = instrument.partition("@")[2] or HOME_EXCHANGE
+    name = AccountId(account) if account is not None else None
+    return Engine(run_file, None, name, InstrumentId(instrument), venue, env, exchange, None)
+
+
+async def _look(engine: Engine, clock: Clock) -> OrderBook:
+    from perpmaker.engine.booklook import Market, look
+
+    return await look(Market(engine.venue, engine.env, engine.exchange), engine.instrument, clock)
+
+
+# the plan
+
+
+def make_plan_of(engine: Engine, wanted: Wanted, book: OrderBook) -> tuple[ExecutionPlan, list[str]]:
+    """Return the plan, and what else should be known before; ConfigError for a quantity the venue does not take."""
+    from perpmaker.execution.algos.planning import UNLIMITED, plan
+
+    config, rules = engine.config, book.instrument
+    status = _status(engine)
+    seen, own_opposite_px = _without_own(book, engine.instrument, wanted.side, status)
+    largest = UNLIMITED if config is None else config.risk.max_order_notional
+    try:
+        planned = plan(
+            wanted.algorithm, wanted.side, wanted.qty, seen, largest_notional=largest, own_opposite_px=own_opposite_px
+        )
+    except ValueError as error:
+        text = str(error)
+        raise ConfigError(f"--{text}" if text.startswith("qty ") else text) from None
+    notes: list[str] = []
+    if config is not None and wanted.qty * planned.mid_px > config.risk.max_position_notional:
+        notes.append(
+            f"the order is worth {wanted.qty * planned.mid_px:.0f} {rules.quote}; risk.max_position_notional "
+            f"{config.risk.max_position_notional} refuses what leads beyond it"
+        )
+    if own_opposite_px is not None:
+        notes.append(f"our own order at {own_opposite_px} on the other side is never reached")
+    return planned, notes
+
+
+def _status(engine: Engine) -> Status | None:
+    """Ask a running engine how it stands; a plan can be made without."""
+    from perpmaker.cli.engine_link import client_of
+
+    if engine.run_file is None:
+        return None
+    try:
+        return client_of(engine.run_file).status()
+    except PerpmakerError:
+        return None
+
+
+def _without_own(
+    book: OrderBook, instrument: InstrumentId, side: Side, status: Status | None
+) -> tuple[Any, Decimal | None]:
+    """Return the book less the running engine's own orders, and its best order on the side that would be met."""
+    from perpmaker.marketdata.book import OwnLevels
+
+    own: dict[str, dict[int, int]] = {"buy": {}, "sell": {}}
+    for row in () if status is None else status.open_orders:
+        if row.instrument == instrument and row.px is not None:
+            ticks = book.instrument.to_ticks(Decimal(row.px))
+            lots = book.instrument.to_lots(Decimal(row.qty) - Decimal(row.cum_qty))
+            own[row.side][ticks] = own[row.side].get(ticks, 0) + lots
+    seen = book.without(OwnLevels(own["buy"], own["sell"]))
+    if seen is None:
+        raise ConfigError(f"--instrument {instrument}: nobody but ourselves quotes it now")
+    met = own[side.opposite.value]
+    best = (min(met) if side.sign > 0 else max(met)) if met else None
+    return seen, None if best is None else book.instrument.px(best)
+
+
+def show_plan(console: Console, planned: ExecutionPlan, book: OrderBook, notes: list[str]) -> None:
+    from perpmaker.cli.execution_text import plan_text
+
+    console.print(plan_text(planned, book.instrument, notes))
+
+
+def ask(engine: Engine, *, yes: bool, confirm: str | None) -> str:
+    """Have a person confirm; returns the words that arm, "" where none are needed. Raises when it is not confirmed."""
+    from perpmaker.engine.oneshot import confirmation
+
+    words = confirmation(engine.plan) if engine.plan is not None and engine.run_file is None else ""
+    if words:
+        if confirm is None:
+            if yes or not sys.stdin.isatty():
+                raise ConfigError(f"--confirm: this is a live order on {engine.env}; give --confirm '{words}'")
+            confirm = click.prompt(
+                f"A live order on {engine.env}. Type '{words}'", default="", show_default=False, err=True
+            )
+        if " ".join(confirm.split()).lower() != words.lower():
+            raise ConfigError(f"--confirm: this is a live order on {engine.env}; type exactly: {words}")
+        return words
+    if yes or confirm:
+        return confirm or ""
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            "--yes: nobody can be asked for confirmation here; give --yes, or --dry-run for the plan alone"
+        )
+    whom = f" through {engine.name}" if engine.name else ""
+    click.confirm(f"Send it{whom}?", abort=True, err=True)
+    return ""
+
+
+def command_arguments(engine: Engine, wanted: Wanted) -> dict[str, str]:
+    """Return what the engine's command `execute` takes."""
+    arguments = {
+        "instrument": str(engine.instrument),
+        "side": wanted.side.value,
+        "qty": str(wanted.qty),
+        "algo": wanted.algo,
+        **wanted.parameters,
+    }
+    if engine.account is not None:
+        arguments["account"] = engine.account
+    if wanted.reduce_only:
+        arguments["reduce_only"] = "true"
+    return arguments
+
+
+# the work
+
+
+def carry_out(
+    home: Path, engine: Engine, arguments: dict[str, str], console: Console, clock: Clock, arm: str
+) -> tuple[ExecutionRow | None, bool, int]:
+    """Have it worked; returns how it ended, whether Ctrl-C asked for that, and the exit code of an engine of our own."""
+    from perpmaker.cli.execution_drive import OwnEngine, hand_over
+    from perpmaker.cli.execution_progress import Progress
+
+    with Progress(console, arguments) as progress:
+        if engine.run_file is not None:
+            from perpmaker.control.client import AsyncControlClient
+
+            client = AsyncControlClient.of(engine.run_file)
+            row, interrupted = asyncio.run(hand_over(client, arguments, clock, progress.tell, arm))
+            return row, interrupted, 0
+        if engine.plan is None or engine.account is None:
+            raise ConfigError("an engine of its own needs a CONFIG")
+        from perpmaker import config as configuration
+        from perpmaker.engine.failpoints import Failpoints
+        from perpmaker.engine.live import LiveEngine, new_loop, settle_process
+        from perpmaker.engine.oneshot import missing
+        from perpmaker.logs import RecentLines
+
+        account, instrument = engine.account, engine.instrument
+        failpoints = Failpoints.planned(configuration.failpoint())
+        live = LiveEngine(engine.plan, home, RecentLines(), clock, failpoints)
+        own = OwnEngine(
+            live, home, clock, progress.tell, lambda: missing(live, account, instrument, clock), progress.wait
+        )
+        settle_process()
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            return runner.run(own.work(arguments, arm))
+
+
+def _console(as_json: bool) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=as_json, highlight=False)
+
+
+def _pretty(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

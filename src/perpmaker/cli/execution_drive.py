@@ -1,0 +1,211 @@
+"""A parent order at an engine, begun, followed and stopped through its control API; and an engine of its own for it.
+
+Whatever ends the following of it, the engine knows the order and sees it to its end: the same engine that runs strategies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from perpmaker.cli.engine_link import Refused
+from perpmaker.control.client import AsyncControlClient, EngineUnreachable, make_request
+from perpmaker.control.home import running
+from perpmaker.errors import OutcomeUnknown, PerpmakerError, VenueUnavailable
+
+if TYPE_CHECKING:
+    from perpmaker.clock import Clock
+    from perpmaker.control.messages import CommandAnswer, CommandKind, ExecutionRow
+    from perpmaker.engine.live import LiveEngine
+
+POLL_S: Final = 0.1
+LOST_S: Final = 15.0
+"""How long an engine that does not answer is asked again."""
+READY_S: Final = 30.0
+"""How long an engine of our own may take until an order could pass."""
+INTERRUPTED: Final = 130
+
+Tell = Callable[["ExecutionRow"], None]
+
+
+class Stop:
+    """Ctrl-C, SIGTERM or a closed terminal: once ends in order, twice at once."""
+
+    def __init__(self, what_is_open: Callable[[], str]) -> None:
+        self.asked = asyncio.Event()
+        self.what_is_open = what_is_open
+
+    def listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._on_signal)
+
+    def _on_signal(self) -> None:
+        if not self.asked.is_set():
+            self.asked.set()
+            sys.stderr.write(
+                "perpmaker: stopping; the order at work is cancelled and its end awaited. Again: at once.\n"
+            )
+            sys.stderr.flush()
+            return
+        sys.stderr.write(f"perpmaker: left at once; {self.what_is_open() or 'no order is known to be open'}\n")
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
+
+
+class Following:
+    """One parent order at an engine."""
+
+    def __init__(self, client: AsyncControlClient, stop: Stop, clock: Clock, tell: Tell) -> None:
+        self._client = client
+        self._stop = stop
+        self._clock = clock
+        self._tell = tell
+        self._actor = f"cli:{os.environ.get('USER', 'unknown')}"
+
+    async def command(self, kind: CommandKind, arguments: dict[str, str]) -> CommandAnswer:
+        """Give a command until it was surely received, once: the same id again is the same command. Raises Refused."""
+        request = make_request(kind, arguments, actor=self._actor, now_ns=self._clock.now_ns())
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            try:
+                answer = await self._client.send(request)
+            except EngineUnreachable:
+                if loop.time() - began > LOST_S:
+                    raise
+                await asyncio.sleep(POLL_S)
+                continue
+            if answer.state == "refused":
+                raise Refused(f"{kind} refused: {answer.text}")
+            return answer
+
+    async def work(self, arguments: dict[str, str]) -> ExecutionRow:
+        """Have it worked to its end, which a stop brings about sooner; returns how it ended."""
+        answer = await self.command("execute", arguments)
+        loop = asyncio.get_running_loop()
+        seen, stop_sent = loop.time(), False
+        while True:
+            if self._stop.asked.is_set() and not stop_sent:
+                stop_sent = True
+                with contextlib.suppress(EngineUnreachable, Refused):  # it ended by itself, or the engine did
+                    await self.command("execution_stop", {"id": answer.command_id})
+            row = None
+            try:
+                row = await self._row(answer.command_id)
+                seen = loop.time()
+            except EngineUnreachable as error:
+                if loop.time() - seen > LOST_S:
+                    raise OutcomeUnknown(
+                        f"{error}; what became of parent order {answer.command_id} is in its journal: "
+                        "perpmaker report execution"
+                    ) from error
+            if row is not None:
+                self._tell(row)
+                if row.state == "ended":
+                    return row
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await (asyncio.sleep(POLL_S) if stop_sent else self._stop.asked.wait())
+
+    async def _row(self, execution_id: str) -> ExecutionRow | None:
+        status = await self._client.status()
+        return next((row for row in status.executions if row.id == execution_id), None)
+
+
+async def hand_over(
+    client: AsyncControlClient, arguments: dict[str, str], clock: Clock, tell: Tell, arm: str
+) -> tuple[ExecutionRow, bool]:
+    """Have a running engine work it; returns how it ended and whether we asked for its stop."""
+    stop = Stop(lambda: "the engine goes on stopping the order; see `perpmaker status`")
+    stop.listen()
+    async with client:
+        following = Following(client, stop, clock, tell)
+        if arm:
+            await following.command("arm", {"confirmation": arm})
+        row = await following.work(arguments)
+    return row, stop.asked.is_set()
+
+
+class OwnEngine:
+    """An engine that lives for one parent order."""
+
+    def __init__(
+        self,
+        live: LiveEngine,
+        home: Path,
+        clock: Clock,
+        tell: Tell,
+        missing: Callable[[], str],
+        on_wait: Callable[[str], None],
+    ) -> None:
+        self._live = live
+        self._home = home
+        self._clock = clock
+        self._tell = tell
+        self._missing = missing
+        self._on_wait = on_wait
+
+    async def work(self, arguments: dict[str, str], arm: str) -> tuple[ExecutionRow | None, bool, int]:
+        """Return how it ended (None when stopped before anything was sent), whether a stop was asked, the engine's code."""
+        stop = Stop(self._what_is_open)
+        stop.listen()
+        life = asyncio.ensure_future(self._live.run())
+        work = asyncio.ensure_future(self._work(arguments, arm, stop))
+        row: ExecutionRow | None = None
+        try:
+            await asyncio.wait({life, work}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                row = work.result()
+            elif life.exception() is None:
+                raise PerpmakerError(
+                    f"the engine ended with code {life.result()} before the order did; see its journal"
+                )
+        finally:
+            work.cancel()
+            self._live.stop("executed", "execute")
+            code = await life
+        return row, stop.asked.is_set(), code
+
+    async def _work(self, arguments: dict[str, str], arm: str, stop: Stop) -> ExecutionRow | None:
+        client = await self._client()
+        async with client:
+            following = Following(client, stop, self._clock, self._tell)
+            if arm:
+                await following.command("arm", {"confirmation": arm})
+            if not await self._ready(stop):
+                return None
+            return await following.work(arguments)
+
+    async def _client(self) -> AsyncControlClient:
+        """Wait until the engine serves; a life that ends instead is noticed by who waits for both."""
+        while True:
+            run_file = running(self._home, "engine")
+            if run_file is not None and run_file.pid == os.getpid():
+                return AsyncControlClient.of(run_file)
+            await asyncio.sleep(POLL_S / 4)
+
+    async def _ready(self, stop: Stop) -> bool:
+        """Wait until an order could pass; False when a stop came first."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while missing := self._missing():
+            self._on_wait(missing)
+            if stop.asked.is_set():
+                return False
+            if loop.time() - began > READY_S:
+                raise VenueUnavailable(f"waited {READY_S:g} s for {missing}; nothing was sent")
+            await asyncio.sleep(POLL_S / 4)
+        return not stop.asked.is_set()
+
+    def _what_is_open(self) -> str:
+        try:
+            return self._live.parts.what_is_open()
+        except PerpmakerError:
+            return ""

@@ -1,0 +1,262 @@
+"""`perpmaker execute` before anything is sent: options, quantities, who works it, confirmation, exit codes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import pytest
+from tests.unit.engine.test_assembly import EXCHANGE, config
+from tests.unit.execution.algos.workbench import ASK, RULES, thin_levels
+
+from perpmaker.cli.algorithm_options import MEANING, read_algorithm
+from perpmaker.cli.execute import Engine, Wanted, ask, command_arguments, exit_code, make_plan_of, read_qty
+from perpmaker.cli.execution_text import child_line, plan_text, summary_text
+from perpmaker.cli.main import cli
+from perpmaker.control.messages import ExecutionChildRow, ExecutionRow
+from perpmaker.engine.oneshot import account_for, confirmation, oneshot_plan
+from perpmaker.errors import ConfigError, PerpmakerError
+from perpmaker.marketdata.book import OrderBook
+from perpmaker.model.ids import AccountId, InstrumentId
+from perpmaker.model.order import Side
+from perpmaker.model.quote import ALGORITHM_NAMES, Iceberg, Peg, Pov, Sweep, Twap
+
+MAIN, ETH = AccountId("main"), InstrumentId("ETH_USDT_Perp")
+NEEDED = {"chunked": {"chunk_qty": "1"}, "iceberg": {"display_qty": "1"}}
+
+
+def row(**changes: Any) -> ExecutionRow:
+    made = ExecutionRow(
+        id="id-1", account="main", strategy="engine", instrument=ETH, side="buy", qty="1", algorithm="sweep",
+        filled="0.40", remaining="0.60", vwap="2600.5", fees="0.468", children=2, slippage_bps=1.92,
+        half_spread_bps=0.19, arrival_mid="2599.95", state="ended", reason="cap", text="", started_ns="1000000000",
+        deadline_ns="0", ended_ns="3500000000",
+    )  # fmt: skip
+    return msgspec.structs.replace(made, **changes)
+
+
+def text_of(shown: Any) -> str:
+    from rich.console import Console
+
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(shown)
+    return captured.get()
+
+
+def engine(**changes: Any) -> Engine:
+    made = Engine(None, None, MAIN, ETH, "grvt", "local", None, config())
+    return msgspec.structs.replace(made, **changes)
+
+
+def wanted(**changes: Any) -> Wanted:
+    return msgspec.structs.replace(Wanted(Side.BUY, Decimal(1), Sweep(), "sweep", {}, False), **changes)
+
+
+def book() -> OrderBook:
+    made = OrderBook(RULES)
+    bids, asks = thin_levels()
+    assert made.snapshot(bids, asks, 0, 0)
+    return made
+
+
+# options
+
+
+def test_every_parameter_of_every_algorithm_is_an_option_and_no_other() -> None:
+    fields = {field.name for kind in (Sweep, Twap, Pov, Iceberg, Peg) for field in msgspec.structs.fields(kind)}
+    assert set(MEANING) == fields - {"take"} | {"take_max_slippage_bps"}
+
+
+@pytest.mark.parametrize("name", ALGORITHM_NAMES)
+def test_every_algorithm_can_be_asked_for(name: str) -> None:
+    given: dict[str, str | None] = {**dict.fromkeys(MEANING), **NEEDED.get(name, {})}
+    _, parameters = read_algorithm(name, given)
+    assert parameters == NEEDED.get(name, {})
+
+
+def test_pegs_sweep_takes_the_options_that_peg_has_none_of_its_own_of() -> None:
+    algorithm, parameters = read_algorithm(
+        "peg", {"max_slippage_bps": "7", "max_children": "3", "take_max_slippage_bps": "2"}
+    )
+    assert isinstance(algorithm, Peg)
+    assert (algorithm.max_slippage_bps, algorithm.take.max_slippage_bps, algorithm.take.max_children) == (Decimal(7), Decimal(2), 3)
+    assert parameters == {"max_slippage_bps": "7", "take_max_children": "3", "take_max_slippage_bps": "2"}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("magic", {}, r"--algo magic: allowed: sweep, twap"),
+        ("twap", {"chunk_qty": "1"}, r"--chunk-qty 1: twap has no such option; allowed: --duration-ms, --slices"),
+        ("sweep", {"cap_from": "bid"}, r"--cap-from bid: allowed: mid, touch"),
+        ("sweep", {"leftover": "unwind"}, r"--leftover unwind: allowed: hold, rest"),
+        ("sweep", {"max_slippage_bps": "5000"}, r"max_slippage_bps must be 0 to 1000 basis points, not 5000"),
+        ("sweep", {"max_children": "many"}, r"max_children = 'many'"),
+        ("iceberg", {}, r"iceberg needs display_qty"),
+        ("chunked", {}, r"chunked needs chunk_qty"),
+    ],
+)
+def test_a_wrong_option_names_key_value_and_what_is_allowed(name: str, given: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        read_algorithm(name, given)
+
+
+@pytest.mark.parametrize("text", ["x", "0", "-1", "NaN", "Infinity"])
+def test_a_quantity_must_be_a_number_above_zero(text: str) -> None:
+    with pytest.raises(ConfigError, match=f"--qty {text}: must be a number above 0"):
+        read_qty(text)
+
+
+# who works it
+
+
+def test_the_account_that_trades_the_instrument_is_taken() -> None:
+    two = config(
+        account={"main": {}, "other": {"local_account": 1}},
+        strategy=[
+            {"name": "btc", "kind": "market_maker", "account": "main", "instrument": "BTC_USDT_Perp"},
+            {"name": "eth", "kind": "market_maker", "account": "other", "instrument": "ETH_USDT_Perp"},
+        ],
+    )
+    assert account_for(two, "ETH_USDT_Perp", None) == ("other", ETH)
+    assert account_for(two, "ETH_USDT_Perp", "main") == ("main", ETH)
+    with pytest.raises(ConfigError, match="say which account trades SOL_USDT_Perp; allowed: main, other"):
+        account_for(two, "SOL_USDT_Perp", None)
+
+
+def test_an_account_the_engines_journal_does_not_know_is_refused_with_the_way_out() -> None:
+    two = config(account={"main": {}, "spare": {"local_account": 1}})
+    with pytest.raises(ConfigError, match=r'instruments = \["ETH_USDT_Perp"\] in \[account.spare\]'):
+        account_for(two, "ETH_USDT_Perp", "spare")
+    with pytest.raises(ConfigError, match="is not an account of the configuration; allowed: main, spare"):
+        account_for(two, "ETH_USDT_Perp", "third")
+
+
+def test_an_engine_of_its_own_is_the_configured_one_without_strategies() -> None:
+    from perpmaker.engine.assembly import make_plan
+
+    whole, alone = make_plan(config(), EXCHANGE, None), oneshot_plan(config(), MAIN, ETH, EXCHANGE, None)
+    assert alone.fingerprint == whole.fingerprint
+    spec = alone.spec(1, {})
+    assert spec.strategies == ()
+    assert [account.instruments for account in spec.accounts] == [(ETH,)]
+    assert not spec.accounts[0].limits.flatten_on_drawdown
+    locks = [str(key) for key in alone.lock_keys(Path("/j"))]
+    assert locks == ["journal /j", "sub-account grvt local 101 inst-1", "instrument grvt local ETH_USDT_Perp inst-1"]
+
+
+def test_a_configuration_without_strategies_will_do() -> None:
+    bare = config(strategy=[])
+    assert account_for(bare, "ETH_USDT_Perp", None) == ("main", ETH)
+    assert oneshot_plan(bare, MAIN, ETH, EXCHANGE, None).keys.keys() == {MAIN}
+
+
+# plan
+
+
+def test_the_plan_keeps_clear_of_the_limits_and_names_those_that_bind() -> None:
+    planned, notes = make_plan_of(engine(), wanted(), book())
+    assert max(child.px * child.qty for child in planned.children) <= 1000
+    assert notes == []
+    _, notes = make_plan_of(engine(), wanted(qty=Decimal(3)), book())
+    assert "risk.max_position_notional 5000" in notes[0]
+
+
+def test_a_quantity_that_is_no_lot_multiple_is_told_as_the_option() -> None:
+    with pytest.raises(ConfigError, match=r"^--qty 0\.005: ETH_USDT_Perp trades in multiples of 0\.01 ETH"):
+        make_plan_of(engine(), wanted(qty=Decimal("0.005")), book())
+
+
+def test_a_plan_shows_depth_children_worst_price_slippage_and_rest() -> None:
+    planned, _ = make_plan_of(engine(), wanted(), book())
+    shown = text_of(plan_text(planned, RULES, ["a note"]))
+    for said in (
+        "depth inside the cap",
+        "0.66 ETH shown, 0.462 after the haircut",
+        "worst price",
+        "would remain",
+        "! a note",
+    ):
+        assert said in shown
+    assert str(RULES.px(ASK)) in shown
+
+
+# confirmation, arguments, ends
+
+
+def test_without_a_terminal_the_plan_must_be_confirmed_by_an_option() -> None:
+    with pytest.raises(ConfigError, match="--yes"):
+        ask(engine(), yes=False, confirm=None)
+    assert ask(engine(), yes=True, confirm=None) == ""
+
+
+def test_prod_wants_the_words_that_arm() -> None:
+    plan = oneshot_plan(config(), MAIN, ETH, EXCHANGE, None)
+    live = msgspec.structs.replace(plan, config=plan.config.model_copy(update={"env": "prod"}))
+    assert confirmation(live) == "arm e 101"
+    for given in (None, "arm e 102"):
+        with pytest.raises(ConfigError, match="arm e 101"):
+            ask(engine(plan=live, env="prod"), yes=True, confirm=given)
+    assert ask(engine(plan=live, env="prod"), yes=True, confirm="arm  E 101") == "arm e 101"
+
+
+def test_the_engines_command_gets_what_was_typed() -> None:
+    made = command_arguments(engine(), wanted(parameters={"max_slippage_bps": "5"}, reduce_only=True))
+    assert made == {
+        "instrument": "ETH_USDT_Perp",
+        "side": "buy",
+        "qty": "1",
+        "algo": "sweep",
+        "max_slippage_bps": "5",
+        "account": "main",
+        "reduce_only": "true",
+    }
+
+
+@pytest.mark.parametrize(
+    ("end", "interrupted", "engine_code", "code"),
+    [
+        (row(reason="done"), False, 0, 0),
+        (row(reason="done"), True, 0, 0),
+        (row(reason="cap"), False, 0, 10),
+        (row(reason="stopped"), True, 0, 130),
+        (None, True, 0, 130),
+        (row(reason="done"), False, 5, 5),
+    ],
+)
+def test_an_end_has_its_exit_code(end: ExecutionRow | None, interrupted: bool, engine_code: int, code: int) -> None:
+    assert exit_code(end, interrupted=interrupted, engine_code=engine_code) == code
+
+
+def test_a_child_is_one_line_with_what_it_filled_and_the_total() -> None:
+    child = ExecutionChildRow(2, "2600.50", "0.60", "0.20", "0.40", "2600.5", 1.92, "canceled", True)
+    assert child_line(child, row()) == (
+        "child 2: filled 0.20 of 0.60 @ 2600.5 (limit 2600.50), +1.92 bps, canceled; total 0.40/1"
+    )
+    denied = msgspec.structs.replace(child, filled="0", avg_px=None, offset_bps=None, state="denied", reason="MAX_X")
+    assert "denied (MAX_X); total" in child_line(denied, row())
+
+
+def test_a_summary_tells_slippage_and_half_spread_apart() -> None:
+    shown = text_of(summary_text(row(), "ETH", worked_by="engine e"))
+    for said in (
+        "filled in part",
+        "0.40 of 1 ETH",
+        "+1.92 bps from the arrival touch (worse)",
+        "0.19 bps, apart",
+        "0.60 ETH",
+    ):
+        assert said in shown
+
+
+def test_the_command_line_says_all_this_without_a_traceback(tmp_path: Path) -> None:
+    arguments = ["--home", str(tmp_path), "execute", "--side", "buy", "--qty", "1", "--instrument", "ETH_USDT_Perp"]
+    with pytest.raises(PerpmakerError, match="name a CONFIG") as caught:
+        cli.main(arguments, standalone_mode=False)
+    assert caught.value.exit_code == 9
+    with pytest.raises(click.UsageError, match="side"):
+        cli.main(["--home", str(tmp_path), "execute", "--qty", "1"], standalone_mode=False)
