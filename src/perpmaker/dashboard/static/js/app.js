@@ -32,21 +32,26 @@ const now = {
 let draws = 0;
 let drawnAt = 0;
 let frames = 0;
-let scheduled = false;
+/** Calls the next drawing off; null while none is due. */
+let callOff = null;
 let stream = null;
 
 // Drawing.
 
 /** Draw soon: with the next screen refresh, or five times a second where nobody looks. */
 function schedule() {
-  if (scheduled) return;
-  scheduled = true;
-  if (document.hidden) setTimeout(draw, HIDDEN_MS);
-  else requestAnimationFrame(draw);
+  if (callOff) return;
+  if (document.hidden) {
+    const timer = setTimeout(draw, HIDDEN_MS);
+    callOff = () => clearTimeout(timer);
+  } else {
+    const refresh = requestAnimationFrame(draw);
+    callOff = () => cancelAnimationFrame(refresh);
+  }
 }
 
 function draw() {
-  scheduled = false;
+  callOff = null;
   draws += 1;
   drawnAt = performance.now();
   if (!now.loggedIn) {
@@ -243,7 +248,8 @@ addEventListener("hashchange", () => {
   else onRoute();
 });
 document.addEventListener("visibilitychange", () => {
-  scheduled = false;
+  callOff?.(); // or two chains of drawings would go on side by side
+  callOff = null;
   stream?.hurry();
   schedule();
 });
