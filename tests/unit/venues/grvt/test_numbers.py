@@ -105,7 +105,7 @@ def test_the_memory_of_steps_is_bounded() -> None:
     reader = Steps(Decimal("0.1"), "x")
     for tick in range(20_000):
         assert reader.read(f"{tick}.5") == tick * 10 + 5
-    assert len(reader.known) <= 8192
+    assert len(reader.known) <= 1024
 
 
 def test_signs_are_enforced() -> None:
