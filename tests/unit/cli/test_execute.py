@@ -83,7 +83,11 @@ def test_pegs_sweep_takes_the_options_that_peg_has_none_of_its_own_of() -> None:
         "peg", {"max_slippage_bps": "7", "max_children": "3", "take_max_slippage_bps": "2"}
     )
     assert isinstance(algorithm, Peg)
-    assert (algorithm.max_slippage_bps, algorithm.take.max_slippage_bps, algorithm.take.max_children) == (Decimal(7), Decimal(2), 3)
+    assert (algorithm.max_slippage_bps, algorithm.take.max_slippage_bps, algorithm.take.max_children) == (
+        Decimal(7),
+        Decimal(2),
+        3,
+    )
     assert parameters == {"max_slippage_bps": "7", "take_max_children": "3", "take_max_slippage_bps": "2"}
 
 
