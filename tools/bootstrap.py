@@ -16,7 +16,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 UV = "0.13.8"
-CORE, DEV, CLIENTS = "core", "dev", "clients"
+CORE, RESEARCH, DEV, CLIENTS = "core", "research", "dev", "clients"
+EACH_INCLUDES_THE_LAST = (CORE, RESEARCH, DEV)
+NEED_RESEARCH = frozenset({"backtest", "data", "parity", "record", "tape", "train", "tune"})
+"""Commands that read tapes or search; trading itself needs none of those packages."""
 
 
 def main(argv: list[str]) -> None:
@@ -26,9 +29,12 @@ def main(argv: list[str]) -> None:
         os.chdir(ROOT)
         become(".venv", ["-m", "tests", *argv[1:]])
     if argv[:1] == ["setup"]:  # for image builds and CI caches: install, start nothing
-        environment(".venv", DEV if argv[1:] == [DEV] else CORE)
+        wanted = argv[1] if argv[1:] else CORE
+        if wanted not in EACH_INCLUDES_THE_LAST or argv[2:]:
+            sys.exit(f"setup: {' '.join(argv[1:])!r} is none of {', '.join(EACH_INCLUDES_THE_LAST)}.")
+        environment(".venv", wanted)
         return
-    environment(".venv", CORE)
+    environment(".venv", RESEARCH if NEED_RESEARCH & set(argv[:1]) else CORE)
     if "PERPMAKER_HOME" not in os.environ:
         home = ROOT / ".perpmaker"
         home.mkdir(mode=0o700, exist_ok=True)
@@ -37,15 +43,16 @@ def main(argv: list[str]) -> None:
 
 
 def environment(name: str, lock: str) -> None:
-    """Bring virtual environment `name` to what its lock says; `dev` includes `core` and is never downgraded."""
+    """Bring virtual environment `name` to what its lock says; one that holds more is kept, never downgraded."""
     venv = ROOT / name
-    stamps = {kind: stamp(kind) for kind in ({lock, DEV} if lock == CORE else {lock})}
+    enough = EACH_INCLUDES_THE_LAST[EACH_INCLUDES_THE_LAST.index(lock) :] if lock != CLIENTS else (lock,)
     with locked(ROOT / f"{name}.lock"):
         have = read(venv / "perpmaker.stamp")
-        if have in stamps.values() and python_in(venv).exists():
+        if have in [stamp(kind) for kind in enough] and python_in(venv).exists():
             return
-        if have and have.startswith(f"{DEV}:") and lock == CORE:
-            lock = DEV  # the lock changed under a developer's environment: bring that one up to date
+        kind = have.partition(":")[0] if have else ""
+        if kind in enough:
+            lock = kind  # the lock changed under an environment that holds more: bring that one up to date
         print(f"Setting up {name} ({lock}); this is needed once, and again when the lock changes.", file=sys.stderr)
         (venv / "perpmaker.stamp").unlink(missing_ok=True)
         if have is None or not has_pip(venv):
