@@ -91,7 +91,11 @@ def leaf_commands() -> Iterator[tuple[str, click.Command]]:
 def _leaves(words: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
     yield words, command
     if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            if inner is None:
+                raise LookupError(f"{words} {name}")
             yield from _leaves(f"{words} {name}", inner)
 
 

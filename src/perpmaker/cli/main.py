@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 import click
 
 from perpmaker import __version__
+from perpmaker.cli.lazy import LazyGroup
 from perpmaker.errors import PerpmakerError
 
 COMMANDS: Final = {
@@ -36,27 +36,10 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 wrong configuration; 4 credential
 themselves; 9 nothing is running; 10 an order was done in part or not at all; 130 interrupted."""
 
 
-class LazyGroup(click.Group):
-    """Knows the commands' names and summaries, and imports a module only to run its command."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command = importlib.import_module(f"perpmaker.cli.{cmd_name}").command
-        if not isinstance(command, click.Command):
-            raise TypeError(f"perpmaker.cli.{cmd_name}.command is not a command")
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
 @click.group(
     cls=LazyGroup,
+    summaries=COMMANDS,
+    modules="perpmaker.cli.{}",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog=EXIT_CODES,
 )
