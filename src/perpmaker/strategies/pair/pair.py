@@ -153,7 +153,7 @@ class Pair(Strategy[PairParams]):
         adopted = holdings.adopt_hedged(ctx, common_lot(ctx.instrument(self._lead), ctx.instrument(self._hedge)))
         if not adopted:
             held = ", ".join(f"{leg.base_qty} {name}" for name, leg in holdings.legs.items())
-            self._memo.programme.end(f"nothing to close: the legs do not hedge each other ({held})")
+            self._end(ctx, f"nothing to close: the legs do not hedge each other ({held})")
 
     # --- going on
 

@@ -1,0 +1,571 @@
+"""An engine in virtual time against two venues of a few lines each: late, deaf, mute, refusing or thin when a test says so.
+
+After every event the net quantity of the pair, as the venues have it, is compared with one clip.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from perpmaker.engine.core import AccountSpec, Engine, EngineSpec, FeeRates, StrategySpec, for_journal
+from perpmaker.engine.records import Happened, Intent, Record
+from perpmaker.model.commands import (
+    CancelAll,
+    CancelOrders,
+    Command,
+    Notice,
+    QueryOrders,
+    ReplaceOrders,
+    RequestSnapshot,
+    SetTimer,
+    SubmitOrders,
+)
+from perpmaker.model.events import (
+    AccountSnapshot,
+    BookSnapshot,
+    CancelFailed,
+    CancelReceived,
+    CancelSent,
+    Channel,
+    Connectivity,
+    Event,
+    Fill,
+    InstrumentListed,
+    Operator,
+    OrderNotFound,
+    OrderNotSent,
+    OrderPrepared,
+    OrderReport,
+    PositionReport,
+    Source,
+    SubmitRejected,
+    SubmitUnknown,
+    Ticker,
+    Timer,
+    VenueStatus,
+)
+from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId, TradeId, VenueOrderId
+from perpmaker.model.instrument import Instrument
+from perpmaker.model.order import CancelOrder, NewOrder, Side, TimeInForce
+from perpmaker.model.units import NS_PER_MS, NS_PER_S
+from perpmaker.risk.limits import Limits
+from perpmaker.strategies.registry import make_strategy, parse_params
+
+START_NS = 1_700_000_000 * NS_PER_S
+LIMITS = Limits(
+    max_loss=Decimal(100_000),
+    max_drawdown_frac=Decimal(1),
+    orders_per_s=Decimal(1000),
+    max_order_notional=Decimal(100_000),
+    max_position_notional=Decimal(1_000_000),
+)
+ZERO = Decimal(0)
+LEAD, HEDGE, THIRD = (
+    InstrumentId("ETH_USDT_Perp"),
+    InstrumentId("ETH_USDC_PERP@backpack"),
+    InstrumentId("ETH-USD@third"),
+)
+FEES = {
+    LEAD: FeeRates(Decimal("-0.00001"), Decimal("0.00045")),
+    HEDGE: FeeRates(Decimal("0.0002"), Decimal("0.0005")),
+    THIRD: FeeRates(Decimal("0.0001"), Decimal("0.0006")),
+}
+
+
+def rules(name: InstrumentId, tick: str, lot: str, least: str, min_notional: str, quote: str) -> Instrument:
+    exchange = name.partition("@")[2] or "grvt"
+    return Instrument(
+        instrument_id=name,
+        symbol=name.partition("@")[0],
+        exchange=exchange,
+        base="ETH",
+        quote=quote,
+        tick=Decimal(tick),
+        lot=Decimal(lot),
+        min_qty=Decimal(least),
+        min_notional=Decimal(min_notional),
+        funding_interval_h=8 if exchange == "grvt" else 1,
+    )
+
+
+RULES = {
+    LEAD: rules(LEAD, "0.01", "0.01", "0.01", "20", "USDT"),
+    HEDGE: rules(HEDGE, "0.05", "0.001", "0.02", "0", "USDC"),
+    THIRD: rules(THIRD, "0.1", "0.01", "0.01", "0", "USD"),
+}
+
+
+class VenueOrder:
+    def __init__(self, order: NewOrder) -> None:
+        self.order = order
+        self.filled = ZERO
+        self.status = VenueStatus.OPEN
+
+
+class Face:
+    """One venue with one account on it, and what is wrong with it."""
+
+    def __init__(self, account: str, instrument: InstrumentId, mid: str) -> None:
+        self.account = AccountId(account)
+        self.instrument = instrument
+        self.rules = RULES[instrument]
+        self.mid = Decimal(mid)
+        self.half_ticks = 5
+        self.depth_lots = 20_000
+        """Of each level; levels are one tick apart."""
+        self.orders: dict[ClientOrderId, VenueOrder] = {}
+        self.fills: list[Fill] = []
+        self.position = ZERO
+        """Set before the start: what was held already, bought at the mid."""
+        self.cost = ZERO
+        self.balance = Decimal(100_000)
+        self.rate: Decimal | None = Decimal("0.0001")
+        self.up = True
+        """Market data, order entry and private stream."""
+        self.accepts = True
+        """Whether what is sent reaches the venue."""
+        self.answers = True
+        """Whether the venue answers, by replies and by streams."""
+        self.refuses = ""
+        self.latency_s = 0.0
+        """Until an order does what it does, and again until that is known."""
+        self.take_share = Decimal(1)
+        """What an immediate order gets of what the book shows."""
+
+    @property
+    def avg_px(self) -> Decimal:
+        return self.cost / self.position if self.position else ZERO
+
+    def book(self, now_ns: int) -> BookSnapshot:
+        ticks = int(self.mid / self.rules.tick)
+        bids = tuple((ticks - self.half_ticks - level, self.depth_lots) for level in range(20))
+        asks = tuple((ticks + self.half_ticks + level, self.depth_lots) for level in range(20))
+        return BookSnapshot(self.instrument, bids, asks, now_ns, now_ns)
+
+    def execute(self, fill: Fill) -> None:
+        """Keep the books of the account: position at average cost, realised PnL and fees in the balance."""
+        before, signed = self.position, fill.side.sign * fill.qty
+        self.fills.append(fill)
+        self.position += signed
+        self.balance -= fill.fee
+        if before * signed >= 0:
+            self.cost += signed * fill.px
+            return
+        closed = min(abs(signed), abs(before)) * fill.side.sign
+        taken = self.cost * -closed / before
+        self.balance += -closed * fill.px - taken
+        self.cost += -taken + (signed - closed) * fill.px
+
+    def live(self) -> list[NewOrder]:
+        return [there.order for there in self.orders.values() if there.status is VenueStatus.OPEN]
+
+
+class TwoVenues:
+    """Feeds one engine with one strategy. `kind` and `params` as in a `[[strategy]]` table."""
+
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        *,
+        kind: str = "pair",
+        clip: str = "0.5",
+        third: bool = False,
+        before: TwoVenues | None = None,
+    ) -> None:
+        self.kind = kind
+        self.table = {
+            "instrument": str(LEAD),
+            "hedge_account": "second",
+            "hedge_instrument": str(HEDGE),
+            **({"fallback_account": "third", "fallback_instrument": str(THIRD)} if third else {}),
+            **params,
+        }
+        self.third = third
+        self.clip = Decimal(clip)
+        parsed = parse_params(kind, self.table)
+        strategy = StrategySpec(
+            StrategyId("pair"), kind, 1, AccountId("first"), LEAD, lambda: make_strategy(kind, self.table),
+            tuple(parsed.other_legs()),
+        )  # fmt: skip
+        faces = [Face("first", LEAD, "2600"), Face("second", HEDGE, "2600")]
+        if third:
+            faces.append(Face("third", THIRD, "2600"))
+        self.faces = {face.account: face for face in faces} if before is None else before.faces
+        epoch = 1 if before is None else before.spec.epoch + 1
+        accounts = tuple(
+            AccountSpec(face.account, face.rules.exchange, LIMITS, client_id_bits=64) for face in self.faces.values()
+        )
+        self.spec = EngineSpec("test", 1, epoch, False, accounts, (strategy,), config_hash="c1", fees=FEES)
+        self.engine = Engine(self.spec)
+        self.now_ns = START_NS if before is None else before.now_ns
+        self.journal: list[Record] = [] if before is None else before.journal
+        self.notices: list[Notice] = [] if before is None else before.notices
+        self.trades = 0 if before is None else before.trades
+        self.worst = ZERO if before is None else before.worst
+        """The largest unhedged quantity ever seen, as the venues have it."""
+        self.bound = self.clip
+        self.watching = True
+        self.on_step: Callable[[], None] = lambda: None
+        """Played each 100 ms."""
+        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = 0
+        self._timers: dict[str, int] = {}
+        self._queue: deque[Event] = deque()
+        self._feeding = False
+        self.base = {face.account: face.position for face in self.faces.values()} if before is None else before.base
+
+    @property
+    def lead(self) -> Face:
+        return self.faces[AccountId("first")]
+
+    @property
+    def hedge(self) -> Face:
+        return self.faces[AccountId("second")]
+
+    @property
+    def other(self) -> Face:
+        return self.faces[AccountId("third")]
+
+    # --- driving
+
+    def start(self) -> TwoVenues:
+        """Begin a life; without anything in its way the strategy has started when this returns."""
+        self._carry_out(self.engine.start(self.now_ns))
+        self._collect()
+        for face in self.faces.values():
+            if face.position and not face.fills:
+                face.cost = face.position * face.mid
+            self.feed(InstrumentListed(face.rules, self.now_ns))
+            if face.up:
+                self.link(face)
+        for _ in range(50):
+            if self.engine.ready:
+                break
+            self.run(0.1)
+        return self
+
+    def restart(self, checkpoint: bytes | None = None, since: int = 0) -> TwoVenues:
+        """A kill, and the next life from the journal; what was on its way at the venues goes on there."""
+        after = TwoVenues(
+            {k: v for k, v in self.table.items() if k != "instrument"}, kind=self.kind, clip=str(self.clip),
+            third=self.third, before=self,
+        )  # fmt: skip
+        after.bound = self.bound
+        after.engine.restore(checkpoint, self.journal[since:])
+        return after
+
+    def feed(self, event: Event) -> None:
+        self._queue.append(event)
+        if self._feeding:
+            return
+        self._feeding = True
+        while self._queue:
+            event = self._queue.popleft()
+            private = for_journal(event, self.engine.world)
+            if private is not None:
+                self.journal.append(Happened(private, self.now_ns))
+            commands = self.engine.process(event)
+            self._collect()
+            self._carry_out(commands)
+        self._feeding = False
+        self.watch()
+
+    def run(self, seconds: float) -> TwoVenues:
+        """Let time pass in steps of 100 ms, with market data of every venue that is up at each."""
+        for _ in range(round(seconds * 10)):
+            until = self.now_ns + 100 * NS_PER_MS
+            while self._heap and self._heap[0][0] <= until:
+                at_ns, _, job = heapq.heappop(self._heap)
+                self.now_ns = max(self.now_ns, at_ns)
+                job()
+            self.now_ns = until
+            for face in self.faces.values():
+                if face.up:
+                    self.market(face)
+            self.on_step()
+        return self
+
+    def until(self, condition: Callable[[], bool], seconds: float = 120) -> TwoVenues:
+        for _ in range(round(seconds * 10)):
+            if condition():
+                return self
+            self.run(0.1)
+        raise AssertionError(f"{self.status()}\n{self.notices[-12:]}")
+
+    def market(self, face: Face) -> None:
+        self.feed(Ticker(face.instrument, face.mid, face.mid, face.mid, face.rate, 0, self.now_ns, self.now_ns))
+        self.feed(face.book(self.now_ns))
+
+    def link(self, face: Face, *, up: bool = True) -> None:
+        face.up = up
+        self.feed(Connectivity(face.rules.exchange, Channel.MARKET_DATA, up, "test", self.now_ns))
+        if up:
+            self.market(face)
+        self.feed(Connectivity(face.account, Channel.ORDER_ENTRY, up, "test", self.now_ns))
+        self.feed(Connectivity(face.account, Channel.PRIVATE, up, "test", self.now_ns))
+
+    def operate(self, kind: str, **arguments: str) -> Any:
+        command_id = f"{kind}-{len(self.journal)}"
+        self.feed(Operator(command_id, kind, StrategyId("pair"), arguments, "tester", self.now_ns))
+        return self.engine.answer(command_id)
+
+    # --- truth
+
+    @property
+    def delta(self) -> Decimal:
+        return sum((face.position - self.base[face.account] for face in self.faces.values()), ZERO)
+
+    def watch(self) -> None:
+        """The unhedged quantity never exceeds one clip, whatever has happened."""
+        self.worst = max(self.worst, abs(self.delta))
+        if self.watching:
+            assert abs(self.delta) <= self.bound, (self.delta, self.status(), self.notices[-8:])
+
+    def status(self) -> dict[str, Any]:
+        return dict(self.engine.world.slots[StrategyId("pair")].explained.get(LEAD, {}))
+
+    @property
+    def question(self) -> str:
+        return self.engine.world.slots[StrategyId("pair")].question
+
+    def told(self, name: str) -> list[Mapping[str, str]]:
+        return [notice.fields for notice in self.notices if notice.name == name]
+
+    @property
+    def is_over(self) -> bool:
+        return self.status().get("phase") == "end"
+
+    # --- venues
+
+    def fill(self, face: Face, order: NewOrder, qty: str | None = None) -> None:
+        """Execute (part of) a resting order."""
+        there = face.orders[order.client_order_id]
+        self._execute(face, there, order.qty - there.filled if qty is None else Decimal(qty), order.px, taker=False)
+
+    def fill_by_hand(self, face: Face, side: Side, qty: str) -> None:
+        """A fill of an order that is not ours."""
+        stranger = NewOrder(
+            ClientOrderId(1000 + len(face.fills)), face.account, StrategyId(""), face.instrument, side, face.mid,
+            Decimal(qty),
+        )  # fmt: skip
+        self.base[face.account] += side.sign * Decimal(qty)
+        self._execute(face, VenueOrder(stranger), Decimal(qty), face.mid, taker=True, report=False)
+
+    def _execute(
+        self, face: Face, there: VenueOrder, qty: Decimal, px: Decimal | None, *, taker: bool, report: bool = True
+    ) -> None:
+        order = there.order
+        assert px is not None
+        self.trades += 1
+        there.filled += qty
+        if there.filled >= order.qty:
+            there.status = VenueStatus.FILLED
+        rate = FEES[face.instrument].taker if taker else FEES[face.instrument].maker
+        fill = Fill(
+            account=face.account,
+            client_order_id=order.client_order_id,
+            venue_order_id=VenueOrderId(f"v{order.client_order_id}"),
+            trade_id=TradeId(f"t{self.trades}"),
+            instrument=face.instrument,
+            side=order.side,
+            px=px,
+            qty=qty,
+            fee=qty * px * rate,
+            fee_currency=face.rules.quote,
+            is_taker=taker,
+            realized_pnl=ZERO,
+            ts_event_ns=self.now_ns,
+            ts_recv_ns=self.now_ns,
+        )
+        face.execute(fill)
+        self.watch()
+        self._answer(face, lambda: msgspec.structs.replace(fill, ts_recv_ns=self.now_ns))
+        if report:
+            self._answer(face, lambda: self._report(face, there))
+
+    def _answer(self, face: Face, make: Callable[[], Event]) -> None:
+        """Tell the engine, after the venue's latency, unless the venue is mute."""
+        if not face.answers or not face.up:
+            return
+        made = make()
+        self.later(face.latency_s, lambda: self._arrive(face, made))
+
+    def _arrive(self, face: Face, event: Event) -> None:
+        if face.up and face.answers:
+            self.feed(event)
+
+    def later(self, seconds: float, job: Callable[[], None]) -> None:
+        if not seconds:
+            job()
+            return
+        self._count += 1
+        heapq.heappush(self._heap, (self.now_ns + round(seconds * NS_PER_S), self._count, job))
+
+    def _report(self, face: Face, there: VenueOrder, source: Source = Source.STREAM) -> OrderReport:
+        order = there.order
+        return OrderReport(
+            account=face.account,
+            client_order_id=order.client_order_id,
+            venue_order_id=VenueOrderId(f"v{order.client_order_id}"),
+            instrument=order.instrument,
+            status=there.status,
+            cum_qty=there.filled,
+            avg_px=order.px if there.filled else None,
+            reason="",
+            source=source,
+            ts_event_ns=self.now_ns,
+            ts_recv_ns=self.now_ns,
+            side=order.side,
+            px=order.px,
+            qty=order.qty,
+            reduce_only=order.reduce_only,
+        )
+
+    def _snapshot(self, face: Face, since_ns: int) -> AccountSnapshot:
+        position = PositionReport(
+            face.account, face.instrument, face.position, face.avg_px, face.mid, ZERO, self.now_ns, self.now_ns,
+            Source.SNAPSHOT,
+        )  # fmt: skip
+        live = (there for there in face.orders.values() if there.status is VenueStatus.OPEN)
+        return AccountSnapshot(
+            account=face.account,
+            open_orders=tuple(self._report(face, there, Source.SNAPSHOT) for there in live),
+            positions=(position,),
+            fills=tuple(fill for fill in face.fills if fill.ts_event_ns >= since_ns),
+            funding=(),
+            balance=face.balance,
+            equity=face.balance + face.position * face.mid - face.cost,
+            available=face.balance,
+            currency=face.rules.quote,
+            fills_since_ns=since_ns,
+            ts_asked_ns=self.now_ns,
+            ts_event_ns=self.now_ns,
+            ts_recv_ns=self.now_ns,
+        )
+
+    def _collect(self) -> None:
+        self.journal += self.engine.take_records()
+
+    def _carry_out(self, commands: Iterable[Command]) -> None:
+        for command in commands:
+            match command:
+                case SetTimer(key=key, at_ns=at_ns):
+                    self._timers[key] = at_ns
+                    self._count += 1
+                    heapq.heappush(self._heap, (at_ns, self._count, self._due(key, at_ns)))
+                case Notice():
+                    self.notices.append(command)
+                case SubmitOrders(account=account, orders=orders):
+                    self._submit(self.faces[account], [approved.order for approved in orders])
+                case CancelOrders(account=account, cancels=cancels):
+                    self._cancel(self.faces[account], cancels)
+                case ReplaceOrders(account=account, cancels=cancels, orders=orders):
+                    self._cancel(self.faces[account], cancels)
+                    self._submit(self.faces[account], [approved.order for approved in orders])
+                case CancelAll(account=account):
+                    for order in self.faces[account].live():
+                        self._end(self.faces[account], self.faces[account].orders[order.client_order_id])
+                case QueryOrders(account=account, client_order_ids=wanted):
+                    self._query(self.faces[account], wanted)
+                case RequestSnapshot(account=account, fills_since_ns=since_ns):
+                    face = self.faces[account]
+                    if face.up:
+                        self.later(face.latency_s, lambda f=face, s=since_ns: self._arrive(f, self._snapshot(f, s)))  # type: ignore[misc]
+
+    def _due(self, key: str, at_ns: int) -> Callable[[], None]:
+        def due() -> None:
+            if self._timers.get(key) == at_ns:
+                del self._timers[key]
+                self.feed(Timer(key, self.now_ns))
+
+        return due
+
+    def _submit(self, face: Face, orders: Iterable[NewOrder]) -> None:
+        for order in orders:
+            self.journal.append(Intent(order, b"signed", self.now_ns))
+            if not face.up:
+                self.feed(OrderNotSent(face.account, order.client_order_id, "the link is down", self.now_ns))
+                continue
+            self.feed(OrderPrepared(face.account, order.client_order_id, self.now_ns))
+            if face.refuses:
+                self.feed(SubmitRejected(face.account, order.client_order_id, 1, face.refuses, self.now_ns))
+                continue
+            if not face.accepts or not face.answers:
+                unknown = SubmitUnknown(face.account, order.client_order_id, "no answer", self.now_ns)
+                self.later(1.0, lambda event=unknown: self.feed(msgspec.structs.replace(event, ts_recv_ns=self.now_ns)))  # type: ignore[misc]
+            if face.accepts:
+                self.later(face.latency_s, lambda order=order: self._match(face, order))  # type: ignore[misc]
+
+    def _match(self, face: Face, order: NewOrder) -> None:
+        there = face.orders[order.client_order_id] = VenueOrder(order)
+        if order.tif is TimeInForce.GTT:
+            self._answer(face, lambda: self._report(face, there, Source.REPLY))
+            return
+        book = face.book(self.now_ns)
+        left = (order.qty * face.take_share / face.rules.lot).to_integral_value() * face.rules.lot
+        assert order.px is not None
+        for ticks, lots in book.asks if order.side is Side.BUY else book.bids:
+            px = face.rules.px(ticks)
+            if left <= 0 or (px - order.px) * order.side.sign > 0:
+                break
+            qty = min(left, face.rules.qty(lots))
+            left -= qty
+            self._execute(face, there, qty, px, taker=True, report=False)
+        if there.status is VenueStatus.OPEN:
+            there.status = VenueStatus.CANCELED
+        self._answer(face, lambda: self._report(face, there, Source.REPLY))
+
+    def _cancel(self, face: Face, cancels: Iterable[CancelOrder]) -> None:
+        for cancel in cancels:
+            if not face.up:
+                self.feed(CancelFailed(face.account, cancel.client_order_id, False, "the link is down", self.now_ns))
+                continue
+            self.feed(CancelSent(face.account, cancel.client_order_id, self.now_ns))
+            if not face.accepts:
+                continue
+            self._answer(face, lambda c=cancel: CancelReceived(face.account, c.client_order_id, self.now_ns))  # type: ignore[misc]
+            self.later(face.latency_s, lambda c=cancel: self._cancelled(face, c))  # type: ignore[misc]
+
+    def _cancelled(self, face: Face, cancel: CancelOrder) -> None:
+        there = face.orders.get(cancel.client_order_id)
+        if there is None:
+            self._answer(face, lambda: CancelFailed(face.account, cancel.client_order_id, True, "", self.now_ns))
+        elif there.status is VenueStatus.OPEN:
+            self._end(face, there)
+
+    def _end(self, face: Face, there: VenueOrder) -> None:
+        there.status = VenueStatus.CANCELED
+        self._answer(face, lambda: self._report(face, there))
+
+    def _query(self, face: Face, wanted: Iterable[ClientOrderId]) -> None:
+        if not face.up:
+            return
+        for client_order_id in wanted:
+            there = face.orders.get(client_order_id)
+            if there is None:
+                self.feed(OrderNotFound(face.account, client_order_id, self.now_ns))
+            else:
+                self.feed(self._report(face, there, Source.QUERY))
+
+
+class Crowd:
+    """Fills resting orders of the lead some time after they were placed, in pieces of a given size."""
+
+    def __init__(self, rig: TwoVenues, *, piece: str = "0.5", every: int = 3) -> None:
+        self._rig, self._piece, self._every = rig, Decimal(piece), every
+        self._steps = 0
+
+    def __call__(self) -> None:
+        self._steps += 1
+        face = self._rig.lead
+        if self._steps % self._every or not face.up:
+            return
+        for order in face.live():
+            left = order.qty - face.orders[order.client_order_id].filled
+            self._rig.fill(face, order, str(min(left, self._piece)))
