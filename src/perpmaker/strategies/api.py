@@ -33,6 +33,7 @@ HOOKS: Final = (
     "on_order",
     "on_timer",
     "on_answer",
+    "on_told",
     "on_execution",
     "on_connectivity",
     "on_stop",
@@ -292,6 +293,9 @@ class Strategy(Generic[ParamsT]):
 
     def on_answer(self, ctx: Context, answer: str) -> None:
         """A person answered the open question: "continue" or "stop"."""
+
+    def on_told(self, ctx: Context, word: str) -> None:
+        """A person ends it: "stop" (nothing new, what is open is hedged) or "close" (its positions as well)."""
 
     def on_connectivity(self, ctx: Context, event: Connectivity | BookStale) -> None:
         """A link came up or went down, or a book went stale (`ctx.book` is then None until it is whole again)."""

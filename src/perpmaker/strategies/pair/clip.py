@@ -76,6 +76,8 @@ class Clip:
     ) -> None:
         self.side = side
         self.size = size
+        self.wanted = wanted
+        """The pair's position on the lead that it leads to."""
         self.stage = Stage.STEADY
         self.text = ""
         """What it waits for, for people."""
@@ -84,7 +86,6 @@ class Clip:
         self.order: ClientOrderId | None = None
         """The resting order, None while there is none."""
         self._world = world
-        self._wanted = wanted
         self._start_qty = self._lead_qty
         self._least_edge_bps = least_edge_bps
         self._view: OrderView | None = None
@@ -106,7 +107,7 @@ class Clip:
 
     def left(self, ctx: Context) -> Decimal:
         """What the lead may still be moved by, rounded down to its lot."""
-        to_go = self.side.sign * (self._wanted - self._lead_qty)
+        to_go = self.side.sign * (self.wanted - self._lead_qty)
         return max(towards_zero(min(self.size - self.filled, to_go), ctx.instrument(self._world.lead).lot), ZERO)
 
     def on_order(self, view: OrderView) -> None:

@@ -124,6 +124,11 @@ class CrossMaker(Strategy[CrossMakerParams]):
             self._memo.stopped = "stopped by a person's answer"
         self._step(ctx)
 
+    def on_told(self, ctx: Context, word: str) -> None:
+        self._memo.question, self._hedger.failed = "", ""
+        self._memo.stopped = "stopped by a person"
+        self._step(ctx)
+
     def on_connectivity(self, ctx: Context, event: Connectivity | BookStale) -> None:
         self._step(ctx)
 

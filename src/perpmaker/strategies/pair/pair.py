@@ -117,6 +117,14 @@ class Pair(Strategy[PairParams]):
             self._end(ctx, "stopped by a person's answer")
         self._step(ctx)
 
+    def on_told(self, ctx: Context, word: str) -> None:
+        self._memo.question, self._hedger.failed = "", ""
+        if word == "close":
+            self._memo.programme.close()
+        else:
+            self._end(ctx, "stopped by a person")
+        self._step(ctx)
+
     def on_connectivity(self, ctx: Context, event: Connectivity | BookStale) -> None:
         if isinstance(event, BookStale) and event.instrument == self._lead:
             self._stability.on_gap()
@@ -168,8 +176,9 @@ class Pair(Strategy[PairParams]):
             self._ask(ctx, f"{hedger.failed}. Go on?")
         hold = self._hold(ctx)
         if self._clip is not None:
-            self._clip.step(ctx, hold=hold)
-            if self._clip.is_over or (programme.is_over and self._clip.stage is Stage.STEADY):
+            is_outdated = programme.is_over or self._clip.wanted != programme.wanted
+            self._clip.step(ctx, hold=hold or ("another position is wanted" if is_outdated else ""))
+            if self._clip.is_over or (is_outdated and self._clip.stage is Stage.STEADY):
                 self._clip_over(ctx, self._clip)
         is_free = self._clip is None and hedger.is_calm and not hedger.bring_home(ctx, holdings)
         if is_free and not programme.is_over and not hold and not ctx.open_orders(self._lead):
@@ -222,6 +231,8 @@ class Pair(Strategy[PairParams]):
             rules=self._rules,
         )
         least = rule.exit_edge_bps if closes else rule.entry_edge_bps
+        if programme.closing_for_good:
+            least = None
         return Clip(world, Side.BUY if to_go > 0 else Side.SELL, memo.clip_qty, programme.wanted, least)
 
     def _clip_over(self, ctx: Context, clip: Clip) -> None:
@@ -301,8 +312,8 @@ class Pair(Strategy[PairParams]):
     def _save(self, ctx: Context) -> None:
         memo = self._memo
         programme = memo.programme
-        now = (memo.holdings.last, programme.phase, programme.cycles, memo.question, memo.clip_qty, programme.wanted,
-               memo.counts.skipped, tuple(memo.holdings.orders),
+        now = (memo.holdings.last, programme.phase, programme.closing_for_good, programme.cycles, memo.question,
+               memo.clip_qty, programme.wanted, memo.counts.skipped, tuple(memo.holdings.orders),
                tuple((leg.qty, leg.base_qty) for leg in memo.holdings.legs.values()))  # fmt: skip
         if now != self._saved:
             self._saved = now

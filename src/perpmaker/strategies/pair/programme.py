@@ -29,6 +29,8 @@ class Programme(msgspec.Struct):
     """The pair's position on the lead that is to be reached."""
     until_ns: int = 0
     text: str = ""
+    closing_for_good: bool = False
+    """A person had the positions closed: after that nothing is built any more."""
 
     @property
     def is_over(self) -> bool:
@@ -45,6 +47,10 @@ class Programme(msgspec.Struct):
 
     def end(self, text: str) -> None:
         self.phase, self.text = "end", text
+
+    def close(self) -> None:
+        """Close what is held, wherever the mode stands, and end."""
+        self.phase, self.wanted, self.text, self.closing_for_good = "close", ZERO, "", True
 
 
 class Present(msgspec.Struct, frozen=True):
@@ -116,6 +122,9 @@ def _close(programme: Programme, params: PairParams, now: Present) -> None:
 
 
 def _cycle_done(programme: Programme, params: PairParams, now: Present) -> None:
+    if programme.closing_for_good:
+        programme.end("closed, as a person wanted")
+        return
     programme.cycles += 1
     if params.mode == "close_existing":
         programme.end("closed")
