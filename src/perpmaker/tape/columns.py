@@ -1,0 +1,195 @@
+"""A chunk of a tape as integer columns, and as bytes: narrowed integers, each column compressed by itself.
+
+numpy does the work (the research extra). docs/explanation/decisions/tapes.md tells why not Parquet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+from perpmaker.errors import DataError
+from perpmaker.tape.schema import ChunkEntry, ColumnCode
+
+_LEVEL: Final = 3
+_SCALES: Final = (1_000_000, 1_000)
+_DTYPES: Final = (np.int64, np.int64, np.uint8, np.uint8, np.uint16, np.int8, np.int64, np.int64, np.int64)
+_DELTA: Final = frozenset({"recv_ns", "event_ns", "aux", "px"})
+"""Columns whose neighbours are near each other."""
+_TIMES: Final = frozenset({"recv_ns", "event_ns"})
+_STORED: Final = {width: np.dtype(f"<i{width}") for width in (1, 2, 4, 8)}
+
+
+class Columns(NamedTuple):
+    """Rows of a tape, one array per column, all of one length. `schema.Kind` says what a row means."""
+
+    recv_ns: npt.NDArray[np.int64]
+    event_ns: npt.NDArray[np.int64]
+    kind: npt.NDArray[np.uint8]
+    flags: npt.NDArray[np.uint8]
+    instrument: npt.NDArray[np.uint16]
+    """Place in the tape's list of instruments."""
+    side: npt.NDArray[np.int8]
+    """1 bid or buy, -1 ask or sell, 0 none."""
+    px: npt.NDArray[np.int64]
+    qty: npt.NDArray[np.int64]
+    aux: npt.NDArray[np.int64]
+    """An id or a sequence number; -1 - i is text i."""
+    texts: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return len(self.recv_ns)
+
+
+ARRAYS: Final = Columns._fields[:-1]
+ROW_BYTES: Final = sum(np.dtype(dtype).itemsize for dtype in _DTYPES)
+"""Bytes of a row in memory."""
+
+
+def columns_of(values: array[int], texts: Sequence[str] = ()) -> Columns:
+    """Return columns of rows laid end to end in an array of 64-bit integers, as `rows.Rows` collects them."""
+    table = np.array(values, dtype=np.int64).reshape(-1, len(ARRAYS))
+    return _columns([_as(table[:, i], dtype) for i, dtype in enumerate(_DTYPES)], tuple(texts))
+
+
+def take(columns: Columns, which: Any) -> Columns:
+    """Return some rows, by slice, mask or places; texts stay as they are."""
+    return _columns([getattr(columns, name)[which] for name in ARRAYS], columns.texts)
+
+
+def join(parts: Sequence[Columns]) -> Columns:
+    """Put columns one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
+    begin = 0
+    texts: list[str] = []
+    aux = arrays["aux"]
+    for part in parts:
+        if texts and part.texts:
+            here = aux[begin : begin + part.rows]
+            here[here < 0] -= len(texts)
+        texts += part.texts
+        begin += part.rows
+    return Columns(**arrays, texts=tuple(texts))
+
+
+def encode_chunk(columns: Columns, offset: int) -> tuple[bytes, ChunkEntry]:
+    """Return a chunk's bytes and its entry in the table of contents."""
+    if not columns.rows:
+        raise ValueError("a chunk holds at least one row")
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    codes, blobs = [], []
+    for name in ARRAYS:
+        code, blob = _encode(getattr(columns, name), compressor, is_delta=name in _DELTA, is_time=name in _TIMES)
+        codes.append(code)
+        blobs.append(blob)
+    texts = compressor.compress(msgspec.json.encode(columns.texts)) if columns.texts else b""
+    data = b"".join((*blobs, texts))
+    entry = ChunkEntry(
+        offset=offset,
+        length=len(data),
+        rows=columns.rows,
+        first_recv_ns=int(columns.recv_ns[0]),
+        last_recv_ns=int(columns.recv_ns[-1]),
+        checksum=checksum(data),
+        columns=tuple(codes),
+        texts_length=len(texts),
+    )
+    return data, entry
+
+
+def decode_chunk(data: bytes, entry: ChunkEntry, *, verify: bool = False) -> Columns:
+    """Return a chunk's columns; raise DataError when its bytes are not those that were written.
+
+    Each column carries zstd's own checksum (xxHash64 of its content), which is always looked at; `verify` adds the chunk's.
+    """
+    if len(data) != entry.length or len(entry.columns) != len(ARRAYS):
+        raise DataError("a chunk is cut off")
+    if verify and checksum(data) != entry.checksum:
+        raise DataError("the checksum of a chunk is wrong")
+    decompressor = zstandard.ZstdDecompressor()
+    view = memoryview(data)
+    arrays: list[Any] = []
+    begin = 0
+    try:
+        for code, dtype in zip(entry.columns, _DTYPES, strict=True):
+            arrays.append(_decode(view[begin : begin + code.length], code, dtype, entry.rows, decompressor))
+            begin += code.length
+        texts: tuple[str, ...] = ()
+        if entry.texts_length:
+            texts = msgspec.json.decode(decompressor.decompress(view[begin:]), type=tuple[str, ...])
+    except (zstandard.ZstdError, ValueError, KeyError, msgspec.MsgspecError) as error:
+        raise DataError(f"a chunk cannot be read: {error}") from error
+    return _columns(arrays, texts)
+
+
+def checksum(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _columns(arrays: Sequence[npt.NDArray[Any]], texts: tuple[str, ...]) -> Columns:
+    return Columns._make((*arrays, texts))
+
+
+def _encode(
+    column: npt.NDArray[Any], compressor: zstandard.ZstdCompressor, *, is_delta: bool, is_time: bool
+) -> tuple[ColumnCode, bytes]:
+    values = column.astype(np.int64, copy=False)
+    base = int(values[0])
+    steps = np.diff(values, prepend=values[:1]) if is_delta else values - base  # wraps around as what undoes it does
+    scale = _scale(steps) if is_time else 1
+    if scale != 1:
+        steps = steps // scale
+    low, high = int(steps.min()), int(steps.max())
+    if low == high == 0:
+        return ColumnCode(is_delta=False, width=0, base=base, scale=1, length=0), b""
+    width = next(w for w in (1, 2, 4, 8) if -(1 << 8 * w - 1) <= low and high < 1 << 8 * w - 1)
+    blob = compressor.compress(np.ascontiguousarray(steps, dtype=_STORED[width]).data.cast("B"))
+    return ColumnCode(is_delta=is_delta, width=width, base=base, scale=scale, length=len(blob)), blob
+
+
+def _scale(steps: npt.NDArray[np.int64]) -> int:
+    """Return what all steps are multiples of: times of a venue are often whole milliseconds."""
+    for scale in _SCALES:
+        if not np.any(steps[:64] % scale) and not np.any(steps % scale):
+            return scale
+    return 1
+
+
+def _decode(
+    blob: memoryview, code: ColumnCode, dtype: Any, rows: int, decompressor: zstandard.ZstdDecompressor
+) -> npt.NDArray[Any]:
+    if not code.width:
+        return np.full(rows, code.base, dtype=dtype)
+    stored = np.frombuffer(decompressor.decompress(blob), dtype=_STORED[code.width])
+    if len(stored) != rows:
+        raise ValueError(f"{len(stored)} rows where {rows} belong")
+    if code.is_delta:
+        values = np.cumsum(stored, dtype=np.int64)
+        if code.scale != 1:
+            values *= code.scale
+        values += code.base
+        return values.astype(dtype, copy=False)
+    if code.scale == 1 and code.base == 0:
+        return stored.astype(dtype)
+    values = stored.astype(np.int64)
+    if code.scale != 1:
+        values *= code.scale
+    values += code.base
+    return values.astype(dtype, copy=False)
+
+
+def _as(values: npt.NDArray[np.int64], dtype: Any) -> npt.NDArray[Any]:
+    narrowed = np.ascontiguousarray(values, dtype=dtype)
+    if dtype is not np.int64 and not np.array_equal(narrowed, values):
+        raise ValueError(f"a value does not fit into {np.dtype(dtype).name}")
+    return narrowed

@@ -1,0 +1,209 @@
+"""Tapes give back what was written, in bounded pieces, or say what is wrong with them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("numpy", reason="tapes need the research extra")
+
+import numpy as np
+from tests.unit.tape.market import BTC, ETH, START_NS, listed, random_events, snapshot
+
+from perpmaker.errors import DataError
+from perpmaker.model.events import BookDelta, Channel, Connectivity, Event, InstrumentListed, Ticker, Timer
+from perpmaker.model.ids import InstrumentId
+from perpmaker.model.instrument import Instrument
+from perpmaker.model.units import NS_PER_S
+from perpmaker.tape.reader import MergedTape, events, open_tape
+from perpmaker.tape.schema import LAST, Kind, TapeInstrument
+from perpmaker.tape.writer import TapeWriter
+
+
+def _write(path: Path, given: list[Event], *, chunk_rows: int = 500, **options: bool) -> Path:
+    with TapeWriter(path, [listed(BTC), listed(ETH, "0.01")], chunk_rows=chunk_rows, **options) as writer:
+        for event in given:
+            writer.add(event)
+    return path
+
+
+def test_every_event_comes_back_as_it_was(tmp_path: Path) -> None:
+    given = random_events(5000)
+    given.insert(7, Connectivity("grvt", Channel.MARKET_DATA, False, "gone", START_NS))
+    given.insert(9, Timer("second", START_NS))
+    path = _write(tmp_path / "x.tape", given)
+    assert list(events(open_tape(path))) == given
+
+
+def test_chunks_hold_whole_messages_and_no_more_rows_than_asked(tmp_path: Path) -> None:
+    tape = open_tape(_write(tmp_path / "x.tape", random_events(5000)))
+    chunks = list(tape.chunks())
+    assert len(chunks) > 10
+    assert all(chunk.rows < 500 + 10 for chunk in chunks)
+    assert all(int(chunk.flags[-1]) & LAST for chunk in chunks)
+    assert sum(chunk.rows for chunk in chunks) == tape.rows == sum(tape.counts.values())
+
+
+def test_a_price_finer_than_the_columns_unit_is_kept_exactly(tmp_path: Path) -> None:
+    fine = Ticker(BTC, Decimal("1.00000000000001"), None, Decimal("1e30"), None, 0, START_NS, START_NS)
+    assert list(events(open_tape(_write(tmp_path / "x.tape", [fine])))) == [fine]
+
+
+def test_a_part_of_the_time_is_read_alone(tmp_path: Path) -> None:
+    given = random_events(3000)
+    tape = open_tape(_write(tmp_path / "x.tape", given))
+    begin, end = given[1000].ts_recv_ns, given[2000].ts_recv_ns
+    assert list(events(tape, begin, end)) == [event for event in given if begin <= event.ts_recv_ns < end]
+
+
+def test_extreme_integers_survive(tmp_path: Path) -> None:
+    edge = (1 << 63) - 1
+    given: list[Event] = [
+        BookDelta(BTC, ((edge, 1), (1, edge)), ((-edge, edge),), -edge, START_NS),
+        BookDelta(BTC, ((1, 1),), (), 0, START_NS),
+    ]
+    assert list(events(open_tape(_write(tmp_path / "x.tape", given)))) == given
+
+
+def test_a_clock_that_stepped_back_is_counted_and_order_is_kept(tmp_path: Path) -> None:
+    given: list[Event] = [snapshot(START_NS + NS_PER_S), snapshot(START_NS)]
+    tape = open_tape(_write(tmp_path / "x.tape", given))
+    assert tape.in_order
+    assert [event.ts_recv_ns for event in events(tape)] == [START_NS + NS_PER_S] * 2
+    exact = open_tape(_write(tmp_path / "y.tape", given, clamp=False))
+    assert not exact.in_order
+    assert list(events(exact)) == given
+
+
+def test_market_data_of_an_unlisted_instrument_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="SOL.* was not listed"):
+        _write(tmp_path / "x.tape", [snapshot(START_NS, InstrumentId("SOL_USDT_Perp"))])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_listing_makes_its_instrument_known(tmp_path: Path) -> None:
+    told = InstrumentListed(listed("SOL_USDT_Perp").instrument, START_NS)
+    given: list[Event] = [told, snapshot(START_NS, told.instrument.instrument_id)]
+    tape = open_tape(_write(tmp_path / "x.tape", given))
+    assert list(events(tape)) == given
+    assert [known.instrument_id for known in tape.instruments] == [BTC, ETH, "SOL_USDT_Perp"]
+
+
+def test_an_error_while_writing_leaves_neither_a_tape_nor_half_of_one(tmp_path: Path) -> None:
+    path = _write(tmp_path / "x.tape", random_events(100))
+    before = path.read_bytes()
+    with pytest.raises(DataError):
+        _write(path, [snapshot(START_NS), snapshot(START_NS, InstrumentId("SOL_USDT_Perp"))])
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("cut", [1, 100, 2000])
+def test_a_tape_that_is_cut_off_is_refused(tmp_path: Path, cut: int) -> None:
+    path = _write(tmp_path / "x.tape", random_events(1000))
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(DataError, match="has no end"):
+        open_tape(path)
+
+
+def test_every_damaged_byte_is_noticed(tmp_path: Path) -> None:
+    path = _write(tmp_path / "x.tape", random_events(200), chunk_rows=100)
+    whole = path.read_bytes()
+    expected = list(events(open_tape(path)))
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        try:
+            found = list(events(open_tape(path)))
+        except DataError as error:
+            assert str(path) in str(error)  # noqa: PT017 (most places raise, a few bits of a frame carry nothing)
+        else:
+            assert found == expected, place
+
+
+def test_a_newer_schema_is_refused_by_name(tmp_path: Path) -> None:
+    path = _write(tmp_path / "x.tape", random_events(10))
+    data = bytearray(path.read_bytes())
+    data[-28:-24] = (99).to_bytes(4, "little")
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataError, match="schema 99"):
+        open_tape(path)
+
+
+def test_a_folder_is_its_files_one_after_the_other(tmp_path: Path) -> None:
+    given = random_events(3000)
+    for number, begin in enumerate(range(0, 3000, 1000)):
+        _write(tmp_path / f"{number}.tape", given[begin : begin + 1000])
+    tape = open_tape(tmp_path)
+    assert list(events(tape)) == given
+    assert tape.in_order
+
+
+def test_two_tapes_are_merged_by_receive_time_the_first_going_first(tmp_path: Path) -> None:
+    btc, eth = random_events(3000, 1, (BTC,)), random_events(2000, 2, (ETH,))
+    paths = [_write(tmp_path / "a.tape", btc, chunk_rows=70), _write(tmp_path / "b.tape", eth, chunk_rows=90)]
+    tape = open_tape(*paths)
+    assert isinstance(tape, MergedTape)
+    assert list(events(tape)) == sorted([*btc, *eth], key=lambda event: event.ts_recv_ns)
+    assert all(np.all(np.diff(chunk.recv_ns) >= 0) for chunk in tape.chunks())
+    assert tape.rows == sum(open_tape(path).rows for path in paths)
+
+
+def test_texts_find_their_rows_after_a_merge(tmp_path: Path) -> None:
+    a: list[Event] = [Timer(f"a{i}", START_NS + 2 * i) for i in range(50)]
+    b: list[Event] = [Timer(f"b{i}", START_NS + 2 * i + 1) for i in range(50)]
+    paths = [_write(tmp_path / "a.tape", a, chunk_rows=7), _write(tmp_path / "b.tape", b, chunk_rows=11)]
+    assert list(events(open_tape(*paths))) == sorted(a + b, key=lambda event: event.ts_recv_ns)
+
+
+def test_tapes_that_disagree_about_an_instrument_are_not_merged(tmp_path: Path) -> None:
+    _write(tmp_path / "a.tape", [snapshot(START_NS)])
+    with TapeWriter(tmp_path / "b.tape", [listed(BTC, "0.5")]) as writer:
+        writer.add(snapshot(START_NS))
+    with pytest.raises(DataError, match="another tick"):
+        open_tape(tmp_path / "a.tape", tmp_path / "b.tape")
+
+
+def test_columns_written_as_they_are_come_back_as_they_were(tmp_path: Path) -> None:
+    given = random_events(3000)
+    tape = open_tape(_write(tmp_path / "x.tape", given, chunk_rows=333))
+    with TapeWriter(tmp_path / "y.tape", tape.instruments, chunk_rows=100) as writer:
+        for columns in tape.chunks():
+            writer.add_columns(columns)
+    assert list(events(open_tape(tmp_path / "y.tape"))) == given
+
+
+def test_the_fingerprint_names_the_content(tmp_path: Path) -> None:
+    same = [open_tape(_write(tmp_path / f"{i}.tape", random_events(500))).fingerprint for i in range(2)]
+    other = open_tape(_write(tmp_path / "z.tape", random_events(500, 2))).fingerprint
+    assert same[0] == same[1] != other
+
+
+def test_the_numbers_of_kinds_are_part_of_the_format() -> None:
+    assert {kind.name: kind.value for kind in Kind} == {
+        "SNAPSHOT": 1,
+        "DELTA": 2,
+        "TRADE": 3,
+        "BBO": 4,
+        "MARK": 5,
+        "INDEX": 6,
+        "LAST_PX": 7,
+        "FUNDING": 8,
+        "STALE": 9,
+        "EVENT": 10,
+        "COMMAND": 11,
+        "SESSION": 12,
+    }
+
+
+def test_contracts_keep_their_multiplier(tmp_path: Path) -> None:
+    one = Decimal(1)
+    rules = Instrument(
+        instrument_id=BTC, symbol="BTCUSD_PERP", exchange="binance", base="BTC", quote="USD",
+        tick=Decimal("0.1"), lot=one, min_qty=one, min_notional=Decimal(0),
+    )  # fmt: skip
+    inverse = TapeInstrument(rules, "inverse", Decimal(100))
+    with TapeWriter(tmp_path / "x.tape", [inverse]) as writer:
+        writer.add(snapshot(START_NS))
+    assert open_tape(tmp_path / "x.tape").instruments == (inverse,)
