@@ -9,7 +9,7 @@ from itertools import islice
 
 from perpmaker.exchange.core.fees import FeeTier
 from perpmaker.exchange.core.floor import VenueLimits
-from perpmaker.exchange.core.history import History
+from perpmaker.exchange.core.history import History, PackedHistory
 from perpmaker.exchange.core.instruments import Instrument
 from perpmaker.exchange.core.orders import ClientOrder, order_id_number
 from perpmaker.exchange.core.positions import Position
@@ -26,7 +26,6 @@ from perpmaker.exchange.core.types import (
 )
 
 _ACCOUNT_HISTORY_HOURS = 30 * 24
-_REMEMBERED_PAYLOADS = 20_000
 
 
 class OpenLots:
@@ -81,12 +80,14 @@ class Account:
         self.disconnect_timer: Timer | None = None
         self._payloads: dict[bytes, None] = {}
 
-        self.closed_orders: History[OrderView] = History(limits.history_rows, _order_time)
+        self.closed_orders: History[OrderView] = History(limits.closed_orders_kept, _order_time)
         self._closed_by_number: dict[int, OrderView] = {}
         self._closed_by_client_id: dict[int, OrderView] = {}
-        self.fills: History[Fill] = History(limits.fills_kept, _fill_time)
+        self.fills: History[Fill] = PackedHistory(Fill, limits.fills_kept, _fill_time)
         self.payments: History[FundingPayment] = History(limits.history_rows, _payment_time)
-        self.closed_positions: History[PositionHistoryRow] = History(limits.history_rows, _close_time)
+        self.closed_positions: History[PositionHistoryRow] = PackedHistory(
+            PositionHistoryRow, limits.history_rows, _close_time
+        )
         self.snapshots: History[AccountView] = History(_ACCOUNT_HISTORY_HOURS, _snapshot_time)
 
     def position_in(self, instrument: Instrument) -> Position:
@@ -131,8 +132,9 @@ class Account:
         if payload in self._payloads:
             return False
         self._payloads[payload] = None
-        if len(self._payloads) > _REMEMBERED_PAYLOADS:
-            for old in list(islice(self._payloads, _REMEMBERED_PAYLOADS // 10)):
+        most = self.limits.payloads_kept
+        if len(self._payloads) > most:
+            for old in list(islice(self._payloads, most // 10)):
                 del self._payloads[old]
         return True
 

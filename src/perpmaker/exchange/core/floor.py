@@ -29,11 +29,14 @@ class VenueLimits(msgspec.Struct, frozen=True):
     max_bulk: int = 100
     max_signature_ns: int = 30 * DAY_NS
     default_leverage: int = 10
+    closed_orders_kept: int = 3_000
+    """Per sub-account; the total is never cut. One takes 1 to 1.5 kB."""
+    payloads_kept: int = 3_000
+    """Signed payloads remembered per sub-account, so that none is accepted twice."""
     history_rows: int = 5_000
-    """Closed orders, funding payments, closed positions kept per sub-account; totals are never cut. A closed
-    order takes 1 to 1.5 kB."""
+    """Funding payments and closed positions kept per sub-account, funding rates per instrument."""
     fills_kept: int = 200_000
-    """Per sub-account."""
+    """Per sub-account; one takes 60 to 80 bytes."""
     trades_kept: int = 3_000
     """Public trades kept per instrument: 15 minutes or more."""
     candles_kept: int = 1_500
