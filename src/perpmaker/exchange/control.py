@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from perpmaker.exchange.core.amounts import to_nano, whole_steps
+from perpmaker.exchange.core.pieces import joined, object_pieces
 from perpmaker.exchange.core.types import InstrumentMode, OrderRejectReason
 from perpmaker.exchange.core.venue import Venue
 from perpmaker.exchange.faults import FRAME_ACTIONS, GRVT, REQUEST_ACTIONS, Faults, FaultSpec
@@ -17,6 +18,8 @@ from perpmaker.exchange.rates import Budget
 
 _RATE_STEP_NANO: Final = 100_000
 """A ten-thousandth of a percent, the finest funding rate."""
+_SENT_AT_ONCE: Final = 1 << 16
+"""Bytes of a ledger."""
 
 T = TypeVar("T")
 
@@ -148,8 +151,17 @@ class ControlPort:
         )
 
     async def _ledger(self, request: web.Request) -> web.StreamResponse:
-        books = msgspec.to_builtins(self._first.venue.ledger())
-        return _json(books | self._of_others(lambda row: row.venue.ledger()))
+        """Send the books as they are at this moment, a piece at a time: all fills at once are many megabytes."""
+        members = self._first.venue.ledger_pieces()
+        others = [(name, object_pieces(row.venue.ledger_pieces().items())) for name, row in self._others.items()]
+        if others:
+            members["venues"] = object_pieces(others)
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        for text in joined(object_pieces(members.items()), _SENT_AT_ONCE):
+            await response.write(text)
+        await response.write_eof()
+        return response
 
     async def _pay_funding(self, request: web.Request) -> web.StreamResponse:
         order = await _read(request, FundingOrder)

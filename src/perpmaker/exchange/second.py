@@ -13,6 +13,7 @@ from perpmaker.exchange.backpack.face import BackpackFace
 from perpmaker.exchange.backpack.market import FEES, INSTRUMENTS, LIMITS, following_market
 from perpmaker.exchange.backpack.signing import new_credentials
 from perpmaker.exchange.core.market.simulator import SimulatedMarket
+from perpmaker.exchange.core.pieces import Pieces, struct_pieces
 from perpmaker.exchange.core.venue import Venue
 from perpmaker.exchange.faults import Faults
 from perpmaker.exchange.state import VenueDocument
@@ -47,9 +48,10 @@ class SecondVenue:
     def open_face(self, faults: Faults, advance: Callable[[], None], settle: Callable[[], None]) -> None:
         self.face = BackpackFace(self.venue, self.credentials, faults, advance, settle)
 
-    def document(self) -> VenueDocument:
-        """What a restart needs; take the events first."""
-        return VenueDocument(self.credentials, msgspec.Raw(self.venue.export_state()))
+    def document(self) -> Pieces:
+        """The `VenueDocument` a restart needs; take the events first."""
+        document = VenueDocument(self.credentials, msgspec.Raw(b"null"))
+        return struct_pieces(document, {"venue": self.venue.state_pieces()})
 
     def ready_part(self, address: str) -> dict[str, Any]:
         """Its member of the ready line."""

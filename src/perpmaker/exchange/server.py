@@ -28,6 +28,7 @@ from perpmaker.exchange.core.instruments_file import parse_instruments
 from perpmaker.exchange.core.market.basis import Together
 from perpmaker.exchange.core.market.parameters import LEAST_ACTIVITY, MOST_ACTIVITY
 from perpmaker.exchange.core.market.simulator import SimulatedMarket
+from perpmaker.exchange.core.pieces import Pieces
 from perpmaker.exchange.core.replay import BINANCE_USDM, TapeMarket
 from perpmaker.exchange.core.types import Event, InstrumentModeChanged
 from perpmaker.exchange.core.venue import MarketSource, Venue
@@ -268,9 +269,16 @@ class Exchange:
                 instance_id=self.instance_id,
                 credentials=self.credentials,
                 builders=self._builders,
-                venue=self.venue.export_state(),
-                venues=self._dormant if self.second is None else {**self._dormant, BACKPACK: self.second.document()},
+                venue=self.venue.state_pieces(),
+                venues=self._other_documents(),
             )
+
+    def _other_documents(self) -> dict[str, Pieces]:
+        """Of the venues beside the first, also of those that are not served now."""
+        documents: dict[str, Pieces] = {name: (msgspec.json.encode(row),) for name, row in self._dormant.items()}
+        if self.second is not None:
+            documents[BACKPACK] = self.second.document()
+        return documents
 
     async def _keep_state(self) -> None:
         """Bring the log to the disk every second, and fold a long one into the document."""

@@ -20,6 +20,7 @@ import msgspec
 from perpmaker.errors import ConfigError, DataError
 from perpmaker.exchange.accounts import Credentials
 from perpmaker.exchange.backpack.signing import Credentials as SecondCredentials
+from perpmaker.exchange.core.pieces import Pieces, object_pieces, struct_pieces
 from perpmaker.exchange.core.types import (
     BookChanged,
     Event,
@@ -63,7 +64,7 @@ class Document(msgspec.Struct, frozen=True):
     credentials: tuple[Credentials, ...]
     builders: tuple[BuilderAuthorized, ...]
     venue: msgspec.Raw
-    """The core's own document; null before the first save."""
+    """The core's own document."""
     venues: dict[str, VenueDocument] = {}
     """Venues beside the first, by name."""
 
@@ -131,7 +132,7 @@ class StateFolder:
             instance_id=document.instance_id,
             credentials=document.credentials,
             builders=(*document.builders, *builders),
-            venue=b"" if bytes(document.venue) == b"null" else bytes(document.venue),
+            venue=bytes(document.venue),
             events=tuple(record for record in records if not isinstance(record, BuilderAuthorized | AtVenue)),
             venues={
                 name: msgspec.structs.replace(part, events=(*part.events, *later.get(name, ())))
@@ -145,10 +146,10 @@ class StateFolder:
         instance_id: str,
         credentials: Sequence[Credentials],
         builders: Iterable[BuilderAuthorized],
-        venue: bytes,
-        venues: Mapping[str, VenueDocument] = MappingProxyType({}),
+        venue: Pieces,
+        venues: Mapping[str, Pieces] = MappingProxyType({}),
     ) -> None:
-        """Replace the document and start a new log."""
+        """Replace the document and start a new log. `venue` is the core's document, `venues` are `VenueDocument`s."""
         former = self._folder / _log_name(self._generation)
         self._generation += 1
         document = Document(
@@ -157,10 +158,10 @@ class StateFolder:
             instance_id=instance_id,
             credentials=tuple(credentials),
             builders=tuple(builders),
-            venue=msgspec.Raw(venue or b"null"),
-            venues=dict(venues),
+            venue=msgspec.Raw(b"null"),
         )
-        _replace(self._folder / DOCUMENT, msgspec.json.encode(document))
+        long = {"venue": venue, "venues": object_pieces(venues.items())}
+        _replace(self._folder / DOCUMENT, struct_pieces(document, long))
         self._close_log()
         self._log = os.open(self._folder / _log_name(self._generation), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._log_bytes = 0
@@ -205,15 +206,13 @@ def _read_log(path: Path) -> list[Record]:
         raise DataError(f"{path}: {error}") from error
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: Pieces) -> None:
     """Write a file as a whole or not at all: temporary file, fsync, rename, fsync of the folder."""
     temporary = path.with_suffix(".tmp")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        _write_all(handle, content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.writelines(content)
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:

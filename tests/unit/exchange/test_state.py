@@ -23,7 +23,7 @@ def event(number: int) -> Event:
 
 def started(folder: Path) -> StateFolder:
     state = StateFolder(folder)
-    state.save(instance_id="i", credentials=CREDENTIALS, builders=(), venue=b'{"x":1}')
+    state.save(instance_id="i", credentials=CREDENTIALS, builders=(), venue=[b'{"x":1}'])
     return state
 
 
@@ -67,7 +67,7 @@ def test_killed_process_loses_nothing_it_wrote(tmp_path: Path) -> None:
 def test_new_document_starts_a_new_log(tmp_path: Path) -> None:
     state = started(tmp_path)
     state.append([event(1)])
-    state.save(instance_id="i", credentials=CREDENTIALS, builders=[BUILDER], venue=b'{"x":2}')
+    state.save(instance_id="i", credentials=CREDENTIALS, builders=[BUILDER], venue=[b'{"x":2}'])
     state.append([event(2)])
     state.close()
     memory = found(tmp_path)
@@ -79,7 +79,7 @@ def test_crash_between_document_and_new_log_leaves_no_event_twice(tmp_path: Path
     state = started(tmp_path)
     state.append([event(1)])
     old_log = (tmp_path / "events-1.jsonl").read_bytes()
-    state.save(instance_id="i", credentials=CREDENTIALS, builders=(), venue=b'{"x":2}')
+    state.save(instance_id="i", credentials=CREDENTIALS, builders=(), venue=[b'{"x":2}'])
     state.close()
     (tmp_path / "events-2.jsonl").unlink()
     (tmp_path / "events-1.jsonl").write_bytes(old_log)

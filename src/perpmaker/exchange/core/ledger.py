@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from perpmaker.exchange.core.accounts import Account
@@ -9,6 +11,7 @@ from perpmaker.exchange.core.amounts import decimal_text
 from perpmaker.exchange.core.floor import Floor
 from perpmaker.exchange.core.instruments import Instrument
 from perpmaker.exchange.core.orders import ClientOrder
+from perpmaker.exchange.core.pieces import Pieces, array_pieces, rows_pieces, struct_pieces
 from perpmaker.exchange.core.positions import Position
 from perpmaker.exchange.core.types import Fill, Violation
 from perpmaker.exchange.core.views import settle_currency
@@ -110,13 +113,41 @@ class Ledger(msgspec.Struct, frozen=True):
 
 def build_ledger(floor: Floor) -> Ledger:
     """Write the books out as they are now."""
-    instruments = {name: listing.instrument for name, listing in floor.listings.items()}
-    accounts = tuple(_account(account, instruments, settle_currency(floor)) for account in floor.accounts.values())
-    violations = tuple(_violation(violation, instruments[violation.instrument]) for violation in floor.violations)
-    return Ledger(str(floor.now_ns), accounts, violations)
+    instruments = _instruments(floor)
+    accounts = tuple(
+        msgspec.structs.replace(
+            _without_fills(account, settle_currency(floor)),
+            fills=tuple(_fill(fill, instruments[fill.instrument]) for fill in account.fills),
+        )
+        for account in floor.accounts.values()
+    )
+    return Ledger(str(floor.now_ns), accounts, _violations(floor))
 
 
-def _account(account: Account, instruments: dict[str, Instrument], currency: str) -> LedgerAccount:
+def ledger_pieces(floor: Floor) -> dict[str, Pieces]:
+    """The members of the ledger as JSON. What they say is of now, however late they are read: fills are written last."""
+    instruments, currency = _instruments(floor), settle_currency(floor)
+
+    def written(blocks: Iterator[list[Fill]]) -> Iterator[bytes]:
+        return rows_pieces([_fill(fill, instruments[fill.instrument]) for fill in block] for block in blocks)
+
+    accounts = [(_without_fills(account, currency), account.fills.blocks()) for account in floor.accounts.values()]
+    return {
+        "now_ns": (msgspec.json.encode(str(floor.now_ns)),),
+        "accounts": array_pieces(struct_pieces(account, {"fills": written(blocks)}) for account, blocks in accounts),
+        "violations": (msgspec.json.encode(_violations(floor)),),
+    }
+
+
+def _instruments(floor: Floor) -> dict[str, Instrument]:
+    return {name: listing.instrument for name, listing in floor.listings.items()}
+
+
+def _violations(floor: Floor) -> tuple[LedgerViolation, ...]:
+    return tuple(_violation(row, floor.listings[row.instrument].instrument) for row in floor.violations)
+
+
+def _without_fills(account: Account, currency: str) -> LedgerAccount:
     return LedgerAccount(
         owner=account.owner,
         main_account=account.main_account,
@@ -132,7 +163,7 @@ def _account(account: Account, instruments: dict[str, Instrument], currency: str
         orders_total=account.orders_accepted,
         positions=tuple(_position(position) for position in account.positions.values() if position.lots),
         open_orders=tuple(_order(order) for order in account.active.values()),
-        fills=tuple(_fill(fill, instruments[fill.instrument]) for fill in account.fills),
+        fills=(),
         funding_payments=tuple(
             LedgerFunding(str(paid.tx_id), paid.instrument, decimal_text(paid.amount_nano), str(paid.event_ns))
             for paid in account.payments

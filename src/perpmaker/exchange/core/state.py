@@ -8,7 +8,7 @@ held against the clients is put on one carried-over participant, so that all pos
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -17,6 +17,7 @@ from perpmaker.exchange.core.accounts import Account
 from perpmaker.exchange.core.floor import Floor
 from perpmaker.exchange.core.listing import Listing
 from perpmaker.exchange.core.orders import order_id_number, payload_of
+from perpmaker.exchange.core.pieces import array_pieces, object_pieces, rows_pieces, struct_pieces
 from perpmaker.exchange.core.positions import Position
 from perpmaker.exchange.core.prices import PricesState
 from perpmaker.exchange.core.types import (
@@ -97,7 +98,8 @@ class VenueState(msgspec.Struct, frozen=True):
     violations: list[Violation]
 
 
-def export_state(floor: Floor) -> bytes:
+def export_state(floor: Floor) -> Iterator[bytes]:
+    """Write the document, piece by piece: it can be many times what lies still. Nothing may happen meanwhile."""
     accounts = floor.accounts.values()
     state = VenueState(
         schema_version=SCHEMA_VERSION,
@@ -107,12 +109,19 @@ def export_state(floor: Floor) -> bytes:
         payments_numbered=floor.payments_numbered,
         fees_collected_nano=floor.fees_collected_nano,
         funding_collected_nano=floor.funding_collected_nano,
-        accounts=[_account_state(account) for account in accounts],
+        accounts=[],
         open_orders=[order.view() for account in accounts for order in account.active.values()],
-        listings={name: _listing_state(listing) for name, listing in floor.listings.items()},
+        listings={},
         violations=list(floor.violations),
     )
-    return msgspec.json.encode(state)
+    listings = ((name, _listing_pieces(listing)) for name, listing in floor.listings.items())
+    return struct_pieces(
+        state,
+        {
+            "accounts": array_pieces(_account_pieces(account) for account in accounts),
+            "listings": object_pieces(listings),
+        },
+    )
 
 
 def read_state(state: bytes) -> VenueState | None:
@@ -311,8 +320,8 @@ def _load_listing(listing: Listing, saved: ListingState) -> None:
         listing.candles[kind].load(rows)
 
 
-def _account_state(account: Account) -> AccountState:
-    return AccountState(
+def _account_pieces(account: Account) -> Iterator[bytes]:
+    state = AccountState(
         owner=account.owner,
         main_account=account.main_account,
         sub_account_id=account.sub_account_id,
@@ -327,20 +336,34 @@ def _account_state(account: Account) -> AccountState:
         orders_accepted=account.orders_accepted,
         fills_dropped=account.fills.total - len(account.fills),
         positions={name: position.numbers() for name, position in account.positions.items()},
-        closed_orders=list(account.closed_orders),
-        fills=list(account.fills),
-        payments=list(account.payments),
-        closed_positions=list(account.closed_positions),
-        snapshots=list(account.snapshots),
+        closed_orders=[],
+        fills=[],
+        payments=[],
+        closed_positions=[],
+        snapshots=[],
+    )
+    return struct_pieces(
+        state,
+        {
+            "closed_orders": rows_pieces(account.closed_orders.blocks()),
+            "fills": rows_pieces(account.fills.blocks()),
+            "payments": rows_pieces(account.payments.blocks()),
+            "closed_positions": rows_pieces(account.closed_positions.blocks()),
+            "snapshots": rows_pieces(account.snapshots.blocks()),
+        },
     )
 
 
-def _listing_state(listing: Listing) -> ListingState:
-    return ListingState(
+def _listing_pieces(listing: Listing) -> Iterator[bytes]:
+    state = ListingState(
         prices=listing.prices.export(),
         last_trade=listing.last_trade,
-        trades=list(listing.trades),
+        trades=[],
         funding=list(listing.funding),
-        candles={kind: candles.rows() for kind, candles in listing.candles.items()},
+        candles={},
         day=listing.day.rows(),
     )
+    candles = (
+        (str(kind.value), rows_pieces([row] for row in candles.rows())) for kind, candles in listing.candles.items()
+    )
+    return struct_pieces(state, {"trades": rows_pieces(listing.trades.blocks()), "candles": object_pieces(candles)})

@@ -16,7 +16,7 @@ the exchange's own code can have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -30,10 +30,11 @@ from perpmaker.exchange.core.floor import DEFAULT_LIMITS, Floor, Participant, Ve
 from perpmaker.exchange.core.funding import Funding
 from perpmaker.exchange.core.gateway import Gateway
 from perpmaker.exchange.core.instruments import Instrument
-from perpmaker.exchange.core.ledger import Ledger, build_ledger
+from perpmaker.exchange.core.ledger import Ledger, build_ledger, ledger_pieces
 from perpmaker.exchange.core.leverage import leverage_views, set_leverage, set_position_config
 from perpmaker.exchange.core.listing import Listing
 from perpmaker.exchange.core.orders import ClientOrder, order_id_number
+from perpmaker.exchange.core.pieces import Pieces
 from perpmaker.exchange.core.types import (
     ALL_INSTRUMENTS,
     AccountOpened,
@@ -514,6 +515,10 @@ class Venue:
         """The books of all client accounts, in decimals as text."""
         return build_ledger(self._floor)
 
+    def ledger_pieces(self) -> dict[str, Pieces]:
+        """The members of `ledger` as JSON, to be sent piece by piece; also later ones say what is so now."""
+        return ledger_pieces(self._floor)
+
     def set_mark(self, instrument: str, px_nano: int | None) -> None:
         """Hold the mark price at `px_nano`; None lets it follow index and book again."""
         self._floor.listings[instrument].hold_mark(px_nano)
@@ -556,7 +561,11 @@ class Venue:
     # state
 
     def export_state(self) -> bytes:
-        """Everything but keys and simulated flow, as JSON for `restore`.
+        """Everything but keys and simulated flow, as JSON for `restore`."""
+        return b"".join(self.state_pieces())
+
+    def state_pieces(self) -> Iterator[bytes]:
+        """What `export_state` returns, piece by piece; nothing may happen before the last one.
 
         Take the events first: those still untaken are in the document and must not be in the log after it.
         """

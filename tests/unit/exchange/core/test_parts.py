@@ -1,13 +1,16 @@
-"""The small parts: amounts, generator, timers, histories."""
+"""The small parts: amounts, generator, timers, histories, documents in pieces."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
+import msgspec
 import pytest
 
 from perpmaker.exchange.core.amounts import decimal_text, div_half_even, div_up, percent_text, to_nano, whole_steps
-from perpmaker.exchange.core.history import History
+from perpmaker.exchange.core.history import BLOCK, History, PackedHistory
+from perpmaker.exchange.core.pieces import array_pieces, joined, object_pieces, rows_pieces, struct_pieces
 from perpmaker.exchange.core.rng import Rng
 from perpmaker.exchange.core.timers import Timers
 
@@ -149,3 +152,92 @@ def test_history_page_ends_exactly_when_nothing_more_fits() -> None:
     even = history.page(start_ns=2, end_ns=7, limit=10, wanted=lambda row: row % 2 == 0)
     assert (even.rows, even.next_before) == ((6, 4, 2), None)
     assert history.page(before=-5).rows == ()
+
+
+class Row(msgspec.Struct, frozen=True):
+    number: int
+    name: str
+    at_ns: int
+
+
+def long_rows(count: int) -> list[Row]:
+    return [Row(number, f"row {number % 3}", 10 * (number // 2)) for number in range(count)]
+
+
+def packed(rows: list[Row], keep: int = 100_000) -> PackedHistory[Row]:
+    history = PackedHistory(Row, keep, lambda row: row.at_ns)
+    for row in rows:
+        history.append(row)
+    return history
+
+
+@pytest.mark.parametrize("count", [0, 1, BLOCK, 2 * BLOCK - 1, 2 * BLOCK, 5 * BLOCK + 7])
+def test_packed_history_reads_like_a_plain_one(count: int) -> None:
+    rows = long_rows(count)
+    plain: History[Row] = History(100_000, lambda row: row.at_ns)
+    plain.load(rows)
+    loaded = PackedHistory(Row, 100_000, lambda row: row.at_ns)
+    loaded.load(rows)
+    for history in (packed(rows), loaded):
+        assert (list(history), len(history), history.total) == (rows, count, count)
+        assert [row for block in history.blocks() for row in block] == rows
+        for limit in (1, 3, BLOCK, 500):
+            assert history.latest(limit) == plain.latest(limit)
+        for before in (None, -3, 0, 1, BLOCK - 1, BLOCK, BLOCK + 1, count - 1, count, count + 5):
+            for start_ns, end_ns in ((0, None), (0, 1_000), (1_275, 1_285), (5 * count, None), (20, 20)):
+                for limit in (1, 40, 1_000):
+                    ask: dict[str, Any] = {"start_ns": start_ns, "end_ns": end_ns, "before": before, "limit": limit}
+                    assert history.page(**ask) == plain.page(**ask), ask
+
+
+def test_packed_history_drops_the_oldest_and_keeps_its_numbering() -> None:
+    rows = long_rows(3_000)
+    history = PackedHistory(Row, 1_000, lambda row: row.at_ns)
+    dropped = [old for row in rows for old in history.append(row)]
+    assert 1_000 <= len(history) < 1_000 + 2 * BLOCK
+    assert history.total == 3_000
+    assert dropped + list(history) == rows
+    page = history.page(limit=700)
+    for row in rows[:BLOCK]:
+        history.append(row)
+    assert history.page(limit=2, before=page.next_before).rows == (rows[2_299], rows[2_298])
+    assert history.page(before=10).rows == ()
+    again = PackedHistory(Row, 1_000, lambda row: row.at_ns)
+    again.load(list(history), dropped=history.total - len(history))
+    assert (list(again), again.total) == (list(history), history.total)
+
+
+def test_blocks_of_a_history_are_those_of_the_moment_they_were_asked_for() -> None:
+    rows = long_rows(3 * BLOCK)
+    plain: History[Row] = History(100_000, lambda row: row.at_ns)
+    plain.load(rows)
+    for history in (plain, packed(rows)):
+        blocks = history.blocks()
+        for row in long_rows(2 * BLOCK):
+            history.append(row)
+        assert [row for block in blocks for row in block] == rows
+
+
+# large documents
+
+
+def test_pieces_make_the_document_that_is_written_at_once() -> None:
+    rows = long_rows(10)
+    whole = {"name": "x", "rows": rows, "none": [], "inner": {}, "lists": [[1], []]}
+    pieces = object_pieces(
+        [
+            ("name", [b'"x"']),
+            ("rows", rows_pieces([rows[:3], [], rows[3:]])),
+            ("none", rows_pieces([[]])),
+            ("inner", object_pieces([])),
+            ("lists", array_pieces([[b"[", b"1]"], [b"[]"]])),
+        ]
+    )
+    assert b"".join(pieces) == msgspec.json.encode(whole)
+    assert b"".join(struct_pieces(rows[0], {"name": [b'"row', b' 0"']})) == msgspec.json.encode(rows[0])
+
+
+def test_small_pieces_are_joined_up_to_a_size() -> None:
+    pieces = [b"ab", b"c", b"", b"defgh", b"i"]
+    assert list(joined(pieces, 3)) == [b"abc", b"defgh", b"i"]
+    assert list(joined([], 3)) == []
