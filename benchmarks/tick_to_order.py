@@ -36,7 +36,7 @@ REHEARSE_MS = 2
 LATE_S = 0.3
 """How long an answer to the last frame of a turn is waited for."""
 START_S = 30.0
-FLOOR = "floor: aiohttp on uvloop, constant reply"
+FLOOR = "floor: picows on uvloop, constant reply"
 LEVELS = 7
 """How many levels a change names: the mean of the synthetic deltas of the performance page."""
 

@@ -111,7 +111,6 @@ class GrvtFeed:
         self._rest = Rest(http, environment, clock, limiter or rate_limiter(clock), encoding=self._options.encoding)
         self._socket = GrvtSocket(
             name="market_data",
-            http=http,
             url=environment.ws_market_data,
             owner=self,
             codec=Codec(self._options.encoding),

@@ -141,11 +141,11 @@ class GrvtGateway:
         )  # fmt: skip
         self.rest = Rest(http, environment, clock, self._limiter, session=self.session, encoding=options.encoding)
         self._entry_socket = GrvtSocket(
-            name=f"{who.account}:orders", http=http, url=environment.ws_trades, owner=_EntryLink(self), codec=codec,
+            name=f"{who.account}:orders", url=environment.ws_trades, owner=_EntryLink(self), codec=codec,
             clock=clock, seed=seed + 1, session=self.session, cap=connect_cap(past.orders),
         )  # fmt: skip
         self._private_socket = GrvtSocket(
-            name=f"{who.account}:private", http=http, url=environment.ws_trades, owner=_PrivateLink(), codec=codec,
+            name=f"{who.account}:private", url=environment.ws_trades, owner=_PrivateLink(), codec=codec,
             clock=clock, seed=seed + 2, session=self.session, cap=connect_cap(past.private),
         )  # fmt: skip
         self._entry = OrderEntry(self._entry_socket, self.rest, rest_fallback=options.rest_fallback)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
-import aiohttp
 import msgspec
 
 from perpmaker.clock import Clock
@@ -76,7 +75,6 @@ class GrvtSocket:
         self,
         *,
         name: str,
-        http: aiohttp.ClientSession,
         url: str,
         owner: SocketOwner,
         codec: Codec,
@@ -90,7 +88,6 @@ class GrvtSocket:
         self.codec = codec
         self.counters = LinkCounters()
         self.cap = cap or connect_cap()
-        self._http = http
         self._url = f"{url}/ws/{codec.encoding.value}"
         self._owner = owner
         self._clock = clock
@@ -164,11 +161,11 @@ class GrvtSocket:
         self.doubt("the session is over")
 
     async def serve(self) -> None:
-        """Connect, then read until the link ends; see `keep_up`."""
+        """Connect, then wait for the end of the link; see `keep_up`. Frames come to `_on_frame` meanwhile."""
         if self._session is not None:
             self._headers = await self._session.headers()
         try:
-            link = await open_link(self._http, self._url, self._headers)
+            link = await open_link(self._url, self._headers, self._on_frame)
         except AuthError:
             if self._session is not None:
                 self._session.reject(self._headers)
@@ -176,7 +173,7 @@ class GrvtSocket:
         self.counters.connects += 1
         loop = asyncio.get_running_loop()
         self._doubted = loop.create_future()
-        tasks: set[asyncio.Future[Any]] = {loop.create_task(self._read(link)), loop.create_task(self._tick())}
+        tasks: set[asyncio.Future[Any]] = {loop.create_task(link.ended()), loop.create_task(self._tick())}
         reason = "stopped"
         try:
             self._up(link)
@@ -215,11 +212,7 @@ class GrvtSocket:
         self._owner.on_link_down(reason)
         self._requests.lose_all(reason)
 
-    async def _read(self, link: Link) -> None:
-        async for frame in link.frames():
-            self._on_frame(frame)
-
-    def _on_frame(self, text: str) -> None:
+    def _on_frame(self, text: bytes) -> None:
         self.last_frame_ns = self._clock.monotonic_ns()
         self.counters.frames += 1
         try:

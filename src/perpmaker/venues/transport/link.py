@@ -1,12 +1,18 @@
-"""One WebSocket connection whose writes happen now or not at all."""
+"""One WebSocket connection whose frames arrive, and whose writes leave, in the very step that has them.
+
+By picows (decision: docs/explanation/decisions/sockets.md): a frame is handed on inside the loop's read of the socket, not
+one turn of the loop later.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from typing import Final
+import logging
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Final, NoReturn
 
-import aiohttp
+import picows
 
 from perpmaker.errors import AuthError, VenueUnavailable
 
@@ -15,92 +21,173 @@ MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
 HEARTBEAT_S: Final = 3.0
 """Ping after this much silence; without a pong within half of it the link is broken (half-open connections). 3 s is what
 the official web client of GRVT does, and bounds the detection of a dead private stream by 5 s."""
+CONNECT_S: Final = 5.0
+"""For the way there, TLS included; the answer to the upgrade has as long again."""
+CLOSE_S: Final = 1.0
 UNAUTHENTICATED: Final = frozenset({401, 403})
 
+OnFrame = Callable[[bytes], None]
+"""Takes one whole message. It must not wait; what it raises ends the link and comes out of `Link.ended`."""
 
-class Link:
+_DATA: Final = (picows.WSMsgType.TEXT, picows.WSMsgType.BINARY)
+_SILENT: Final = logging.Logger(
+    "perpmaker.link"
+)  # the library would log headers, and so cookies, when asked for detail
+_SILENT.disabled = True
+
+
+class Link(picows.WSListener):
     """An open WebSocket. `write` is synchronous: when it returns, the bytes are the transport's; when it raises, none are.
 
-    Frames are text. Compression is not offered: it would cost an order more time than it saves.
+    Compression is not offered: it would cost an order more time than it saves.
     """
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self._socket = socket
-        self._flushing: asyncio.Task[None] | None = None
+    def __init__(self, on_frame: OnFrame) -> None:
+        self._on_frame = on_frame
+        self._transport: picows.WSTransport | None = None
+        self._parts: bytearray | None = None
+        self._congested = False
+        self._abandoned = False
+        self._why = ""
 
     @property
     def is_open(self) -> bool:
-        return not self._socket.closed
+        transport = self._transport
+        return (
+            transport is not None
+            and not self._why
+            and not transport.is_disconnected
+            and not transport.is_close_frame_sent
+            and not transport.underlying_transport.is_closing()
+        )
 
     @property
     def is_congested(self) -> bool:
         """The peer reads too slowly: bytes wait in our own buffer."""
-        return self._flushing is not None
+        return self._congested
 
     def write(self, frame: bytes) -> None:
         """Hand a text frame to the transport in this very step; raise VenueUnavailable when it cannot be, and is not."""
-        if self._socket.closed:
+        transport = self._transport
+        if transport is None or not self.is_open:
             raise VenueUnavailable("the socket is closed")
-        sending: Coroutine[asyncio.Future[None], None, None] = self._socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
-        try:
-            waiting_for = sending.send(None)
-        except StopIteration:
-            return
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise VenueUnavailable(f"the socket did not take it: {error}") from None
-        # It only waits for the buffer to drain: the frame has been written (aiohttp writes before it waits). The future it
-        # waits for is shared, and whoever steps a coroutine by hand has to take the mark off as a task would.
-        waiting_for._asyncio_future_blocking = False
-        sending.close()
-        if self._flushing is None:
-            self._flushing = asyncio.get_running_loop().create_task(self._drained(waiting_for))
+        transport.send(picows.WSMsgType.TEXT, frame)
 
-    async def frames(self) -> AsyncIterator[str]:
-        """Yield text frames until the link ends; raise VenueUnavailable with the reason when it broke."""
-        async for message in self._socket:
-            if message.type is aiohttp.WSMsgType.TEXT:
-                yield message.data
-            elif message.type is aiohttp.WSMsgType.BINARY:
-                yield message.data.decode("utf-8", errors="replace")
-        error = self._socket.exception()
-        raise VenueUnavailable(f"link ended: {error or f'closed with code {self._socket.close_code}'}")
+    async def ended(self) -> NoReturn:
+        """Wait for the end of the link and raise VenueUnavailable with the reason, or what `on_frame` raised."""
+        transport = self._transport
+        if transport is None:
+            raise VenueUnavailable("link ended: it was never open")
+        try:
+            await transport.wait_disconnected()
+        except (picows.WSError, OSError) as error:
+            raise VenueUnavailable(f"link ended: {error}") from None
+        sent = transport.close_handshake.sent if transport.close_handshake is not None else None
+        why = self._why or (sent.reason if sent is not None else "") or "the peer dropped the connection"
+        raise VenueUnavailable(f"link ended: {why}")
 
     async def close(self) -> None:
-        if self._flushing is not None:
-            self._flushing.cancel()
-        await self._socket.close()
+        """Say goodbye and wait for the peer's, but not for long."""
+        transport = self._transport
+        if transport is None:
+            return
+        transport.send_close(picows.WSCloseCode.OK)
+        ending = asyncio.ensure_future(transport.wait_disconnected())
+        done, _ = await asyncio.wait({ending}, timeout=CLOSE_S)
+        if done:
+            ending.exception()  # whoever waited for the end has it too
+        else:
+            ending.cancel()
+            transport.underlying_transport.abort()
 
-    async def _drained(self, buffer_has_room: asyncio.Future[None]) -> None:
-        try:
-            await asyncio.shield(buffer_has_room)
-        except ConnectionError:
-            pass  # the reader sees the broken link and says so
-        finally:
-            self._flushing = None
+    def abandon(self) -> None:
+        """Nobody waits for this link any more: drop it, also when it only opens later."""
+        self._abandoned = True
+        if self._transport is not None:
+            self._transport.underlying_transport.abort()
+
+    # --- called by picows
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        self._transport = transport
+        if self._abandoned:
+            transport.underlying_transport.abort()
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        kind = frame.msg_type
+        if kind in _DATA:
+            if frame.fin:
+                self._on_frame(frame.get_payload_as_bytes())
+            else:
+                self._parts = bytearray(frame.get_payload_as_bytes())
+        elif kind == picows.WSMsgType.CONTINUATION:
+            self._on_part(frame)
+        elif kind == picows.WSMsgType.CLOSE:
+            self._why = f"closed with code {frame.get_close_code():d} {frame.get_close_reason() or ''}".rstrip()
+            transport.send_close(picows.WSCloseCode.OK)
+            transport.disconnect()
+
+    def pause_writing(self) -> None:
+        self._congested = True
+
+    def resume_writing(self) -> None:
+        self._congested = False
+
+    def _on_part(self, frame: picows.WSFrame) -> None:
+        if self._parts is None:
+            raise picows.WSProtocolError(picows.WSCloseCode.PROTOCOL_ERROR, "a continuation of nothing")
+        self._parts += frame.get_payload_as_bytes()
+        if len(self._parts) > MAX_FRAME_BYTES:
+            raise picows.WSProtocolError(picows.WSCloseCode.MESSAGE_TOO_BIG, "the message is too long")
+        if frame.fin:
+            whole, self._parts = bytes(self._parts), None
+            self._on_frame(whole)
 
 
 async def open_link(
-    http: aiohttp.ClientSession, url: str, headers: Mapping[str, str], *, heartbeat_s: float = HEARTBEAT_S
+    url: str, headers: Mapping[str, str], on_frame: OnFrame, *, heartbeat_s: float = HEARTBEAT_S
 ) -> Link:
-    """Connect; raise AuthError when the venue turns the credentials away, VenueUnavailable for everything else."""
+    """Connect; raise AuthError when the venue turns the credentials away, VenueUnavailable for everything else.
+
+    Goes to `url` and nowhere else: neither redirects nor proxies of the environment are followed.
+    """
+    link = Link(on_frame)
     try:
-        socket = await http.ws_connect(
-            url,
-            headers=headers,
-            compress=0,
-            heartbeat=heartbeat_s,
-            max_msg_size=MAX_FRAME_BYTES,
-            timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
-        )
-    except aiohttp.WSServerHandshakeError as error:
-        if error.status in UNAUTHENTICATED:
-            raise AuthError(f"upgrade refused with HTTP {error.status}") from None
-        raise VenueUnavailable(f"upgrade refused with HTTP {error.status}") from None
-    except aiohttp.ClientConnectorError as error:
+        async with asyncio.timeout(2 * CONNECT_S):
+            await picows.ws_connect(
+                lambda: link,
+                url,
+                ssl_context=ssl.create_default_context() if url.startswith("wss:") else None,
+                logger_name=_SILENT,
+                websocket_handshake_timeout=CONNECT_S,
+                enable_auto_ping=True,
+                auto_ping_idle_timeout=heartbeat_s,
+                auto_ping_reply_timeout=heartbeat_s / 2,
+                max_frame_size=MAX_FRAME_BYTES,
+                extra_headers=dict(headers),
+                max_redirects=0,
+                use_aiofastnet=False,
+            )
+    except picows.WSHandshakeError as error:
+        status = None if error.response is None else int(error.response.status)
+        if status in UNAUTHENTICATED:
+            raise AuthError(f"upgrade refused with HTTP {status}") from None
+        raise VenueUnavailable(
+            f"upgrade refused with HTTP {status}" if status else f"upgrade failed: {error}"
+        ) from None
+    except TimeoutError:
+        link.abandon()
+        raise VenueUnavailable("cannot connect: no answer in time") from None
+    except OSError as error:
         raise NotReached(f"cannot connect: {error}") from None
-    except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+    except picows.WSError as error:
         raise VenueUnavailable(f"cannot connect: {type(error).__name__}: {error}") from None
-    return Link(socket)
+    except BaseException:
+        link.abandon()
+        raise
+    if not link.is_open:  # so ends an upgrade that the peer dropped in the middle
+        raise VenueUnavailable("cannot connect: the peer dropped the connection")
+    return link
 
 
 class NotReached(VenueUnavailable):
