@@ -141,7 +141,7 @@ def command(
         by = engine.name or "an engine of its own, which verified that nothing is open"
         if engine_code:
             by = f"an engine of its own, which ended with code {engine_code}: what is open is not verified"
-        console.print(summary_text(row, book.instrument.base, worked_by=by))
+        console.print(summary_text(row, book.instrument, worked_by=by))
     else:
         click.echo("perpmaker: stopped before anything was sent", err=True)
     if as_json:
@@ -164,9 +164,11 @@ def exit_code(row: ExecutionRow | None, *, interrupted: bool, engine_code: int) 
     """Return the exit code of an end: the engine's own trouble first, then done, interrupted, shortfall."""
     if engine_code:
         return engine_code
-    if row is not None and row.reason == "done":
+    if row is None:
+        return INTERRUPTED
+    if row.reason == "done":
         return 0
-    return INTERRUPTED if interrupted or row is None else SHORTFALL
+    return INTERRUPTED if interrupted and row.reason == "stopped" else SHORTFALL  # it may have ended before Ctrl-C
 
 
 # who works it
@@ -252,6 +254,13 @@ def make_plan_of(engine: Engine, wanted: Wanted, book: OrderBook) -> tuple[Execu
             f"the order is worth {wanted.qty * planned.mid_px:.0f} {rules.quote}; risk.max_position_notional "
             f"{config.risk.max_position_notional} refuses what leads beyond it"
         )
+    if config is not None and planned.worst_px is not None:
+        away_bps = abs(planned.worst_px - planned.mid_px) / planned.mid_px * 10_000
+        if away_bps > config.risk.price_collar_bps:
+            notes.append(
+                f"the worst price is {away_bps:.0f} bps from the mid; risk.price_collar_bps "
+                f"{config.risk.price_collar_bps} refuses what is further from the mark price"
+            )
     if own_opposite_px is not None:
         notes.append(f"our own order at {own_opposite_px} on the other side is never reached")
     return planned, notes

@@ -45,30 +45,31 @@ def plan_text(plan: ExecutionPlan, rules: Instrument, notes: list[str]) -> Group
 
 def child_line(child: ExecutionChildRow, row: ExecutionRow) -> str:
     """One line a child: n, filled @ price, offset from the arrival touch, total of the whole."""
-    filled = f"filled {child.filled} of {child.qty}"
+    filled = f"filled {_trimmed(child.filled)} of {_trimmed(child.qty)}"
     if child.avg_px is not None:
         filled += f" @ {_px(Decimal(child.avg_px))}"
     offset = "" if child.offset_bps is None else f", {_bps(child.offset_bps)}"
     limit = "" if child.px is None else f" (limit {child.px})"
     why = f" ({child.reason})" if child.reason else ""
-    return f"child {child.number}: {filled}{limit}{offset}, {child.state}{why}; total {child.total}/{row.qty}"
+    return f"child {child.number}: {filled}{limit}{offset}, {child.state}{why}; total {_trimmed(child.total)}/{row.qty}"
 
 
-def summary_text(row: ExecutionRow, base: str, *, worked_by: str) -> Table:
+def summary_text(row: ExecutionRow, rules: Instrument, *, worked_by: str) -> Table:
     """Lay the end out: what was done, at what price against arrival, and why it ended."""
+    base = rules.base
     slippage = "-"
     if row.slippage_bps is not None and row.half_spread_bps is not None:
         slippage = f"{_bps(row.slippage_bps)} from the arrival touch ({_worse(row.slippage_bps)})"
     half_spread = "-" if row.half_spread_bps is None else f"{row.half_spread_bps:.2f} bps, apart from the slippage"
     took_s = (int(row.ended_ns) - int(row.started_ns)) / 1e9
     rows = [
-        ("filled", f"{row.filled} of {row.qty} {base}"),
+        ("filled", f"{_trimmed(row.filled)} of {row.qty} {base}"),
         ("vwap", "-" if row.vwap is None else _px(Decimal(row.vwap))),
-        ("fees", row.fees),
+        ("fees", f"{row.fees} {rules.quote}"),
         ("slippage", slippage),
         ("half-spread", half_spread),
         ("children", str(row.children)),
-        ("remaining", f"{row.remaining} {base}"),
+        ("remaining", f"{_trimmed(row.remaining)} {base}"),
         ("reason", f"{row.reason}{f': {row.text}' if row.text else ''}"),
         ("took", f"{took_s:.1f} s"),
         ("worked by", worked_by),
@@ -124,6 +125,11 @@ def _bps(bps: float) -> str:
 
 def _px(px: Decimal) -> str:
     return f"{px:.6f}".rstrip("0").rstrip(".")
+
+
+def _trimmed(qty: str) -> str:
+    """Return a quantity without the zeros that depend on who told it."""
+    return _qty(Decimal(qty))
 
 
 def _qty(qty: Decimal) -> str:

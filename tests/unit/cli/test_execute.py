@@ -170,6 +170,13 @@ def test_the_plan_keeps_clear_of_the_limits_and_names_those_that_bind() -> None:
     assert "risk.max_position_notional 5000" in notes[0]
 
 
+def test_the_plan_says_when_its_price_is_beyond_the_collar() -> None:
+    far = wanted(algorithm=Iceberg(Decimal("0.1"), limit_px=Decimal(2500)), algo="iceberg")
+    planned, notes = make_plan_of(engine(), far, book())
+    assert (planned.cap_px, planned.shown_qty) == (Decimal(2500), 0)
+    assert "risk.price_collar_bps 100 refuses" in notes[0]
+
+
 def test_a_quantity_that_is_no_lot_multiple_is_told_as_the_option() -> None:
     with pytest.raises(ConfigError, match=r"^--qty 0\.005: ETH_USDT_Perp trades in multiples of 0\.01 ETH"):
         make_plan_of(engine(), wanted(qty=Decimal("0.005")), book())
@@ -228,6 +235,8 @@ def test_the_engines_command_gets_what_was_typed() -> None:
         (row(reason="done"), True, 0, 0),
         (row(reason="cap"), False, 0, 10),
         (row(reason="stopped"), True, 0, 130),
+        (row(reason="stopped"), False, 0, 10),
+        (row(reason="cap"), True, 0, 10),
         (None, True, 0, 130),
         (row(reason="done"), False, 5, 5),
     ],
@@ -239,20 +248,21 @@ def test_an_end_has_its_exit_code(end: ExecutionRow | None, interrupted: bool, e
 def test_a_child_is_one_line_with_what_it_filled_and_the_total() -> None:
     child = ExecutionChildRow(2, "2600.50", "0.60", "0.20", "0.40", "2600.5", 1.92, "canceled", True)
     assert child_line(child, row()) == (
-        "child 2: filled 0.20 of 0.60 @ 2600.5 (limit 2600.50), +1.92 bps, canceled; total 0.40/1"
+        "child 2: filled 0.2 of 0.6 @ 2600.5 (limit 2600.50), +1.92 bps, canceled; total 0.4/1"
     )
     denied = msgspec.structs.replace(child, filled="0", avg_px=None, offset_bps=None, state="denied", reason="MAX_X")
     assert "denied (MAX_X); total" in child_line(denied, row())
 
 
 def test_a_summary_tells_slippage_and_half_spread_apart() -> None:
-    shown = text_of(summary_text(row(), "ETH", worked_by="engine e"))
+    shown = text_of(summary_text(row(), RULES, worked_by="engine e"))
     for said in (
         "filled in part",
-        "0.40 of 1 ETH",
+        "0.4 of 1 ETH",
+        "0.468 USDT",
         "+1.92 bps from the arrival touch (worse)",
         "0.19 bps, apart",
-        "0.60 ETH",
+        "0.6 ETH",
     ):
         assert said in shown
 

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 from tests.unit.engine.maker import Maker, made
-from tests.unit.engine.rig import BTC, LIMITS, Rig, strategy_spec
+from tests.unit.engine.rig import BTC, ETH, LIMITS, Rig, instrument, strategy_spec
 
 from perpmaker.engine.records import ExecutionBegun, ExecutionChild, ExecutionEnded
+from perpmaker.model.events import InstrumentListed
 from perpmaker.model.execution import Ending, ExecutionReport
 from perpmaker.model.order import Side, TimeInForce
 from perpmaker.model.quote import Sweep
@@ -277,6 +278,23 @@ def test_a_restart_goes_on_with_what_has_time_left_and_keeps_its_arrival() -> No
     later.fill(child)
     later.run(2)
     assert report(later).filled_qty == Decimal("0.008")
+
+
+def test_a_restart_that_does_not_trade_the_instrument_any_more_ends_it_with_the_truth() -> None:
+    rig = idle_rig()
+    execute(rig, algo="iceberg", display_qty="0.004", duration_ms="600000")
+    rig.fill(rig.live()[0], Decimal("0.004"))
+    rig.run(1)
+    later = Rig(
+        strategy_spec(lambda: Idle(StrategyParams(instrument=ETH)), "eth", 2, ETH), limits=WIDE, epoch=2, venue=rig
+    )
+    later.engine.restore(None, rig.journal)
+    later.start(ready=False).feed(InstrumentListed(instrument(BTC), later.now_ns))
+    later.run(15)
+    (ended,) = [r.report for r in later.records if isinstance(r, ExecutionEnded)]
+    assert (ended.ending, ended.filled_qty, ended.remaining_qty) == (Ending.RESTART, Decimal("0.004"), Decimal("0.006"))
+    assert "does not trade it any more" in ended.text
+    assert not later.live()
 
 
 def test_a_restart_in_the_middle_of_a_target_ends_it_and_the_strategy_states_it_anew() -> None:

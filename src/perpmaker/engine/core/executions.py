@@ -3,9 +3,10 @@
 At most one parent order works an account's instrument at a time; one that was told to stop keeps its place until its child
 has ended. `execution/algos` decides, the desk and the gate stand in the way as for every order.
 
-After a restart a parent order that stands for itself goes on if its deadline lies ahead, with its arrival price; every
-other one ends with the truth about it (`Ending.RESTART`): steps to a wanted position are stated anew by their strategy, and
-a sweep's book and deadline belong to the life that ended. Either waits until reconciliation has proved its last child.
+After a restart a parent order that stands for itself goes on if its deadline lies ahead and the account still trades its
+instrument, with its arrival price; every other one ends with the truth about it (`Ending.RESTART`): steps to a wanted
+position are stated anew by their strategy, and a sweep's book and deadline belong to the life that ended. Either waits
+until reconciliation has proved its last child.
 """
 
 from __future__ import annotations
@@ -198,7 +199,9 @@ class Executions:
             work.from_before = work.journalled = work.arrival_journalled = True
             work.told_child = len(rest.children)
             goes_on = rest.order.target_qty is None and rest.arrival is not None and rest.deadline_ns > world.now_ns
-            if not goes_on:
+            if rest.order.instrument not in world.traded(rest.order.account):
+                work.parent.stop(Ending.RESTART, "the engine ended while it was worked, and does not trade it any more")
+            elif not goes_on:
                 work.parent.stop(Ending.RESTART, "the engine ended while it was worked")
             self._working[rest.order.execution_id] = work
             self._of_child.update(dict.fromkeys(ids, work))
@@ -219,7 +222,7 @@ class Executions:
         if parent.is_over:
             return
         rules = world.instruments.get(order.instrument)
-        unread = work.from_before and world.reconcilers.ready_state(order.account, order.instrument) in _UNREAD
+        unread = work.from_before and self._is_unread(work.key)
         if rules is None or unread:
             if parent.is_ending and not unread and not len(parent.tally):
                 parent.ended_ns = world.now_ns
@@ -240,6 +243,13 @@ class Executions:
             self._finish(work)
         else:
             self._timer(work, max(parent.next_look_ns, world.now_ns + NS_PER_MS))
+
+    def _is_unread(self, key: Key) -> bool:
+        """Whether the account has not been read in this life; what is not traded any more is read along with the rest."""
+        account, instrument = key
+        traded = self._world.traded(account)
+        asked = [instrument] if instrument in traded else traded
+        return any(self._world.reconcilers.ready_state(account, name) in _UNREAD for name in asked)
 
     def _scene(self, work: _Work, rules: Instrument) -> Scene:
         world, order = self._world, work.parent.order

@@ -94,6 +94,7 @@ class Parent:
         self._tactic: Tactic = tactic_of(order.algorithm)
         self._ending: Ending | None = None
         self._text = ""
+        self._end_text = ""
         self._wait_ending = Ending.DEADLINE
         self._remaining = order.qty
         self._traded_lots = 0
@@ -154,7 +155,8 @@ class Parent:
     def stop(self, ending: Ending = Ending.STOPPED, text: str = "") -> None:
         """Place nothing more; the end comes when the live child has ended."""
         if self._ending is None or self._rests:
-            self._ending, self._text, self._rests = ending, text, False
+            self._ending, self._end_text, self._rests = ending, text, False
+            self._text = text
 
     def placed(self, client_order_id: ClientOrderId, child: Child, now_ns: int) -> ChildTally:
         """Note the child that the last step asked for, under its id and before it is sent."""
@@ -221,11 +223,10 @@ class Parent:
             self._end(scene, Ending.DONE)
             return None
         if self.deadline_ns and scene.now_ns >= self.deadline_ns:
-            self._end(scene, self._wait_ending, self._text)
+            self._end(scene, self._wait_ending, self._refusal() or self._text)
             return None
         if self._refusals >= MAX_REFUSALS:
-            last = self.tally.last
-            self._end(scene, Ending.REFUSED, last.view.reason if last is not None and last.view else "")
+            self._end(scene, Ending.REFUSED, self._refusal())
             return None
         if scene.book is None:
             self._without_book(scene)
@@ -240,6 +241,11 @@ class Parent:
         if self._too_early(scene, scene.book):
             return None
         return self._carry_out(scene, self._tactic.next(self._look(scene, scene.book)))
+
+    def _refusal(self) -> str:
+        """Why the last child was refused, "" when it was not."""
+        last = self.tally.last
+        return last.view.reason if self._refusals and last is not None and last.view is not None else ""
 
     def _carry_out(self, scene: Scene, move: Move) -> Child | None:
         match move:
@@ -327,16 +333,17 @@ class Parent:
             self._rests = False
         elif ending in _REST_AFTER and (resting := resting_leftover(self.order.algorithm)) is not None:
             self._tactic, self._rests = resting, True
-            self._ending, self._text = ending, text
+            self._ending, self._end_text = ending, text
             self.deadline_ns = scene.now_ns + resting.duration_ns
             self.next_look_ns = scene.now_ns
             return
-        self._ending, self._text = ending, text
+        self._ending, self._end_text = ending, text
         self._settle(scene)
 
     def _settle(self, scene: Scene) -> None:
         if self._remaining < scene.instrument.lot:
-            self._ending = Ending.DONE
+            self._ending, self._end_text = Ending.DONE, ""
+        self._text = self._end_text
         self._settle_since_ns = self._settle_since_ns or scene.now_ns
         if self.tally.is_booked or scene.now_ns - self._settle_since_ns >= SETTLE_NS:
             self.ended_ns = scene.now_ns

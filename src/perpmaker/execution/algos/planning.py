@@ -15,7 +15,7 @@ import msgspec
 
 from perpmaker.execution.algos.moves import Child, Done, Look, Tactic, Wait
 from perpmaker.execution.algos.parent import ARRIVAL_LEVELS, PAUSE_NS
-from perpmaker.execution.algos.pricing import cap_px, smallest_qty
+from perpmaker.execution.algos.pricing import better_px, cap_px, smallest_qty
 from perpmaker.execution.algos.resting import iceberg
 from perpmaker.execution.algos.taking import SweepTactic, TwapTactic
 from perpmaker.marketdata.book import OrderBook
@@ -187,6 +187,8 @@ def _resting(algorithm: Iceberg, look: Look) -> ExecutionPlan:
     tactic, remaining = iceberg(algorithm), look.qty
     children: list[PlannedChild] = []
     cap = cap_px(look, algorithm.max_slippage_bps, algorithm.cap_from)
+    if algorithm.limit_px is not None:
+        cap = better_px(look.side, cap, look.instrument.round_px(algorithm.limit_px, look.side))
     lasts_ns = algorithm.duration_ms * NS_PER_MS
     while remaining >= look.instrument.lot and len(children) < _MOST_MOVES:
         move = tactic.next(_at(look, 0, lasts_ns, look.book, remaining, len(children), 0))

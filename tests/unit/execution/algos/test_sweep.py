@@ -342,6 +342,15 @@ def test_refusals_back_off_and_end_it_with_their_reason() -> None:
     assert len(work.placed) == 5
 
 
+def test_a_deadline_among_refusals_says_why_they_were() -> None:
+    work = Workbench("1", algorithm=Sweep(deadline_ms=1_000))
+    while not work.parent.is_over:
+        if isinstance(work.act(), Child):
+            work.end("0", OrderState.DENIED, reason="MAX_POSITION: too much")
+        work.later(100)
+    assert (work.report().ending, work.report().text) == (Ending.DEADLINE, "MAX_POSITION: too much")
+
+
 def test_a_stop_cancels_the_child_and_gives_the_truth() -> None:
     work = Workbench("1")
     work.child()
