@@ -25,6 +25,12 @@ CommandKind = Literal[
     "execute",
     "execution_stop",
     "answer",
+    "pair_start",
+    "pair_stop",
+    "pair_close",
+    "pair_pause",
+    "pair_resume",
+    "pair_answer",
     "kill",
     "clear_kill",
     "arm",
@@ -34,6 +40,8 @@ CommandKind = Literal[
 """pause: cancel quotes and stop quoting, positions stay. resume: quote again. stop: pause, then end the engine.
 close: pause and flatten positions with reduce-only orders. execute: work a parent order (docs/reference/executions.md).
 execution_stop: cancel its child and end it with the truth. answer: what a strategy asked (docs/explanation/pairs.md).
+pair_start: begin a pair on instruments the engine follows. pair_stop: place nothing new, hedge what is open, positions stay.
+pair_close: lead its positions to nothing, clip by clip. pair_pause, pair_resume, pair_answer: as those for all strategies.
 kill: latch, cancel everything; only clear_kill undoes it."""
 
 
@@ -281,7 +289,9 @@ class CommandRequest(msgspec.Struct, frozen=True):
 
     `arguments` by kind: close/pause/resume may name `strategy` or `instrument`; execute has `instrument side qty algo`,
     perhaps `account reduce_only` and the algorithm's parameters; execution_stop has `id`; answer has `answer` (continue or
-    stop) and `strategy`; kill may give `reason`;
+    stop) and `strategy`; pair_start has `instrument hedge_instrument mode size` and whatever else a `[[strategy]]` of kind
+    pair may have, nested keys dotted (`maker.timeout_s`), perhaps `account` and `strategy` (a name for it); the other pair
+    commands may name `strategy` or `instrument`, pair_answer has `answer`; kill may give `reason`;
     clear_kill and arm carry the typed `confirmation`; reload carries `accept` once its difference was shown.
     """
 

@@ -67,6 +67,8 @@ class Plan(msgspec.Struct, frozen=True):
     config_hash: str
     faces: dict[str, dict[str, Any]]
     """ccxt's addresses by configured venue: those of the practice exchange, {} for the venue's own."""
+    pause_added: bool = False
+    """Whether pairs that people started in earlier lives come up paused."""
 
     @property
     def venue(self) -> str:
@@ -115,7 +117,7 @@ class Plan(msgspec.Struct, frozen=True):
         return self.environment.chain_id if on_grvt and self.environment is not None else 0
 
     def spec(self, epoch: int, numbers: Mapping[str, int]) -> EngineSpec:
-        """Return what the core is built from."""
+        """Return what the core is built from; `numbers` are those of every strategy the journal knows."""
         config = self.config
         limits = limits_of(config)
         return EngineSpec(
@@ -132,6 +134,8 @@ class Plan(msgspec.Struct, frozen=True):
             fees=self._fees(),
             close_max_slippage_bps=config.risk.close_max_slippage_bps,
             config_hash=self.config_hash,
+            numbers=dict(numbers),
+            pause_added=self.pause_added,
         )
 
     def _account_spec(self, name: AccountId, limits: Limits, section: AccountSection) -> AccountSpec:

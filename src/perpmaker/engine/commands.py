@@ -20,7 +20,7 @@ KEPT_ANSWERS: Final = 1_000
 MAX_AHEAD_NS: Final = 60 * NS_PER_S
 """A command that expires later than this from now was not made by a client of ours."""
 ARMED_NS: Final = 24 * 3600 * NS_PER_S
-_MAX_ARGUMENTS, _MAX_TEXT = 16, 500
+_MAX_ARGUMENTS, _MAX_TEXT = 64, 500
 _STOPPING: Final = ("stop", "shutdown")
 _State = Literal["accepted", "done", "refused"]
 

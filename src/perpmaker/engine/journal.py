@@ -29,6 +29,7 @@ from perpmaker.engine.records import (
     Latch,
     Record,
     SegmentStart,
+    StrategyAdded,
     encode,
 )
 from perpmaker.engine.recovery import Recovered, cut_tail, recover
@@ -134,6 +135,8 @@ class Journal:
         elif isinstance(record, Boot):
             self.epoch = record.epoch
             self._strategies |= record.strategies
+        elif isinstance(record, StrategyAdded):
+            self._strategies[record.strategy] = record.number
 
     def append_now(self, record: Record) -> None:
         """As `append`, and on disk: for the boot epoch and the kill latch."""

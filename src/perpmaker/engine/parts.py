@@ -216,7 +216,7 @@ class Parts:
         self._strategies = numbers
         boot = Boot(opened.next_epoch, __version__, os.getpid(), "start", clock.now_ns(), numbers)
         opened.journal.append_now(boot)
-        engine = Engine(plan.spec(opened.next_epoch, numbers))
+        engine = Engine(plan.spec(opened.next_epoch, {**recovered.strategies, **numbers}))
         latch = stricter(recovered.latch, read_latch(self._around.folder))
         if latch is not None:
             engine.restore_kill(latched=True, reason=latch.reason, since_ns=latch.ts_ns)

@@ -176,6 +176,27 @@ class Remembered(msgspec.Struct, frozen=True, tag=True):
     ts_ns: int
 
 
+class StrategyAdded(msgspec.Struct, frozen=True, tag=True):
+    """A person started a strategy that the configuration does not name; the last one of a name counts.
+
+    `words` are its parameters as they were typed; `number` is its place in client order ids.
+    """
+
+    strategy: StrategyId
+    kind: str
+    number: int
+    account: AccountId
+    words: dict[str, str]
+    ts_ns: int
+
+
+class StrategyRemoved(msgspec.Struct, frozen=True, tag=True):
+    """A strategy that a person started is over and holds nothing: the next life begins without it."""
+
+    strategy: StrategyId
+    ts_ns: int
+
+
 class EquityMark(msgspec.Struct, frozen=True, tag=True):
     """One account's equity and its parts since the journal began, at an instant; `marks` are the prices behind it.
 
@@ -258,6 +279,8 @@ Record = (
     | Said
     | Decision
     | Remembered
+    | StrategyAdded
+    | StrategyRemoved
     | EquityMark
     | CommandAnswered
     | ExecutionBegun

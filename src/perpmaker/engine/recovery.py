@@ -19,6 +19,7 @@ from perpmaker.engine.records import (
     Ready,
     Record,
     SegmentStart,
+    StrategyAdded,
 )
 from perpmaker.errors import ConfigError, DataError
 
@@ -100,6 +101,8 @@ class _History:
             if isinstance(record, Boot | SegmentStart):
                 self.epoch = max(self.epoch, record.epoch)
                 numbers |= record.strategies
+            elif isinstance(record, StrategyAdded):
+                numbers[record.strategy] = record.number
         self.strategies = numbers | self.strategies
         self.records = records + self.records
         self.lives = lives + self.lives

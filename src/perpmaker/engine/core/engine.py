@@ -11,10 +11,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, cast, get_args
 
+from perpmaker.engine.core.added import AddedStrategies
+from perpmaker.engine.core.answers import Answer
 from perpmaker.engine.core.desk import Desk
 from perpmaker.engine.core.emptying import Emptyings
 from perpmaker.engine.core.executions import Executions
-from perpmaker.engine.core.operators import Answer, Operators
+from perpmaker.engine.core.operators import Operators
 from perpmaker.engine.core.orderflow import OrderFlow
 from perpmaker.engine.core.reconciling import Reconciling
 from perpmaker.engine.core.runner import Runner
@@ -70,9 +72,17 @@ class Engine:
         self.executions = Executions(self.world, self.desk)
         self.targets = Targets(self.world, self.desk, self.executions)
         self.runner = Runner(self.world, self.desk, self.targets, self.executions)
+        self.added = AddedStrategies(self.world, self.runner)
         self.emptyings = Emptyings(self.world, self.desk, self.reconciling)
         self.operators = Operators(
-            self.world, self.desk, self.targets, self.executions, self.runner, self.emptyings, self.reconciling
+            self.world,
+            self.desk,
+            self.targets,
+            self.executions,
+            self.runner,
+            self.emptyings,
+            self.reconciling,
+            self.added,
         )
         self._flow = OrderFlow(
             self.world, self.desk, self.runner, self.targets, self.executions, self.reconciling, self.operators
@@ -116,7 +126,7 @@ class Engine:
     def restore(self, checkpoint: bytes | None, records: Iterable[Record]) -> None:
         """Rebuild what the journal holds; DataError when the checkpoint is not readable."""
         state = None if checkpoint is None else decode_state(checkpoint)
-        Restorer(self.world, self.reconciling, self.executions).restore(state, records)
+        Restorer(self.world, self.reconciling, self.executions, self.added).restore(state, records)
 
     def start(self, now_ns: int) -> Sequence[Command]:
         """Begin this life: reconcilers ask for their first pass as soon as their account's private stream is up.
@@ -152,13 +162,13 @@ class Engine:
     # --- at rest
 
     def state(self) -> CoreState:
-        return state_of(self.world, self.reconciling, self.executions)
+        return state_of(self.world, self.reconciling, self.executions, self.added)
 
     def checkpoint(self) -> bytes:
         return encode_state(self.state())
 
     def state_hash(self) -> str:
-        return state_hash(self.world, self.reconciling, self.executions)
+        return state_hash(self.world, self.reconciling, self.executions, self.added)
 
     def assert_identity(self) -> int:
         """Raise InvariantError unless every account's PnL parts sum to its change of equity; returns how many compared."""
@@ -356,6 +366,7 @@ class Engine:
             self.assert_identity()
             for ledger in world.ledgers.values():
                 self._flow.record_mark(ledger)
+        self.added.look()
         if world.judge_arming():
             world.out.tell(Notice("warning", "arming_ended", {"engine": world.spec.name}, world.now_ns))
         for slot in world.slots.values():

@@ -36,8 +36,8 @@ class OneShots:
         return order
 
     def _read(self, execution_id: str, arguments: Mapping[str, str]) -> ParentOrder:
-        rules = self._rules(arguments.get("instrument", ""))
-        account = self._account(arguments.get("account", ""), rules)
+        rules = followed(self._world, arguments.get("instrument", ""))
+        account = account_on(self._world, arguments.get("account", ""), rules)
         if self._executions.get(execution_id) is not None:
             raise ValueError(f"{execution_id} is the id of another parent order")
         other = self._executions.current((account, rules.instrument_id))
@@ -63,26 +63,28 @@ class OneShots:
             reduce_only=_flag("reduce_only", arguments.get("reduce_only", "")),
         )
 
-    def _rules(self, name: str) -> Instrument:
-        rules = self._world.books.instrument(InstrumentId(name))
-        if rules is None:
-            known = ", ".join(self._world.instruments) or "no instrument yet"
-            raise ValueError(f"this engine does not follow {name!r}; it follows {known}")
-        return rules
 
-    def _account(self, name: str, rules: Instrument) -> AccountId:
-        fitting = [spec.account for spec in self._world.spec.accounts if spec.exchange == rules.exchange]
-        if name and name not in fitting:
-            raise ValueError(f"account {name!r} does not trade on {rules.exchange}; {_list(fitting)}")
-        if not name and len(fitting) != 1:
-            raise ValueError(f"say which account trades {rules.symbol}: {_list(fitting)}")
-        account = AccountId(name) if name else fitting[0]
-        traded = self._world.traded(account)
-        if rules.instrument_id not in traded:
-            raise ValueError(
-                f"{account} does not trade {rules.symbol} here; it trades {', '.join(traded) or 'nothing'}"
-            )
-        return account
+def followed(world: World, name: str) -> Instrument:
+    """Return the rules of an instrument; ValueError, naming what there is, when the engine does not follow it."""
+    rules = world.books.instrument(InstrumentId(name))
+    if rules is None:
+        known = ", ".join(world.instruments) or "no instrument yet"
+        raise ValueError(f"this engine does not follow {name!r}; it follows {known}")
+    return rules
+
+
+def account_on(world: World, name: str, rules: Instrument) -> AccountId:
+    """Return the account that trades an instrument: the one named, else the only one. ValueError says why there is none."""
+    fitting = [spec.account for spec in world.spec.accounts if spec.exchange == rules.exchange]
+    if name and name not in fitting:
+        raise ValueError(f"account {name!r} does not trade on {rules.exchange}; {_list(fitting)}")
+    if not name and len(fitting) != 1:
+        raise ValueError(f"say which account trades {rules.symbol}: {_list(fitting)}")
+    account = AccountId(name) if name else fitting[0]
+    traded = world.traded(account)
+    if rules.instrument_id not in traded:
+        raise ValueError(f"{account} does not trade {rules.symbol} here; it trades {', '.join(traded) or 'nothing'}")
+    return account
 
 
 def describe(order: ParentOrder) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
-
+from perpmaker.engine.core.added import AddedStrategies
+from perpmaker.engine.core.answers import Answer
+from perpmaker.engine.core.answers import refused as _refused
 from perpmaker.engine.core.desk import Desk
 from perpmaker.engine.core.emptying import Emptyings
 from perpmaker.engine.core.executions import Executions
 from perpmaker.engine.core.oneshots import OneShots, describe, summary
+from perpmaker.engine.core.pairs import Pairs
 from perpmaker.engine.core.reconciling import Reconciling
 from perpmaker.engine.core.runner import Runner
 from perpmaker.engine.core.slot import Slot, SlotState
@@ -31,13 +33,6 @@ STOP_GAP_NS: Final = 1 * NS_PER_S
 ANSWERS: Final = ("continue", "stop")
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What a command came to, so far."""
-
-    state: Literal["accepted", "done", "refused"]
-    text: str = ""
-
-
 class Operators:
     """Carries commands out. `answer` says, at any time later, whether what one asked for has been reached."""
 
@@ -50,6 +45,7 @@ class Operators:
         runner: Runner,
         emptyings: Emptyings,
         reconciling: Reconciling,
+        added: AddedStrategies,
     ) -> None:
         self._world = world
         self._desk = desk
@@ -77,6 +73,15 @@ class Operators:
             "unblock": self._unblock,
             "resync": self._resync,
             "epoch": self._epoch,
+        }
+        pairs = Pairs(world, runner, executions, added)
+        self._carry_out |= {
+            "pair_start": pairs.start,
+            "pair_stop": pairs.stop,
+            "pair_close": lambda event: pairs.close(event, self._close),
+            "pair_pause": lambda event: pairs.only(event, self._pause),
+            "pair_resume": lambda event: pairs.only(event, self._resume),
+            "pair_answer": lambda event: pairs.only(event, self._answer_question),
         }
 
     def on_event(self, event: Operator) -> None:
@@ -372,10 +377,6 @@ class Operators:
     def _tell(self, level: str, name: str, event: Operator, **fields: str) -> None:
         about = {"actor": event.actor, **{key: value for key, value in fields.items() if value}}
         self._world.out.tell(Notice(level, name, about, self._world.now_ns))
-
-
-def _refused(text: str) -> Callable[[], Answer]:
-    return lambda: Answer("refused", text)
 
 
 def _nobody(event: Operator) -> str:

@@ -90,6 +90,10 @@ class Runner:
         self._call(slot, "on_answer", answer)
 
     def on_order(self, slot: Slot, view: OrderView) -> None:
+    def on_told(self, slot: Slot, word: str) -> None:
+        slot.question = ""
+        self._call(slot, "on_told", word)
+
         self._desk.dirty[(slot.spec.strategy, view.instrument)] = None
         if slot.running:
             self._call(slot, "on_order", view)
@@ -135,6 +139,16 @@ class Runner:
         self._starting = waiting
 
     def restart(self, slot: Slot) -> None:
+    def add(self, slot: Slot) -> None:
+        """Take in a strategy that was not there at the start."""
+        self._contexts[slot.spec.strategy] = SlotContext(self._world, slot, self._executions)
+        self._starting.append(slot.spec.strategy)
+
+    def remove(self, slot: Slot) -> None:
+        """Let go of a strategy that has not been started."""
+        del self._contexts[slot.spec.strategy]
+        self._starting.remove(slot.spec.strategy)
+
         """Begin a failed or stopped strategy afresh."""
         slot.renew()
         self._contexts[slot.spec.strategy] = SlotContext(self._world, slot, self._executions)

@@ -85,6 +85,10 @@ class EngineSpec(msgspec.Struct, frozen=True):
     close_max_slippage_bps: Decimal = Decimal(50)
     config_hash: str = ""
     fees: dict[InstrumentId, FeeRates] = {}
+    numbers: dict[str, int] = {}
+    """Numbers of strategies in client order ids, those of every life so far."""
+    pause_added: bool = False
+    """Whether strategies that people started in earlier lives come up paused: they hedge, and place nothing new."""
 
 
 class Probe(Protocol):

@@ -9,6 +9,7 @@ from typing import Final, cast, get_args
 
 import msgspec
 
+from perpmaker.engine.core.added import AddedStrategies
 from perpmaker.engine.core.executions import Executions
 from perpmaker.engine.core.ledger import LedgerState
 from perpmaker.engine.core.reconciling import Reconciling
@@ -27,6 +28,8 @@ from perpmaker.engine.records import (
     Intent,
     Record,
     Remembered,
+    StrategyAdded,
+    StrategyRemoved,
 )
 from perpmaker.errors import DataError
 from perpmaker.execution.algos.parent import ParentAtRest
@@ -125,9 +128,11 @@ class CoreState(msgspec.Struct, frozen=True):
     """Parent orders at work."""
     memos: dict[StrategyId, str] = {}
     """What strategies asked to remember."""
+    added: tuple[StrategyAdded, ...] = ()
+    """Strategies that people started and that are not over."""
 
 
-def state_of(world: World, reconciling: Reconciling, executions: Executions) -> CoreState:
+def state_of(world: World, reconciling: Reconciling, executions: Executions, added: AddedStrategies) -> CoreState:
     """Return the core at rest."""
     live = [order for order in world.table.live() if order.own and not order.adopted and order.state in _PERSISTED]
     working = tuple(executions.at_rest())
@@ -152,7 +157,8 @@ def state_of(world: World, reconciling: Reconciling, executions: Executions) -> 
         orders_sent=world.orders_sent,
         arming=world.arming,
         executions=working,
-        memos={name: slot.memo for name, slot in world.slots.items() if slot.memo},
+        memos={**world.resting_memos, **{name: slot.memo for name, slot in world.slots.items() if slot.memo}},
+        added=added.at_rest(),
     )
 
 
@@ -171,9 +177,9 @@ def decode_state(content: bytes) -> CoreState:
     return state
 
 
-def state_hash(world: World, reconciling: Reconciling, executions: Executions) -> str:
+def state_hash(world: World, reconciling: Reconciling, executions: Executions, added: AddedStrategies) -> str:
     """Return a digest of everything that decisions rest on; equal inputs give equal digests in every process."""
-    state = state_of(world, reconciling, executions)
+    state = state_of(world, reconciling, executions, added)
     orders = [(int(o.client_order_id), o.state.value, str(o.cum_qty), str(o.filled_qty)) for o in world.table.live()]
     slots = [(name, slot.state.value, slot.paused, repr(slot.wanted)) for name, slot in world.slots.items()]
     rest = (orders, slots, world.kill.current, world.kill.latched, world.stopping, sorted(world.orders_refused.items()))
@@ -184,10 +190,11 @@ def state_hash(world: World, reconciling: Reconciling, executions: Executions) -
 class Restorer:
     """Rebuilds a new core, before its first event, from a checkpoint and the records after it."""
 
-    def __init__(self, world: World, reconciling: Reconciling, executions: Executions) -> None:
+    def __init__(self, world: World, reconciling: Reconciling, executions: Executions, added: AddedStrategies) -> None:
         self._world = world
         self._reconciling = reconciling
         self._executions = executions
+        self._added = added
         self._paused: dict[StrategyId, bool] = {}
         self._unnumbered: dict[tuple[AccountId, TradeId, Side], FillBooked] = {}
         """Fills that were written down when they happened, whose booking the end of that life did not reach."""
@@ -207,6 +214,7 @@ class Restorer:
             slot = self._world.slots.get(name)
             if slot is not None:
                 slot.paused = paused
+        self._added.settle()
 
     def _restore_state(self, state: CoreState) -> None:
         world = self._world
@@ -232,6 +240,8 @@ class Restorer:
         self._paused.update(dict.fromkeys(state.paused, True))
         world.fills_total, world.orders_sent = state.fills_total, state.orders_sent
         world.arming = state.arming
+        for added in state.added:
+            self._added.restore(added)
         for name, memo in state.memos.items():
             self._recall(name, memo)
 
@@ -239,6 +249,8 @@ class Restorer:
         slot = self._world.slots.get(strategy)
         if slot is not None:
             slot.memo = memo
+        else:
+            self._world.resting_memos[strategy] = memo
 
     def _restore_order(self, rest: OrderAtRest) -> None:
         self._world.table.restore(rest.order, rest.created_ns)
@@ -290,6 +302,10 @@ class Restorer:
             self._executions.restore_end(record)
         elif isinstance(record, Remembered):
             self._recall(record.strategy, record.memo)
+        elif isinstance(record, StrategyAdded):
+            self._added.restore(record)
+        elif isinstance(record, StrategyRemoved):
+            self._added.forget(record.strategy)
         elif isinstance(record, Closed):
             self._paused.clear()
 

@@ -78,9 +78,26 @@ class World:
         self.slots: dict[StrategyId, Slot] = {}
         self._rules = {a.account: LadderRules(quote_life_ns=a.quote_life_s * NS_PER_S) for a in spec.accounts}
         for strategy in spec.strategies:
-            ids = self._make_ids(strategy.number)
-            self.slots[strategy.strategy] = Slot(strategy, ids, _MakeWorking(self.table, strategy, ids, self._rules))
-        self._slot_of_number = {slot.spec.number: slot for slot in self.slots.values()}
+            self.add(strategy)
+
+    def add(self, strategy: StrategySpec) -> Slot:
+        """Make the slot of a strategy; it starts when its accounts are reconciled."""
+        ids = self._make_ids(strategy.number)
+        slot = Slot(strategy, ids, _MakeWorking(self.table, strategy, ids, self._rules))
+        slot.memo = self.resting_memos.pop(strategy.strategy, "")
+        self.slots[strategy.strategy] = self._slot_of_number[strategy.number] = slot
+        self.numbers[strategy.strategy] = strategy.number
+        return slot
+
+    def remove(self, strategy: StrategyId) -> None:
+        """Take a slot away, before the first event: its strategy was over in an earlier life."""
+        slot = self.slots.pop(strategy)
+        self._slot_of_number.pop(slot.spec.number, None)
+        self.numbers: dict[str, int] = {**spec.numbers, **{str(one.strategy): one.number for one in spec.strategies}}
+        """Numbers of strategies in client order ids: a name keeps its number, a number its name."""
+        self.resting_memos: dict[StrategyId, str] = {}
+        """What strategies asked to remember that do not run in this life."""
+        self._slot_of_number: dict[int, Slot] = {}
 
     def adopt_epoch(self, epoch: int) -> None:
         """Hand out ids of a later boot epoch from now on."""
@@ -185,7 +202,7 @@ class World:
 
     def _make_ids(self, strategy: int) -> Ids:
         spec = self.spec
-        return Ids(self.id_bits, instance=spec.instance, strategy=strategy, epoch=spec.epoch, on_low=self._ids_low)
+        return Ids(self.id_bits, instance=spec.instance, strategy=strategy, epoch=self.epoch, on_low=self._ids_low)
 
     def _ids_low(self) -> None:
         """Have the runtime take the next epoch, as it does when the venue shows a later one than the journal knows."""

@@ -1,0 +1,171 @@
+"""Strategies that people start while the engine runs, beside those of the configuration.
+
+Each is written down when it starts and when it is over; so a restart brings back what was under way, and only that. Where
+this life does not follow an instrument of one, or a configured strategy trades it now, that one rests: kept as it is, for
+a life that can go on with it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from perpmaker.engine.core.runner import Runner
+from perpmaker.engine.core.slot import Slot, SlotState
+from perpmaker.engine.core.spec import StrategySpec
+from perpmaker.engine.core.world import World
+from perpmaker.engine.records import StrategyAdded, StrategyRemoved
+from perpmaker.errors import ConfigError
+from perpmaker.model.commands import Notice
+from perpmaker.model.ids import NARROW_STRATEGY_BITS, STRATEGY_BITS, AccountId, InstrumentId, StrategyId
+from perpmaker.strategies.api import Leg
+from perpmaker.strategies.registry import make_strategy, parse_params
+from perpmaker.strategies.words import table_of
+
+ENDED: Final = "end"
+"""The `phase` a strategy explains when it is over."""
+
+
+class AddedStrategies:
+    """Begins them, brings them back, lets them go."""
+
+    def __init__(self, world: World, runner: Runner) -> None:
+        self._world = world
+        self._runner = runner
+        self._known: dict[StrategyId, StrategyAdded] = {}
+        """Not over, resting ones included."""
+
+    def began(self, strategy: StrategyId) -> StrategyAdded | None:
+        """Return how a person started it, None for one of the configuration."""
+        return self._known.get(strategy)
+
+    def begin(self, added: StrategyAdded) -> Slot:
+        """Start a strategy; one of that name begins anew. Raises ConfigError for parameters that are wrong."""
+        spec = spec_of(added)
+        self._world.out.record(added)
+        self._known[added.strategy] = added
+        slot = self._world.slots.get(added.strategy)
+        if slot is None:
+            slot = self._world.add(spec)
+            self._runner.add(slot)
+        else:
+            slot.spec, slot.memo = spec, ""
+            self._runner.restart(slot)
+        return slot
+
+    def number_for(self, name: StrategyId, accounts: tuple[AccountId, ...]) -> int | None:
+        """Return the number for client order ids: its old one, a new one, or that of one that is over; None: no room."""
+        numbers = self._world.numbers
+        narrow = any(self._world.id_bits[account] < 64 for account in accounts)
+        largest = (1 << (NARROW_STRATEGY_BITS if narrow else STRATEGY_BITS)) - 1
+        known = numbers.get(name)
+        if known is not None and known <= largest:
+            return known
+        taken = set(numbers.values())
+        free = next((number for number in range(1, largest + 1) if number not in taken), None)
+        if free is not None:
+            return free
+        used = {numbers[slot] for slot in self._world.slots} | {one.number for one in self._known.values()}
+        return next((number for number in numbers.values() if number <= largest and number not in used), None)
+
+    # --- over a restart
+
+    def at_rest(self) -> tuple[StrategyAdded, ...]:
+        return tuple(self._known.values())
+
+    def restore(self, added: StrategyAdded) -> None:
+        """Take over what an earlier life had under way; the journal is told nothing."""
+        self._known[added.strategy] = added
+        self._world.numbers[added.strategy] = added.number
+        try:
+            spec = spec_of(added)
+        except ConfigError as error:
+            self._rest(added, f"this build does not take its parameters: {error}")
+            return
+        slot = self._world.slots.get(added.strategy)
+        if slot is not None and self._is_ours(slot):
+            slot.spec = spec
+            slot.renew()
+            return
+        why = self._why_not(spec)
+        if why:
+            self._rest(added, why)
+        else:
+            self._runner.add(self._world.add(spec))
+
+    def forget(self, strategy: StrategyId) -> None:
+        """It was over: this life begins without it."""
+        if self._known.pop(strategy, None) is None:
+            return
+        self._world.resting_memos.pop(strategy, None)
+        slot = self._world.slots.get(strategy)
+        if slot is not None and self._is_ours(slot):
+            self._world.remove(strategy)
+            self._runner.remove(slot)
+
+    def settle(self) -> None:
+        """After everything was restored: what came back may have to come up paused."""
+        for name in self._known:
+            slot = self._world.slots.get(name)
+            if slot is not None and self._world.spec.pause_added:
+                slot.paused = True
+
+    def look(self) -> None:
+        """Write down which are over and hold nothing; called each second."""
+        for name in tuple(self._known):
+            slot = self._world.slots.get(name)
+            if slot is not None and slot.state is SlotState.RUNNING and is_over(slot) and not _holds(slot):
+                del self._known[name]
+                self._world.out.record(StrategyRemoved(name, self._world.now_ns))
+
+    # --- inside
+
+    def _is_ours(self, slot: Slot) -> bool:
+        return slot.spec.strategy not in {configured.strategy for configured in self._world.spec.strategies}
+
+    def _why_not(self, spec: StrategySpec) -> str:
+        """Return why this life cannot go on with it, "" when it can."""
+        if spec.strategy in self._world.slots:
+            return "the configuration has a strategy of that name"
+        for leg in spec.legs:
+            if leg.account not in self._world.limits or leg.instrument not in self._world.traded(leg.account):
+                return f"{leg.instrument} is not among the instruments of account {leg.account}"
+        return self.conflict(spec.legs, spec.strategy)
+
+    def conflict(self, legs: tuple[Leg, ...], but: StrategyId | None) -> str:
+        """Return which other strategy trades one of the legs, "" when none does."""
+        for name, slot in self._world.slots.items():
+            for leg in slot.spec.legs:
+                if name != but and leg in legs:
+                    return f"{leg.instrument} on account {leg.account} is traded by {name}; their orders could meet"
+        return ""
+
+    def _rest(self, added: StrategyAdded, why: str) -> None:
+        fields = {"strategy": added.strategy, "why": why}
+        self._world.out.tell(Notice("warning", "strategy_rests", fields, self._world.now_ns))
+
+
+def spec_of(added: StrategyAdded) -> StrategySpec:
+    """Return what the engine runs; raise ConfigError for wrong parameters."""
+    table = table_of(added.kind, added.words)
+    params = parse_params(added.kind, table)
+    return StrategySpec(
+        strategy=added.strategy,
+        kind=added.kind,
+        number=added.number,
+        account=added.account,
+        instrument=InstrumentId(params.instrument),
+        make=lambda: make_strategy(added.kind, table),
+        others=tuple(params.other_legs()),
+    )
+
+
+def is_over(slot: Slot) -> bool:
+    """Whether a pair places nothing any more and nothing of it is at work; what it holds is hedged or flat."""
+    said = slot.explained.get(slot.spec.instrument, {})
+    return said.get("phase") == ENDED and said.get("clip") == "" and said.get("hedge") == "calm"
+
+
+def _holds(slot: Slot) -> bool:
+    said = slot.explained.get(slot.spec.instrument, {})
+    return any(Decimal(str(said.get(name, 0))) != 0 for name in ("lead_qty", "hedge_qty", "net_delta"))

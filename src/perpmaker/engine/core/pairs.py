@@ -1,0 +1,262 @@
+"""What people tell pairs: start one, stop it, have it closed. Pausing and answering are as for every strategy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final
+
+from perpmaker.engine.core.added import AddedStrategies, is_over, spec_of
+from perpmaker.engine.core.answers import Answer, refused
+from perpmaker.engine.core.executions import Executions
+from perpmaker.engine.core.oneshots import account_on, followed
+from perpmaker.engine.core.runner import Runner
+from perpmaker.engine.core.slot import Slot, SlotState
+from perpmaker.engine.core.spec import StrategySpec
+from perpmaker.engine.core.world import World
+from perpmaker.engine.records import StrategyAdded
+from perpmaker.errors import ConfigError
+from perpmaker.model.commands import Notice
+from perpmaker.model.events import Operator
+from perpmaker.model.ids import AccountId, InstrumentId, StrategyId
+from perpmaker.model.instrument import Instrument
+from perpmaker.strategies.pair.pair import Pair
+from perpmaker.strategies.pair.params import PairParams
+from perpmaker.strategies.pair.sizes import common_lot, smallest_qty, towards_zero
+
+NAME: Final = re.compile(r"^[a-z][a-z0-9_-]{0,31}$")
+_NOT_PARAMETERS: Final = frozenset({"account", "kind", "name"})
+_Action = Callable[[Operator], Callable[[], Answer]]
+
+
+class Pairs:
+    """Carries the commands `pair_*` out; what is wrong with one is said in a sentence."""
+
+    def __init__(self, world: World, runner: Runner, executions: Executions, added: AddedStrategies) -> None:
+        self._world = world
+        self._runner = runner
+        self._executions = executions
+        self._added = added
+
+    # --- starting
+
+    def start(self, event: Operator) -> Callable[[], Answer]:
+        """Begin a pair under the id of its command: its session, by which its summary is told from others."""
+        try:
+            added = self._read(event)
+            slot = self._added.begin(added)
+        except (ValueError, ConfigError) as error:
+            return refused(str(error))
+        legs = " against ".join(f"{leg.instrument} ({leg.account})" for leg in slot.spec.legs)
+        self._tell("pair_started", event, strategy=added.strategy, legs=legs, **_short(added.words))
+        return lambda: Answer("done", f"{added.strategy}: {legs}")
+
+    def _read(self, event: Operator) -> StrategyAdded:
+        world = self._world
+        if world.kill.latched:
+            raise ValueError("the kill latch is set: no order passes until it is cleared")
+        if world.stopping:
+            raise ValueError("the engine is stopping")
+        if not event.command_id:
+            raise ValueError("a pair needs the id of its command")
+        given = event.arguments
+        lead = followed(world, given.get("instrument", ""))
+        hedge = followed(world, given.get("hedge_instrument", ""))
+        accounts = self._accounts(given, lead, hedge)
+        name = self._name(event.strategy, lead, hedge, accounts)
+        words = {
+            "session": event.command_id,
+            **{key: text for key, text in given.items() if key not in _NOT_PARAMETERS},
+            "hedge_account": accounts[1],
+        }
+        number = self._added.number_for(name, accounts)
+        if number is None:
+            raise ValueError("there is no room for another pair of new markets; end one first")
+        added = StrategyAdded(name, Pair.kind, number, accounts[0], words, world.now_ns)
+        self._check(spec_of(added), lead, hedge)
+        return added
+
+    def _accounts(self, given: Mapping[str, str], lead: Instrument, hedge: Instrument) -> tuple[AccountId, AccountId]:
+        if lead.exchange == hedge.exchange:
+            raise ValueError(
+                f"{lead.instrument_id} and {hedge.instrument_id} are both on {lead.exchange}; the legs of a pair must be "
+                "on different exchanges: own accounts paired on one exchange would trade with each other, which is wash "
+                "trading"
+            )
+        if lead.base != hedge.base:
+            raise ValueError(
+                f"{lead.instrument_id} is {lead.base}, {hedge.instrument_id} is {hedge.base}: they do not hedge each other"
+            )
+        return (
+            account_on(self._world, given.get("account", ""), lead),
+            account_on(self._world, given.get("hedge_account", ""), hedge),
+        )
+
+    def _name(
+        self, wanted: StrategyId | None, lead: Instrument, hedge: Instrument, accounts: tuple[AccountId, AccountId]
+    ) -> StrategyId:
+        """Return the pair's name: that of an earlier pair of the same legs, the one given, or one made of the base."""
+        legs = {(accounts[0], lead.instrument_id), (accounts[1], hedge.instrument_id)}
+        for name, slot in self._world.slots.items():
+            if {(leg.account, leg.instrument) for leg in slot.spec.legs[:2]} == legs and slot.spec.others:
+                self._check_free(slot)
+                return name
+        if wanted is not None:
+            if not NAME.match(wanted):
+                raise ValueError(f"strategy {wanted!r}: small letters, digits, - and _, at most 32, a letter first")
+            if wanted in self._world.slots or wanted in self._world.numbers:
+                raise ValueError(f"strategy {wanted!r} is another strategy's name")
+            return wanted
+        stem = f"pair-{re.sub('[^a-z0-9]', '', lead.base.lower())[:20]}"
+        taken = {str(name) for name in (*self._world.slots, *(one.strategy for one in self._added.at_rest()))}
+        names = (stem if place == 1 else f"{stem}-{place}" for place in range(1, 1000))
+        return StrategyId(next(name for name in names if name not in taken))
+
+    def _check_free(self, slot: Slot) -> None:
+        """Raise unless the pair that these legs have is one of people's, and over."""
+        name = slot.spec.strategy
+        if name in {configured.strategy for configured in self._world.spec.strategies}:
+            raise ValueError(f"the configuration's strategy {name!r} trades these legs; change it there")
+        if slot.state in (SlotState.STARTING, SlotState.RUNNING) and not is_over(slot):
+            raise ValueError(f"{name} is at work on these legs; stop or close it first")
+
+    def _check(self, spec: StrategySpec, lead: Instrument, hedge: Instrument) -> None:
+        conflict = self._added.conflict(spec.legs, spec.strategy)
+        if conflict:
+            raise ValueError(conflict)
+        for leg in spec.legs:
+            working = self._executions.current((leg.account, leg.instrument))
+            if working is not None:
+                raise ValueError(f"{leg.instrument} is being worked by parent order {working.order.execution_id}")
+        params = spec.make().params
+        if isinstance(params, PairParams):
+            self._check_size(params, spec, lead, hedge)
+
+    def _check_size(self, params: PairParams, spec: StrategySpec, lead: Instrument, hedge: Instrument) -> None:
+        """Refuse what rounds to nothing, and what the gate would refuse order by order."""
+        if params.mode == "close_existing":
+            return
+        prices = self._world.books.prices(lead.instrument_id)
+        mark_px = None if prices is None else prices.mark_px
+        if mark_px is None:
+            return
+        lot = common_lot(lead, hedge)
+        least = max(smallest_qty(lead, mark_px), smallest_qty(hedge, mark_px))
+        by = Decimal(1) if params.size_in == "contracts" else mark_px
+        for key, wanted in (("size", params.size), ("clip", params.clip or params.size)):
+            qty = towards_zero(wanted / by, lot)
+            if qty < least:
+                raise ValueError(
+                    f"{key} {wanted} is {_plain(qty)} {lead.base} in lots of both venues ({_plain(lot)}); it must be "
+                    f"at least {_plain(least)}"
+                )
+            notional = qty * mark_px
+            for account in spec.accounts:
+                limits = self._world.limits[account]
+                name = "max_position_notional" if key == "size" else "max_order_notional"
+                most = limits.max_position_notional if key == "size" else limits.max_order_notional
+                if notional > most:
+                    raise ValueError(
+                        f"{key} {wanted} is worth {notional:.0f} {lead.quote}; risk.{name} is {_plain(most)}"
+                    )
+
+    # --- ending
+
+    def stop(self, event: Operator) -> Callable[[], Answer]:
+        """Place nothing new any more; what is open is hedged, positions stay."""
+        return self._tell_all(event, "stop")
+
+    def close(self, event: Operator, flatten: _Action) -> Callable[[], Answer]:
+        """Lead the positions to nothing, clip by clip, hedged all the way. What is no `pair` is flattened at once."""
+        slots = self._scope(event)
+        if slots and all(slot.spec.kind != Pair.kind for slot in slots):
+            return self.only(event, flatten)
+        return self._tell_all(event, "close")
+
+    def _tell_all(self, event: Operator, word: str) -> Callable[[], Answer]:
+        slots = self._scope(event)
+        if not slots:
+            return refused(_nobody(event))
+        failed = [slot for slot in slots if slot.state is not SlotState.RUNNING]
+        if failed:
+            slot = failed[0]
+            return refused(f"{slot.spec.strategy} is {slot.state.value}{f': {slot.error}' if slot.error else ''}")
+        for slot in slots:
+            slot.paused = False
+            self._runner.on_told(slot, word)
+        self._tell(f"pair_told_{word}", event, strategy=", ".join(slot.spec.strategy for slot in slots))
+        return lambda: _ended(slots)
+
+    def only(self, event: Operator, action: _Action) -> Callable[[], Answer]:
+        """Carry out what every strategy can be told, for pairs alone."""
+        slots = self._scope(event)
+        if not slots:
+            return refused(_nobody(event))
+        if event.strategy is not None or len(slots) == len(self._world.slots):
+            return action(event)
+        answers = [action(_of(event, slot)) for slot in slots if event.kind != "pair_answer" or slot.question]
+        if not answers:
+            return refused("no pair asks anything")
+        if event.kind == "pair_answer" and len(answers) > 1:
+            return refused("several pairs ask; name the strategy that is answered")
+        return lambda: _whole([answer() for answer in answers])
+
+    # --- inside
+
+    def _scope(self, event: Operator) -> list[Slot]:
+        instrument = event.arguments.get("instrument")
+        return [
+            slot
+            for slot in self._world.slots.values()
+            if slot.spec.others
+            and event.strategy in (None, slot.spec.strategy)
+            and (instrument is None or InstrumentId(instrument) in [leg.instrument for leg in slot.spec.legs])
+        ]
+
+    def _tell(self, name: str, event: Operator, **fields: str) -> None:
+        self._world.out.tell(Notice("info", name, {"actor": event.actor, **fields}, self._world.now_ns))
+
+
+def _of(event: Operator, slot: Slot) -> Operator:
+    return Operator(event.command_id, event.kind, slot.spec.strategy, event.arguments, event.actor, event.ts_recv_ns)
+
+
+def _whole(answers: list[Answer]) -> Answer:
+    text = "; ".join(dict.fromkeys(answer.text for answer in answers))
+    states = [answer.state for answer in answers]
+    return Answer("accepted" if "accepted" in states else "done" if "done" in states else "refused", text)
+
+
+def _ended(slots: list[Slot]) -> Answer:
+    """Say how pairs stand that were told to end: done once nothing of them is at work."""
+    texts = []
+    for slot in slots:
+        said = slot.explained.get(slot.spec.instrument, {})
+        held = ", ".join(
+            f"{said.get(key, '?')} {leg.instrument}" for key, leg in zip(_HELD, slot.spec.legs, strict=False)
+        )
+        texts.append(f"{slot.spec.strategy}: {said.get('pair', '?')} ({held})")
+    at_work = any(slot.state is SlotState.RUNNING and not _is_done(slot) for slot in slots)
+    return Answer("accepted" if at_work else "done", "; ".join(texts))
+
+
+_HELD: Final = ("lead_qty", "hedge_qty")
+
+
+def _is_done(slot: Slot) -> bool:
+    return is_over(slot) if slot.spec.kind == Pair.kind else True
+
+
+def _nobody(event: Operator) -> str:
+    wanted = event.strategy or event.arguments.get("instrument", "")
+    return f"no pair of this engine is or trades {wanted!r}" if wanted else "this engine runs no pair"
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number.normalize():f}"
+
+
+def _short(words: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters that tell one pair from another."""
+    return {key: words[key] for key in ("mode", "size", "clip", "size_in", "iterations") if key in words}

@@ -1,0 +1,298 @@
+"""Pairs that people start, stop and close while the engine runs, and what a restart makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.unit.strategies.pair.two_venues import FEES, HEDGE, LEAD, LIMITS, Crowd, TwoVenues
+
+from perpmaker.engine.core import AccountSpec, Answer, Engine, EngineSpec
+from perpmaker.engine.core.state import decode_state
+from perpmaker.engine.records import StrategyAdded, StrategyRemoved
+from perpmaker.model.events import Operator
+from perpmaker.model.ids import StrategyId, client_order_id_parts
+from perpmaker.model.order import Side
+
+NAME = StrategyId("pair-eth")
+ASKED = {"instrument": str(LEAD), "hedge_instrument": str(HEDGE), "mode": "alternate", "size": "0.5"}
+
+
+class Bench(TwoVenues):
+    """The two venues with an engine that has no strategy of its own: pairs are started by command."""
+
+    follows = (LEAD, HEDGE)
+    pause_added = False
+    bits = 64
+
+    def _boot(self) -> None:
+        super()._boot()
+        accounts = tuple(
+            AccountSpec(
+                face.account,
+                face.rules.exchange,
+                LIMITS,
+                client_id_bits=self.bits,
+                instruments=(face.instrument,) if face.instrument in self.follows else (),
+            )
+            for face in self.faces.values()
+        )
+        numbers = {str(one.strategy): one.number for one in self.journal if isinstance(one, StrategyAdded)}
+        self.spec = EngineSpec(
+            "test", 1, self.life, False, accounts, (), config_hash="c1", fees=FEES, numbers=numbers,
+            pause_added=self.pause_added,
+        )  # fmt: skip
+        self.engine = Engine(self.spec)
+
+    def tell(self, kind: str, name: str | None = None, *, command_id: str = "", **arguments: str) -> Answer:
+        self.sent = command_id or f"{kind}-{len(self.journal)}"
+        strategy = None if name is None else StrategyId(name)
+        self.feed(Operator(self.sent, kind, strategy, arguments, "tester", self.now_ns))
+        answer = self.engine.answer(self.sent)
+        assert answer is not None
+        return answer
+
+    @property
+    def answer(self) -> Answer | None:
+        """What the last command has come to by now."""
+        return self.engine.answer(self.sent)
+
+    def status(self) -> dict[str, Any]:
+        slot = self.engine.world.slots.get(NAME)
+        return {} if slot is None else dict(slot.explained.get(LEAD, {}))
+
+    @property
+    def paused(self) -> bool:
+        return self.engine.world.slots[NAME].paused
+
+    def pair(self, **more: str) -> Answer:
+        return self.tell("pair_start", **{**ASKED, **more})
+
+
+def bench(*, piece: str = "0.5") -> Bench:
+    made = Bench({"mode": "alternate", "size": "0.5"})
+    made.on_step = Crowd(made, piece=piece)
+    made.start()
+    return made
+
+
+def done(rig: Bench) -> Bench:
+    rig.until(lambda: rig.is_over, 300)
+    return rig
+
+
+def test_a_pair_that_is_started_runs_as_asked_under_the_id_of_its_command() -> None:
+    rig = bench()
+    answer = rig.tell("pair_start", command_id="command-1", **ASKED, iterations="4")
+    assert answer == Answer("done", f"{NAME}: {LEAD} (first) against {HEDGE} (second)")
+    done(rig)
+    assert (rig.status()["cycles"], rig.lead.position, rig.hedge.position) == (4, 0, 0)
+    (added,) = [record for record in rig.journal if isinstance(record, StrategyAdded)]
+    assert added.words["session"] == "command-1"
+    numbers = {client_order_id_parts(fill.client_order_id).strategy for fill in rig.lead.fills}  # type: ignore[union-attr]
+    assert numbers == {added.number} == {1}
+
+
+def test_the_same_legs_begin_anew_once_they_are_over_and_keep_name_and_number() -> None:
+    rig = bench()
+    rig.pair(iterations="2")
+    again = rig.pair()
+    assert (again.state, "at work" in again.text) == ("refused", True)
+    done(rig)
+    assert rig.pair(iterations="1", size="0.25").state == "done"
+    rig.until(lambda: rig.status().get("cycles") == 1, 60)
+    added = [record for record in rig.journal if isinstance(record, StrategyAdded)]
+    assert [(one.strategy, one.number) for one in added] == [(NAME, 1), (NAME, 1)]
+    assert rig.status()["asked"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"hedge_instrument": str(LEAD)}, "wash trading"),
+        ({"hedge_instrument": "DOGE@backpack"}, "does not follow 'DOGE@backpack'"),
+        ({"hedge_account": "first"}, "does not trade on backpack"),
+        ({"size": "0.001"}, "size 0.001 is 0 ETH in lots of both venues (0.01); it must be at least 0.02"),
+        ({"size": "12", "size_in": "notional"}, "must be at least 0.02"),
+        ({"size": "500"}, "risk.max_position_notional is 1000000"),
+        ({"size": "100"}, "risk.max_order_notional is 100000"),
+        ({"size": "much"}, "size = 'much': must be a number > 0"),
+        ({"mode": "sideways"}, "mode = 'sideways': must be one of open_and_close"),
+        ({"clip": "1"}, "clip = 1 must not be more than size = 0.5"),
+        ({"maker.timeout_s": "1e9"}, "maker.timeout_s"),
+        ({"colour": "red"}, "colour = 'red': unknown key"),
+    ],
+)
+def test_what_cannot_be_a_pair_is_refused_with_the_reason(words: dict[str, str], said: str) -> None:
+    rig = bench()
+    answer = rig.pair(**words)
+    assert answer.state == "refused"
+    assert said in answer.text
+    assert [record for record in rig.journal if isinstance(record, StrategyAdded)] == []
+    assert dict(rig.engine.world.slots) == {}
+
+
+def test_other_names_are_taken_as_they_are_given() -> None:
+    rig = bench()
+    assert "small letters" in rig.tell("pair_start", "Not A Name", **ASKED).text
+    assert rig.tell("pair_start", "mine", **ASKED).text.startswith("mine:")
+    assert list(rig.engine.world.slots) == ["mine"]
+
+
+def test_nothing_is_started_while_the_kill_latch_is_set() -> None:
+    rig = bench()
+    rig.tell("kill")
+    assert rig.pair() == Answer("refused", "the kill latch is set: no order passes until it is cleared")
+
+
+def test_a_stop_in_the_middle_hedges_what_was_filled_and_leaves_the_position() -> None:
+    rig = bench(piece="0.07")
+    rig.pair(iterations="20", clip="0.25")
+    rig.until(lambda: rig.lead.position > 0)
+    assert rig.tell("pair_stop", NAME).state in ("accepted", "done")
+    rig.until(lambda: (rig.answer or Answer("refused")).state == "done", 60)
+    assert rig.lead.position > 0
+    assert abs(rig.delta) < rig.hedge.rules.min_qty
+    assert rig.lead.live() == rig.hedge.live() == []
+    fills = len(rig.lead.fills)
+    rig.run(20)
+    assert len(rig.lead.fills) == fills
+
+
+def test_a_close_leads_the_positions_to_nothing_within_one_clip_and_ends() -> None:
+    rig = bench()
+    rig.pair(mode="build_hold_close", size="2", clip="0.5", hold_min="60")
+    rig.until(lambda: rig.lead.position == 2)
+    assert rig.tell("pair_close", NAME).state == "accepted"
+    rig.until(lambda: (rig.answer or Answer("refused")).state == "done", 120)
+    assert (rig.lead.position, rig.hedge.position) == (0, 0)
+    assert rig.worst <= rig.bound
+    assert rig.status()["waits_for"] == "closed, as a person wanted"
+    rig.run(30)
+    assert rig.lead.position == 0
+
+
+def test_a_close_while_building_turns_round_at_once() -> None:
+    rig = bench(piece="0.1")
+    rig.pair(mode="build_and_hold", size="2", clip="0.5")
+    rig.until(lambda: rig.lead.position > 0)
+    rig.tell("pair_close", NAME)
+    rig.until(lambda: rig.is_over, 120)
+    assert (rig.lead.position, rig.hedge.position) == (0, 0)
+
+
+def test_a_position_that_is_held_after_the_end_can_still_be_closed() -> None:
+    rig = bench()
+    rig.pair(mode="build_and_hold")
+    done(rig)
+    rig.run(3)
+    assert [record for record in rig.journal if isinstance(record, StrategyRemoved)] == []
+    rig.tell("pair_close", NAME)
+    rig.until(lambda: rig.is_over and not rig.lead.position, 60)
+    rig.run(2)
+    assert [record.strategy for record in rig.journal if isinstance(record, StrategyRemoved)] == [NAME]
+
+
+def test_pause_and_resume_reach_pairs_alone() -> None:
+    rig = bench()
+    assert rig.tell("pair_pause").text == "this engine runs no pair"
+    rig.pair(iterations="10")
+    rig.tell("pair_pause")
+    rig.run(5)
+    fills = len(rig.lead.fills)
+    rig.run(10)
+    assert len(rig.lead.fills) == fills
+    assert rig.tell("pair_resume", NAME).state == "done"
+    done(rig)
+    assert rig.status()["cycles"] == 10
+
+
+def test_an_unexpected_fill_is_answered_by_the_pairs_own_command() -> None:
+    rig = bench()
+    rig.watching = False
+    rig.pair(iterations="10")
+    assert rig.tell("pair_answer", answer="stop").text == "no strategy asks anything"
+    rig.until(lambda: rig.lead.position > 0)
+    rig.fill_by_hand(rig.hedge, Side.BUY, "0.1")
+    rig.until(lambda: bool(rig.engine.world.slots[NAME].question), 10)
+    assert rig.tell("pair_answer", NAME, answer="perhaps").state == "refused"
+    assert rig.tell("pair_answer", answer="stop").state == "done"
+    done(rig)
+    assert rig.engine.world.slots[NAME].question == ""
+
+
+def test_a_restart_goes_on_with_a_pair_that_is_not_over() -> None:
+    rig = bench()
+    rig.pair(iterations="6")
+    rig.until(lambda: rig.status().get("cycles", 0) >= 2)
+    rig.restart()
+    assert list(rig.engine.world.slots) == [NAME]
+    done(rig)
+    assert (rig.status()["cycles"], rig.lead.position, rig.hedge.position) == (6, 0, 0)
+
+
+def test_a_checkpoint_carries_it_and_its_memo() -> None:
+    rig = bench()
+    rig.pair(iterations="6")
+    rig.until(lambda: rig.status().get("cycles", 0) >= 2)
+    rested = rig.engine.checkpoint()
+    assert [one.strategy for one in decode_state(rested).added] == [NAME]
+    fresh = Engine(rig.spec)
+    fresh.restore(rested, ())
+    assert fresh.world.slots[NAME].memo == rig.engine.world.slots[NAME].memo != ""
+
+
+def test_a_restart_begins_without_a_pair_that_was_over_and_flat() -> None:
+    rig = bench()
+    rig.pair(iterations="2")
+    done(rig)
+    rig.run(3)
+    rig.restart()
+    assert dict(rig.engine.world.slots) == {}
+    rig.pair(iterations="1", size="0.25")
+    assert rig.engine.world.slots[NAME].spec.number == 1
+
+
+def test_a_life_that_may_not_go_on_by_itself_brings_it_up_paused_and_hedges() -> None:
+    rig = bench(piece="0.1")
+    rig.pair(iterations="6")
+    rig.until(lambda: rig.lead.position > 0)
+    rig.pause_added = True
+    rig.restart()
+    assert rig.paused
+    rig.run(20)
+    assert abs(rig.delta) < rig.hedge.rules.min_qty
+    assert rig.tell("pair_resume", NAME).state == "done"
+    done(rig)
+    assert rig.status()["cycles"] == 6
+
+
+def test_a_life_that_does_not_follow_its_instruments_keeps_it_for_one_that_does() -> None:
+    rig = bench()
+    rig.pair(iterations="6")
+    rig.until(lambda: rig.status().get("cycles", 0) >= 2)
+    rig.follows = (LEAD,)
+    rig.restart()
+    assert dict(rig.engine.world.slots) == {}
+    assert rig.told("strategy_rests") == [
+        {"strategy": NAME, "why": f"{HEDGE} is not among the instruments of account second"}
+    ]
+    rested = rig.engine.checkpoint()
+    rig.follows = (LEAD, HEDGE)
+    rig.kill()
+    rig._boot()
+    rig.engine.restore(rested, ())
+    rig.start()
+    done(rig)
+    assert (rig.status()["cycles"], rig.lead.position, rig.hedge.position) == (6, 0, 0)
+
+
+def test_numbers_fit_the_narrowest_venue_and_those_of_what_is_over_are_used_again() -> None:
+    rig = bench()
+    rig.kill()
+    rig.bits = 32
+    rig._boot()
+    rig.engine.world.numbers |= {f"old-{number}": number for number in range(1, 16)}
+    rig.start()
+    assert rig.pair().state == "done"
+    assert rig.engine.world.slots[NAME].spec.number == 1
