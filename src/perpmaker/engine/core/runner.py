@@ -89,11 +89,11 @@ class Runner:
         slot.question = ""
         self._call(slot, "on_answer", answer)
 
-    def on_order(self, slot: Slot, view: OrderView) -> None:
     def on_told(self, slot: Slot, word: str) -> None:
         slot.question = ""
         self._call(slot, "on_told", word)
 
+    def on_order(self, slot: Slot, view: OrderView) -> None:
         self._desk.dirty[(slot.spec.strategy, view.instrument)] = None
         if slot.running:
             self._call(slot, "on_order", view)
@@ -138,7 +138,6 @@ class Runner:
                 waiting.append(name)
         self._starting = waiting
 
-    def restart(self, slot: Slot) -> None:
     def add(self, slot: Slot) -> None:
         """Take in a strategy that was not there at the start."""
         self._contexts[slot.spec.strategy] = SlotContext(self._world, slot, self._executions)
@@ -149,6 +148,7 @@ class Runner:
         del self._contexts[slot.spec.strategy]
         self._starting.remove(slot.spec.strategy)
 
+    def restart(self, slot: Slot) -> None:
         """Begin a failed or stopped strategy afresh."""
         slot.renew()
         self._contexts[slot.spec.strategy] = SlotContext(self._world, slot, self._executions)

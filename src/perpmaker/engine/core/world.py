@@ -77,6 +77,11 @@ class World:
         self.engine_ids = self._make_ids(0)
         self.slots: dict[StrategyId, Slot] = {}
         self._rules = {a.account: LadderRules(quote_life_ns=a.quote_life_s * NS_PER_S) for a in spec.accounts}
+        self.numbers: dict[str, int] = {**spec.numbers, **{str(one.strategy): one.number for one in spec.strategies}}
+        """Numbers of strategies in client order ids: a name keeps its number, a number its name."""
+        self.resting_memos: dict[StrategyId, str] = {}
+        """What strategies asked to remember that do not run in this life."""
+        self._slot_of_number: dict[int, Slot] = {}
         for strategy in spec.strategies:
             self.add(strategy)
 
@@ -93,11 +98,6 @@ class World:
         """Take a slot away, before the first event: its strategy was over in an earlier life."""
         slot = self.slots.pop(strategy)
         self._slot_of_number.pop(slot.spec.number, None)
-        self.numbers: dict[str, int] = {**spec.numbers, **{str(one.strategy): one.number for one in spec.strategies}}
-        """Numbers of strategies in client order ids: a name keeps its number, a number its name."""
-        self.resting_memos: dict[StrategyId, str] = {}
-        """What strategies asked to remember that do not run in this life."""
-        self._slot_of_number: dict[int, Slot] = {}
 
     def adopt_epoch(self, epoch: int) -> None:
         """Hand out ids of a later boot epoch from now on."""
