@@ -88,7 +88,7 @@ def read_books(stack: Stack) -> Books:
 class Audit:
     """Gathers every order of the account through the venue's own API, with a login of its own.
 
-    The exchange forgets closed orders beyond 5,000; `collect` often enough and none is missed, which the ledger's total
+    The exchange forgets closed orders beyond 3,000; `collect` often enough and none is missed, which the ledger's total
     proves.
     """
 

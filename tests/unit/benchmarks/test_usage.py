@@ -11,10 +11,13 @@ from benchmarks.usage import Sample, Usage, slope, trend, used_by
 MB = 1_000_000
 
 
-def sample(second: int, *, grown: float = 0.0, descriptors: int = 30, threads: int = 9, tasks: int = 18) -> Sample:
-    """150 events a second; the engine's memory as `grown` MB says, the exchange's at rest."""
+def sample(
+    second: int, *, grown: float = 0.0, other: float = 0.0, descriptors: int = 30, threads: int = 9, tasks: int = 18
+) -> Sample:
+    """150 events a second; the engine's memory as `grown` MB says, the exchange's as `other`."""
     engine = Usage(round((70 + grown) * MB), round((50 + grown) * MB), descriptors, threads)
-    return Sample(float(second), 150 * second, tasks, {"engine": engine, "exchange": Usage(90 * MB, 60 * MB, 20, 4)})
+    exchange = Usage(round((90 + other) * MB), round((60 + other) * MB), 20, 4)
+    return Sample(float(second), 150 * second, tasks, {"engine": engine, "exchange": exchange})
 
 
 def soaked(samples: list[Sample], *, exit_code: int = 0, differences: tuple[str, ...] = ()) -> Soak:
@@ -39,6 +42,8 @@ def test_a_run_that_grows_by_more_than_the_bound_is_missed_unless_memory_is_not_
     done = soaked([sample(second, grown=second * 150 / 1e6 * 6) for second in range(1_800)])
     assert done.problems() == ["the engine grew 6.0 MB per million events; the bound is 5"]
     assert done.problems(memory=False) == []
+    done = soaked([sample(second, other=second * 150 / 1e6 * 7) for second in range(1_800)])
+    assert done.problems() == ["the exchange grew 7.0 MB per million events; the bound is 5"]
 
 
 @pytest.mark.parametrize("what", ["descriptors", "threads", "tasks"])
