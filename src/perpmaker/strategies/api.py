@@ -132,6 +132,10 @@ class Context(Protocol):
         """This strategy's position; flat rather than None when it never traded."""
         ...
 
+    def proven_qty(self, instrument: InstrumentId) -> Decimal:
+        """The position's quantity with executions the venue has stated whose fills are still to be booked."""
+        ...
+
     def open_orders(self, instrument: InstrumentId) -> Sequence[OrderView]:
         """This strategy's orders that are not terminal: resting, in flight, being cancelled, unknown."""
         ...

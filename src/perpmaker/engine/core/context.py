@@ -71,6 +71,9 @@ class SlotContext:
         """The account's position: no two strategies of an account trade one instrument."""
         return self._world.ledgers[self._account(instrument)].book.position(instrument)
 
+    def proven_qty(self, instrument: InstrumentId) -> Decimal:
+        return self._executions.position((self._account(instrument), instrument))
+
     def open_orders(self, instrument: InstrumentId) -> Sequence[OrderView]:
         return [order.view() for order in self._world.table.live(self._account(instrument), instrument, self._strategy)]
 

@@ -36,6 +36,7 @@ MAX_REFUSALS: Final = 5
 """Orders in a row that the gate or the venue did not let stand."""
 REFUSAL_PAUSE_NS: Final = NS_PER_S
 TAKE_PATIENCE_NS: Final = 20 * NS_PER_S
+TAKE_MS: Final = 5_000
 _NEVER_STOOD: Final = (OrderState.REJECTED, OrderState.DENIED, OrderState.NOT_SENT, OrderState.RETIRED)
 
 
@@ -173,8 +174,7 @@ class Clip:
         rested_s = (ctx.now_ns() - self._placed_ns) / NS_PER_S
         self.text = f"rests for {rested_s:.0f} s"
         why = hold or self._hindrance(ctx)
-        rung, late_s = world.hedger.rung, world.hedger.open_since_s(ctx.now_ns())
-        if not why and (rung not in (Rung.CALM, Rung.HEDGING) or late_s > LATE_HEDGE_S):
+        if not why and self._hedge_is_late(ctx):
             why = "the hedge is late"
         if not why and rested_s >= world.maker.timeout_s:
             why, self._timed_out = "its time is up", True
@@ -182,8 +182,15 @@ class Clip:
             self._leave(ctx, why)
 
     def _leave(self, ctx: Context, why: str) -> None:
-        self.stage, self.text, self._cancelled_ns = Stage.LEAVING, why, ctx.now_ns()
-        if self.order is not None:
+        self.stage, self.text = Stage.LEAVING, why
+        self._cancel(ctx)
+
+    def _cancel(self, ctx: Context) -> None:
+        """Cancel the order while it stands; one in question is found out about, and cancelled, by the engine."""
+        view, now_ns = self._look(ctx), ctx.now_ns()
+        stands = view is not None and view.state is OrderState.OPEN
+        if self.order is not None and stands and now_ns - self._cancelled_ns >= CANCEL_AGAIN_NS:
+            self._cancelled_ns = now_ns
             ctx.cancel(self.order)
 
     def _leaving(self, ctx: Context) -> None:
@@ -192,8 +199,7 @@ class Clip:
         if self.order is None or view is None:
             return
         if not view.state.is_terminal:
-            if ctx.now_ns() - self._cancelled_ns >= CANCEL_AGAIN_NS:
-                self._leave(ctx, self.text)
+            self._cancel(ctx)
             return
         if world.holdings.filled(self.order) < view.cum_qty:
             self.text = "fills are still to be booked"
@@ -231,6 +237,9 @@ class Clip:
         world = self._world
         report = ctx.execution(world.lead)
         at_work = report is not None and report.state != "ended"
+        if self._take is not None and at_work and self._hedge_is_late(ctx):
+            ctx.target(world.lead, ctx.proven_qty(world.lead), self._take)  # places nothing more
+            return
         if self._take is not None and not at_work and ctx.now_ns() > self._placed_ns:
             self.skipped = bool(self._order_qty(ctx))
             self.stage = Stage.SETTLING
@@ -242,7 +251,7 @@ class Clip:
                 if ctx.now_ns() - self._placed_ns >= TAKE_PATIENCE_NS:
                     self.skipped, self.stage = True, Stage.SETTLING
                 return
-            self._take = Sweep(max_slippage_bps=world.maker.take_max_slippage_bps, aim_children=20)
+            self._take = Sweep(max_slippage_bps=world.maker.take_max_slippage_bps, aim_children=20, deadline_ms=TAKE_MS)
             self._placed_ns = ctx.now_ns()
             leg = world.holdings.legs[world.lead]
             ctx.target(world.lead, leg.base_qty + leg.qty + self.side.sign * self._order_qty(ctx), self._take)
@@ -267,6 +276,10 @@ class Clip:
         open_qty = max(self.side.sign * world.holdings.delta, ZERO)
         qty = towards_zero(min(self.left(ctx), self.size - open_qty), rules.lot)
         return qty if qty >= smallest_qty(rules, ctx.mark_px(world.lead) or ZERO) else ZERO
+
+    def _hedge_is_late(self, ctx: Context) -> bool:
+        hedger = self._world.hedger
+        return hedger.rung not in (Rung.CALM, Rung.HEDGING) or hedger.open_since_s(ctx.now_ns()) > LATE_HEDGE_S
 
     def _hindrance(self, ctx: Context) -> str:
         """Why the lead must not rest: it, or the venue that would have to hedge it, cannot trade."""

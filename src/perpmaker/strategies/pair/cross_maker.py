@@ -164,8 +164,11 @@ class CrossMaker(Strategy[CrossMakerParams]):
         if self._hedger.failed:
             self._ask(ctx, f"{self._hedger.failed}. Go on?")
         why = self._why_not(ctx)
-        if not why and self._hedger.bring_home(ctx, self._memo.holdings):
+        piece = self._hedger.home_piece(ctx, self._memo.holdings, self.params.qty)
+        if not why and piece:
             why = "brings a hedge home"
+            if not ctx.open_orders(self._lead):
+                self._hedger.bring_home(ctx, self._memo.holdings, piece)
         bid, ask = (None, None) if why else (self._quote_of(ctx, Side.BUY), self._quote_of(ctx, Side.SELL))
         ctx.quote(self._lead, bid=bid, ask=ask)
         self._save(ctx)

@@ -1,13 +1,13 @@
 """Keeps the legs of a pair equal: hedges what was filled, and climbs the ladder when that fails.
 
     CALM -> HEDGING -> (FALLBACK) -> UNWINDING -> STUCK        any of them -> CALM once the legs are equal
-                          |
-                          +-> RETURNING -> CALM
+    CALM -> RETURNING -> CALM                                  later, with what the fallback venue holds
 
 HEDGING tries the hedge venue inside one cap, fixed when the first fill came. FALLBACK does the same on another venue;
-RETURNING later brings that position home. UNWINDING undoes the filled leg. STUCK tries both venues in turn and alarms.
-A rung is left only when nothing of it is at work any more: an order whose outcome is unknown may have hedged.
-Every size comes from what is booked, none from an answer, so that a lost answer cannot double a hedge.
+RETURNING brings that position home. UNWINDING undoes the filled leg. STUCK tries both venues in turn and alarms.
+A rung is left only when nothing of it is at work any more: an order whose outcome is unknown may have hedged, or undone.
+Every size comes from what is proven (booked, or stated by the venue with its fills to come), none from an answer's
+absence, so that a lost answer cannot double a hedge.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.strategies.api import Context
 from perpmaker.strategies.pair.holdings import ZERO, Holdings
 from perpmaker.strategies.pair.params import HedgeParams
-from perpmaker.strategies.pair.sizes import hedgeable, smallest_qty, towards_zero
+from perpmaker.strategies.pair.sizes import common_lot, hedgeable, smallest_qty, towards_zero
 
 ALARM_NS: Final = 5 * NS_PER_S
+HOME_AGAIN_NS: Final = 60 * NS_PER_S
+"""After bringing home has failed."""
 _BPS: Final = Decimal(10_000)
 
 
@@ -49,6 +51,7 @@ class Hedger:
         self.failed = ""
         """Why the pair must stop after an unwinding; a person's answer clears it."""
         self._params = params
+        self._legs = legs
         self._lead, self._hedge = legs[:2]
         self._fallback = legs[2] if len(legs) > 2 else None
         self._since_ns = 0
@@ -56,6 +59,9 @@ class Hedger:
         self._cap_px: dict[InstrumentId, Decimal] = {}
         self._algorithm: Sweep | None = None
         self._alarmed_ns = 0
+        self._home_qty = ZERO
+        """What the hedge leg holds when what is being brought home is there."""
+        self._home_not_before_ns = 0
 
     @property
     def is_calm(self) -> bool:
@@ -70,22 +76,45 @@ class Hedger:
         if self.rung is Rung.RETURNING:
             self._return(ctx, holdings)
         elif self._is_even(ctx, holdings, still_to_come):
-            self._calm(ctx, holdings)
+            self._settle(ctx, holdings)
         else:
             self._climb(ctx, holdings, still_to_come)
 
-    def bring_home(self, ctx: Context, holdings: Holdings) -> bool:
-        """Move what the fallback venue holds to the hedge venue, when that can trade; returns whether it is at it."""
+    def home_piece(self, ctx: Context, holdings: Holdings, clip: Decimal) -> Decimal:
+        """Return how much of what the fallback venue holds may be moved to the hedge venue now, signed; 0 for nothing.
+
+        At most a clip, and so much that both venues take it and the rest of it later.
+        """
         name = self._fallback
-        if self.rung is not Rung.CALM or name is None or abs(holdings.legs[name].qty) < self._smallest(ctx, name):
-            return False
-        if ctx.hindrance(self._hedge) or ctx.hindrance(name):
-            return False
+        if name is None or self.rung is not Rung.CALM or ctx.now_ns() < self._home_not_before_ns:
+            return ZERO
+        there = holdings.legs[name].qty
+        least = max(self._smallest(ctx, name), self._smallest(ctx, self._hedge))
+        piece = min(abs(there), clip)
+        if ZERO < abs(there) - piece < least:
+            piece -= least
+        piece = towards_zero(piece, common_lot(ctx.instrument(name), ctx.instrument(self._hedge)))
+        if piece < least or ctx.hindrance(self._hedge) or ctx.hindrance(name):
+            return ZERO
+        return piece if there > 0 else -piece
+
+    def bring_home(self, ctx: Context, holdings: Holdings, piece: Decimal) -> None:
+        """Move a `home_piece`: first bought or sold on the hedge venue, then closed on the other."""
+        self._home_qty = holdings.legs[self._hedge].qty + piece
         self._enter(ctx, Rung.RETURNING)
         self._return(ctx, holdings)
-        return True
 
     # --- rungs
+
+    def _settle(self, ctx: Context, holdings: Holdings) -> None:
+        """The legs are equal: calm once nothing is at work that could change that, and all of it is booked."""
+        if self.rung is Rung.CALM:
+            return
+        self._rung_ns = ctx.now_ns()  # should they differ again the rung begins anew
+        if not self._is_idle(ctx):
+            self._withdraw(ctx)
+        elif all(ctx.proven_qty(name) == ctx.position(name).qty for name in self._legs):
+            self._calm(ctx, holdings)
 
     def _calm(self, ctx: Context, holdings: Holdings) -> None:
         if self.rung in (Rung.UNWINDING, Rung.STUCK):
@@ -129,20 +158,29 @@ class Hedger:
             self._aim(ctx, holdings, name, ZERO, self._sweep(self._params.unwind_max_slippage_bps))
 
     def _return(self, ctx: Context, holdings: Holdings) -> None:
-        """Close the fallback leg and open the hedge leg, at most one clip apart."""
+        """Open on the hedge venue, close as much on the fallback venue; what cannot be closed there is taken back."""
         name = self._fallback
         if name is None:
             return
-        there = holdings.legs[name].qty
+        delta, idle = self._delta(ctx, holdings), self._is_idle(ctx)
+        to_go = self._home_qty - self._qty(ctx, holdings, self._hedge)
         spent_s = (ctx.now_ns() - self._rung_ns) / NS_PER_S
-        if abs(there) < self._smallest(ctx, name) or (spent_s >= self._params.retry_s and self._is_idle(ctx)):
-            self.rung, self._since_ns = Rung.CALM, 0
+        is_there, is_late = abs(to_go) < self._smallest(ctx, self._hedge), spent_s >= self._params.retry_s
+        if idle and (is_there or is_late) and not self._open_qty(ctx, holdings, name, ZERO):
+            self._home_not_before_ns = 0 if is_there else ctx.now_ns() + HOME_AGAIN_NS
+            self._enter(ctx, Rung.CALM)
+            self._since_ns = 0
+            return
+        if idle and spent_s >= 2 * self._params.retry_s:
+            self._home_not_before_ns = ctx.now_ns() + HOME_AGAIN_NS
+            self._enter(ctx, Rung.CALM)
             self.step(ctx, holdings)
             return
         algorithm = self._sweep(self._params.max_slippage_bps)
-        lot = ctx.instrument(self._hedge).lot
-        self._target(ctx, holdings, name, ZERO, algorithm)
-        self._target(ctx, holdings, self._hedge, towards_zero(-holdings.legs[self._lead].qty, lot), algorithm)
+        if not is_late and not is_there:
+            self._target(ctx, holdings, self._hedge, self._home_qty, algorithm)
+        if delta * holdings.legs[name].qty > 0:
+            self._aim(ctx, holdings, name, ZERO, algorithm)
 
     # --- sizes and prices
 
@@ -153,7 +191,7 @@ class Hedger:
 
     def _open_qty(self, ctx: Context, holdings: Holdings, leg: InstrumentId, still_to_come: Decimal) -> Decimal:
         """Return how much of the net quantity a leg should trade away now, signed as the net quantity."""
-        delta, lot = holdings.delta, ctx.instrument(leg).lot
+        delta, lot = self._delta(ctx, holdings), ctx.instrument(leg).lot
         sign = 1 if delta > 0 else -1
         more = max(sign * still_to_come, ZERO)
         return sign * hedgeable(abs(delta), more, lot, self._smallest(ctx, leg))
@@ -165,12 +203,26 @@ class Hedger:
             return
         open_qty = self._open_qty(ctx, holdings, leg, still_to_come)
         if open_qty:
-            self._target(ctx, holdings, leg, holdings.legs[leg].qty - open_qty, algorithm)
+            self._target(ctx, holdings, leg, self._qty(ctx, holdings, leg) - open_qty, algorithm)
 
     def _target(self, ctx: Context, holdings: Holdings, leg: InstrumentId, own_qty: Decimal, algorithm: Sweep) -> None:
         wanted = holdings.legs[leg].base_qty + own_qty
-        if wanted != ctx.position(leg).qty:
+        if wanted != ctx.proven_qty(leg):
             ctx.target(leg, wanted, algorithm)
+
+    def _withdraw(self, ctx: Context) -> None:
+        """Have nothing more placed for targets that lead away from where the legs are now."""
+        for name in self._worked:
+            report, proven = ctx.execution(name), ctx.proven_qty(name)
+            if report is not None and report.state == "working" and report.order.target_qty != proven:
+                ctx.target(name, proven, report.order.algorithm)
+
+    def _qty(self, ctx: Context, holdings: Holdings, leg: InstrumentId) -> Decimal:
+        """Return what the pair holds there, as it is proven."""
+        return holdings.legs[leg].qty + ctx.proven_qty(leg) - ctx.position(leg).qty
+
+    def _delta(self, ctx: Context, holdings: Holdings) -> Decimal:
+        return sum((self._qty(ctx, holdings, name) for name in self._legs), ZERO)
 
     def _inside_cap(self, ctx: Context, holdings: Holdings, leg: InstrumentId) -> Sweep | None:
         """Return a try that ends where the first one's cap was, None while nothing can be inside it."""
@@ -180,7 +232,7 @@ class Hedger:
         top = None if book is None else bbo(book)
         if top is None:
             return self._sweep(self._params.max_slippage_bps)  # it ends by itself unless a book comes
-        side = Side.SELL if holdings.delta > 0 else Side.BUY
+        side = Side.SELL if self._delta(ctx, holdings) > 0 else Side.BUY
         touch = top.touch_px(side)
         cap = self._cap_px.get(leg)
         if cap is None:
@@ -206,10 +258,14 @@ class Hedger:
 
     # --- inside
 
+    @property
+    def _worked(self) -> tuple[InstrumentId, ...]:
+        """The legs whose targets are the ladder's; the lead is the clip's, but where it is undone."""
+        return self._legs if self.rung in (Rung.UNWINDING, Rung.STUCK) else self._legs[1:]
+
     def _is_idle(self, ctx: Context) -> bool:
-        """Whether none of the pair's targets is at work."""
-        names = (self._lead, self._hedge, *(() if self._fallback is None else (self._fallback,)))
-        reports = [ctx.execution(name) for name in names]
+        """Whether none of the ladder's targets is at work."""
+        reports = [ctx.execution(name) for name in self._worked]
         return all(report is None or report.state == "ended" for report in reports)
 
     def _enter(self, ctx: Context, rung: Rung) -> None:

@@ -180,9 +180,12 @@ class Pair(Strategy[PairParams]):
             self._clip.step(ctx, hold=hold or ("another position is wanted" if is_outdated else ""))
             if self._clip.is_over or (is_outdated and self._clip.stage is Stage.STEADY):
                 self._clip_over(ctx, self._clip)
-        is_free = self._clip is None and hedger.is_calm and not hedger.bring_home(ctx, holdings)
-        if is_free and not programme.is_over and not hold and not ctx.open_orders(self._lead):
-            self._go_on(ctx)
+        if self._clip is None and hedger.is_calm and not ctx.open_orders(self._lead):
+            piece = hedger.home_piece(ctx, holdings, self._memo.clip_qty)
+            if piece:
+                hedger.bring_home(ctx, holdings, piece)
+            elif not programme.is_over and not hold:
+                self._go_on(ctx)
         self._save(ctx)
         self._explain(ctx)
 

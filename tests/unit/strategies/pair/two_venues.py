@@ -121,6 +121,8 @@ class Face:
         """Of each level; levels are one tick apart."""
         self.orders: dict[ClientOrderId, VenueOrder] = {}
         self.fills: list[Fill] = []
+        self.waiting: set[ClientOrderId] = set()
+        """Orders that have not come yet and whose cancels wait for them."""
         self.position = ZERO
         """Set before the start: what was held already, bought at the mid."""
         self.cost = ZERO
@@ -158,7 +160,7 @@ class Face:
             self.cost += signed * fill.px
             return
         closed = min(abs(signed), abs(before)) * fill.side.sign
-        taken = self.cost * -closed / before
+        taken = (self.cost * -closed / before).quantize(Decimal("1e-12"))
         self.balance += -closed * fill.px - taken
         self.cost += -taken + (signed - closed) * fill.px
 
@@ -176,7 +178,6 @@ class TwoVenues:
         kind: str = "pair",
         clip: str = "0.5",
         third: bool = False,
-        before: TwoVenues | None = None,
     ) -> None:
         self.kind = kind
         self.table = {
@@ -186,39 +187,48 @@ class TwoVenues:
             **({"fallback_account": "third", "fallback_instrument": str(THIRD)} if third else {}),
             **params,
         }
-        self.third = third
         self.clip = Decimal(clip)
-        parsed = parse_params(kind, self.table)
-        strategy = StrategySpec(
-            StrategyId("pair"), kind, 1, AccountId("first"), LEAD, lambda: make_strategy(kind, self.table),
-            tuple(parsed.other_legs()),
-        )  # fmt: skip
         faces = [Face("first", LEAD, "2600"), Face("second", HEDGE, "2600")]
         if third:
             faces.append(Face("third", THIRD, "2600"))
-        self.faces = {face.account: face for face in faces} if before is None else before.faces
-        epoch = 1 if before is None else before.spec.epoch + 1
-        accounts = tuple(
-            AccountSpec(face.account, face.rules.exchange, LIMITS, client_id_bits=64) for face in self.faces.values()
-        )
-        self.spec = EngineSpec("test", 1, epoch, False, accounts, (strategy,), config_hash="c1", fees=FEES)
-        self.engine = Engine(self.spec)
-        self.now_ns = START_NS if before is None else before.now_ns
-        self.journal: list[Record] = [] if before is None else before.journal
-        self.notices: list[Notice] = [] if before is None else before.notices
-        self.trades = 0 if before is None else before.trades
-        self.worst = ZERO if before is None else before.worst
+        self.faces = {face.account: face for face in faces}
+        self.base = {face.account: ZERO for face in faces}
+        """What each account holds that is not the pair's."""
+        self.now_ns = START_NS
+        self.journal: list[Record] = []
+        self.notices: list[Notice] = []
+        self.trades = 0
+        self.worst = ZERO
         """The largest unhedged quantity ever seen, as the venues have it."""
         self.bound = self.clip
         self.watching = True
         self.on_step: Callable[[], None] = lambda: None
         """Played each 100 ms."""
+        self.kill_at = 0
+        """The process is killed at this one of its steps, counted over all lives; 0: never."""
+        self.steps = 0
+        self.alive = False
+        self.life = 0
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
+        self._boot()
+
+    def _boot(self) -> None:
+        """A new process: nothing is left of the one before but the journal."""
+        self.life += 1
+        parsed = parse_params(self.kind, self.table)
+        strategy = StrategySpec(
+            StrategyId("pair"), self.kind, 1, AccountId("first"), LEAD, lambda: make_strategy(self.kind, self.table),
+            tuple(parsed.other_legs()),
+        )  # fmt: skip
+        accounts = tuple(
+            AccountSpec(face.account, face.rules.exchange, LIMITS, client_id_bits=64) for face in self.faces.values()
+        )
+        self.spec = EngineSpec("test", 1, self.life, False, accounts, (strategy,), config_hash="c1", fees=FEES)
+        self.engine = Engine(self.spec)
         self._timers: dict[str, int] = {}
         self._queue: deque[Event] = deque()
         self._feeding = False
-        self.base = {face.account: face.position for face in self.faces.values()} if before is None else before.base
 
     @property
     def lead(self) -> Face:
@@ -236,6 +246,7 @@ class TwoVenues:
 
     def start(self) -> TwoVenues:
         """Begin a life; without anything in its way the strategy has started when this returns."""
+        self.alive = True
         self._carry_out(self.engine.start(self.now_ns))
         self._collect()
         for face in self.faces.values():
@@ -250,31 +261,47 @@ class TwoVenues:
             self.run(0.1)
         return self
 
-    def restart(self, checkpoint: bytes | None = None, since: int = 0) -> TwoVenues:
-        """A kill, and the next life from the journal; what was on its way at the venues goes on there."""
-        after = TwoVenues(
-            {k: v for k, v in self.table.items() if k != "instrument"}, kind=self.kind, clip=str(self.clip),
-            third=self.third, before=self,
-        )  # fmt: skip
-        after.bound = self.bound
-        after.engine.restore(checkpoint, self.journal[since:])
-        return after
+    def kill(self) -> None:
+        """The process is gone; the venues go on, with what is on its way to them."""
+        self.alive = False
+        self._queue.clear()
+
+    def restart(self) -> TwoVenues:
+        """The next life, from the journal."""
+        self.kill()
+        self._boot()
+        self.engine.restore(None, self.journal)
+        return self.start()
 
     def feed(self, event: Event) -> None:
+        if not self.alive:
+            return
         self._queue.append(event)
         if self._feeding:
             return
         self._feeding = True
-        while self._queue:
-            event = self._queue.popleft()
-            private = for_journal(event, self.engine.world)
-            if private is not None:
-                self.journal.append(Happened(private, self.now_ns))
-            commands = self.engine.process(event)
-            self._collect()
-            self._carry_out(commands)
+        while self._queue and self.alive:
+            self._process(self._queue.popleft())
         self._feeding = False
         self.watch()
+
+    def _process(self, event: Event) -> None:
+        """One event: written down, decided upon, its consequences written down, then carried out one by one."""
+        private = for_journal(event, self.engine.world)
+        if private is not None:
+            self.journal.append(Happened(private, self.now_ns))
+            if self._dies():
+                return
+        commands = self.engine.process(event)
+        self._collect()
+        if self.alive:
+            self._carry_out(commands)
+
+    def _dies(self) -> bool:
+        self.steps += 1
+        if self.steps == self.kill_at:
+            self.kill()
+        return not self.alive
 
     def run(self, seconds: float) -> TwoVenues:
         """Let time pass in steps of 100 ms, with market data of every venue that is up at each."""
@@ -385,7 +412,7 @@ class TwoVenues:
         )
         face.execute(fill)
         self.watch()
-        self._answer(face, lambda: msgspec.structs.replace(fill, ts_recv_ns=self.now_ns))
+        self._answer(face, lambda: fill)
         if report:
             self._answer(face, lambda: self._report(face, there))
 
@@ -393,12 +420,13 @@ class TwoVenues:
         """Tell the engine, after the venue's latency, unless the venue is mute."""
         if not face.answers or not face.up:
             return
-        made = make()
-        self.later(face.latency_s, lambda: self._arrive(face, made))
+        made, life = make(), self.life
+        self.later(face.latency_s, lambda: self._arrive(face, made, life))
 
-    def _arrive(self, face: Face, event: Event) -> None:
-        if face.up and face.answers:
-            self.feed(event)
+    def _arrive(self, face: Face, event: Event, life: int) -> None:
+        """Feed what the venue has sent, unless the connection it was sent on is gone."""
+        if face.up and face.answers and life == self.life:
+            self.feed(msgspec.structs.replace(event, ts_recv_ns=self.now_ns))
 
     def later(self, seconds: float, job: Callable[[], None]) -> None:
         if not seconds:
@@ -427,7 +455,10 @@ class TwoVenues:
             reduce_only=order.reduce_only,
         )
 
-    def _snapshot(self, face: Face, since_ns: int) -> AccountSnapshot:
+    def _reading(self, face: Face, since_ns: int, asked_ns: int) -> Callable[[], None]:
+        return lambda: self._answer(face, lambda: self._snapshot(face, since_ns, asked_ns))
+
+    def _snapshot(self, face: Face, since_ns: int, asked_ns: int) -> AccountSnapshot:
         position = PositionReport(
             face.account, face.instrument, face.position, face.avg_px, face.mid, ZERO, self.now_ns, self.now_ns,
             Source.SNAPSHOT,
@@ -444,16 +475,21 @@ class TwoVenues:
             available=face.balance,
             currency=face.rules.quote,
             fills_since_ns=since_ns,
-            ts_asked_ns=self.now_ns,
+            ts_asked_ns=asked_ns,
             ts_event_ns=self.now_ns,
             ts_recv_ns=self.now_ns,
         )
 
     def _collect(self) -> None:
-        self.journal += self.engine.take_records()
+        for record in self.engine.take_records():
+            self.journal.append(record)
+            if self._dies():
+                return
 
     def _carry_out(self, commands: Iterable[Command]) -> None:
         for command in commands:
+            if not self.alive or (not isinstance(command, SetTimer | Notice) and self._dies()):
+                return
             match command:
                 case SetTimer(key=key, at_ns=at_ns):
                     self._timers[key] = at_ns
@@ -475,12 +511,14 @@ class TwoVenues:
                     self._query(self.faces[account], wanted)
                 case RequestSnapshot(account=account, fills_since_ns=since_ns):
                     face = self.faces[account]
-                    if face.up:
-                        self.later(face.latency_s, lambda f=face, s=since_ns: self._arrive(f, self._snapshot(f, s)))  # type: ignore[misc]
+                    if face.up and face.accepts:
+                        self.later(face.latency_s, self._reading(face, since_ns, self.now_ns))
 
     def _due(self, key: str, at_ns: int) -> Callable[[], None]:
+        life = self.life
+
         def due() -> None:
-            if self._timers.get(key) == at_ns:
+            if self.life == life and self._timers.get(key) == at_ns:
                 del self._timers[key]
                 self.feed(Timer(key, self.now_ns))
 
@@ -489,6 +527,8 @@ class TwoVenues:
     def _submit(self, face: Face, orders: Iterable[NewOrder]) -> None:
         for order in orders:
             self.journal.append(Intent(order, b"signed", self.now_ns))
+            if self._dies():
+                return
             if not face.up:
                 self.feed(OrderNotSent(face.account, order.client_order_id, "the link is down", self.now_ns))
                 continue
@@ -498,12 +538,24 @@ class TwoVenues:
                 continue
             if not face.accepts or not face.answers:
                 unknown = SubmitUnknown(face.account, order.client_order_id, "no answer", self.now_ns)
-                self.later(1.0, lambda event=unknown: self.feed(msgspec.structs.replace(event, ts_recv_ns=self.now_ns)))  # type: ignore[misc]
+                self.later(1.0, self._gave_up(unknown))
             if face.accepts:
                 self.later(face.latency_s, lambda order=order: self._match(face, order))  # type: ignore[misc]
 
+    def _gave_up(self, unknown: SubmitUnknown) -> Callable[[], None]:
+        life = self.life
+        return lambda: self.feed(unknown) if self.life == life else None
+
     def _match(self, face: Face, order: NewOrder) -> None:
+        """What arrives too late is refused: its signature, or the request's window, has run out."""
+        if order.expire_ns and self.now_ns > order.expire_ns:
+            self._answer(face, lambda: SubmitRejected(face.account, order.client_order_id, 2, "expired", self.now_ns))
+            return
         there = face.orders[order.client_order_id] = VenueOrder(order)
+        if order.client_order_id in face.waiting:
+            face.waiting.discard(order.client_order_id)
+            self._end(face, there)
+            return
         if order.tif is TimeInForce.GTT:
             self._answer(face, lambda: self._report(face, there, Source.REPLY))
             return
@@ -533,25 +585,39 @@ class TwoVenues:
             self.later(face.latency_s, lambda c=cancel: self._cancelled(face, c))  # type: ignore[misc]
 
     def _cancelled(self, face: Face, cancel: CancelOrder) -> None:
+        """Cancel, or keep the cancel waiting for its order as long as it says."""
         there = face.orders.get(cancel.client_order_id)
-        if there is None:
-            self._answer(face, lambda: CancelFailed(face.account, cancel.client_order_id, True, "", self.now_ns))
-        elif there.status is VenueStatus.OPEN:
+        if there is not None and there.status is VenueStatus.OPEN:
             self._end(face, there)
+        elif there is None and cancel.client_order_id in face.waiting:
+            pass  # one cancel waits at a time, another is dropped
+        elif there is None and cancel.ttl_ms:
+            face.waiting.add(cancel.client_order_id)
+            self.later(cancel.ttl_ms / 1000, lambda: self._ran_out(face, cancel))
+        elif there is None:
+            self._answer(face, lambda: CancelFailed(face.account, cancel.client_order_id, True, "", self.now_ns))
+
+    def _ran_out(self, face: Face, cancel: CancelOrder) -> None:
+        """A waiting cancel has met no order, unless `_match` ended one meanwhile."""
+        if cancel.client_order_id in face.waiting:
+            face.waiting.discard(cancel.client_order_id)
+            self._answer(face, lambda: CancelFailed(face.account, cancel.client_order_id, True, "", self.now_ns))
 
     def _end(self, face: Face, there: VenueOrder) -> None:
         there.status = VenueStatus.CANCELED
         self._answer(face, lambda: self._report(face, there))
 
     def _query(self, face: Face, wanted: Iterable[ClientOrderId]) -> None:
-        if not face.up:
+        if not face.up or not face.accepts:
             return
         for client_order_id in wanted:
-            there = face.orders.get(client_order_id)
-            if there is None:
-                self.feed(OrderNotFound(face.account, client_order_id, self.now_ns))
-            else:
-                self.feed(self._report(face, there, Source.QUERY))
+            self.later(face.latency_s, lambda number=client_order_id: self._answer(face, self._found(face, number)))  # type: ignore[misc]
+
+    def _found(self, face: Face, client_order_id: ClientOrderId) -> Callable[[], Event]:
+        there = face.orders.get(client_order_id)
+        if there is None:
+            return lambda: OrderNotFound(face.account, client_order_id, self.now_ns)
+        return lambda: self._report(face, there, Source.QUERY)
 
 
 class Crowd:
