@@ -40,7 +40,7 @@ CommandKind = Literal[
 """pause: cancel quotes and stop quoting, positions stay. resume: quote again. stop: pause, then end the engine.
 close: pause and flatten positions with reduce-only orders. execute: work a parent order (docs/reference/executions.md).
 execution_stop: cancel its child and end it with the truth. answer: what a strategy asked (docs/explanation/pairs.md).
-pair_start: begin a pair on instruments the engine follows. pair_stop: place nothing new, hedge what is open, positions stay.
+pair_start: begin a pair on instruments the engine follows. pair_stop: nothing new, hedge what is open, positions stay.
 pair_close: lead its positions to nothing, clip by clip. pair_pause, pair_resume, pair_answer: as those for all strategies.
 kill: latch, cancel everything; only clear_kill undoes it."""
 
@@ -179,6 +179,92 @@ class ExecutionRow(msgspec.Struct, frozen=True):
     """The newest twenty, oldest first, of what people execute; for a minute after its end."""
 
 
+class MarketRow(msgspec.Struct, frozen=True):
+    """An instrument the engine follows, for who chooses one: its rules, who trades it, what it costs.
+
+    Fees are in bps of notional, > 0 is a cost, None while neither own fills nor a schedule say; `traded_by` names the
+    strategy that has it, "" where a pair or a parent order may.
+    """
+
+    instrument: str
+    symbol: str
+    exchange: str
+    base: str
+    quote: str
+    accounts: list[str]
+    lot: str
+    tick: str
+    min_qty: str
+    min_notional: str
+    maker_fee_bps: str | None
+    taker_fee_bps: str | None
+    traded_by: str
+
+
+class PairLegRow(msgspec.Struct, frozen=True):
+    """One leg of a pair: `qty` is the pair's own, signed; `position` all that the account holds there."""
+
+    account: str
+    exchange: str
+    instrument: str
+    qty: str
+    position: str
+    mark_px: str | None
+
+
+class PairRow(msgspec.Struct, frozen=True):
+    """A strategy on two exchanges or more. Amounts in `currency`, the lead's; fees > 0 are a cost; net is gross - fees +
+    funding.
+
+    `state` and `reason` as in StrategyRow; `status`: Flat, Hedged, Unbalanced, Same side; `phase` of the mode; `clip` and
+    `hedge`: what is at work ("" and calm: nothing). `is_over`: it ended, and nothing of it is at work any more.
+    `breakeven_bps`: what both venues' fees cost for a resting lead and a taken hedge. `rate`: the hedge's currency in the
+    lead's, who told it, and how old that is. `asked_for`: the words it was started with, {} for one of the configuration.
+    """
+
+    name: str
+    kind: str
+    state: str
+    reason: str
+    question: str
+    mode: str
+    status: str
+    phase: str
+    cycles: int
+    asked: int
+    legs: list[PairLegRow]
+    """The lead first."""
+    net_delta: str
+    net_notional: str | None
+    wanted: str
+    clip: str
+    hedge: str
+    waits_for: str
+    reprices: int
+    skipped: int
+    unstable: int
+    hedge_retries: int
+    currency: str
+    volume: float
+    gross: float
+    fees: float
+    funding: float
+    net: float
+    edge_bps: float
+    cost_per_million: float
+    basis_bps: float | None
+    basis_z: float | None
+    funding_bps_a_day: float | None
+    breakeven_bps: float | None
+    rate: str
+    rate_from: str
+    rate_age_s: float | None
+    is_over: bool
+    session: str
+    asked_for: dict[str, str]
+    age_ms: float
+
+
 class Percentiles(msgspec.Struct, frozen=True):
     p50: float | None
     p99: float | None
@@ -226,6 +312,8 @@ class Status(msgspec.Struct, frozen=True):
     """Parent orders at work, and the last fifty that ended, newest last."""
     conversions: dict[str, str] = {}
     """What sums over accounts were made with: "USDC/USDT" -> rate, who told it, its age; or that 1 is assumed."""
+    markets: list[MarketRow] = []
+    pairs: list[PairRow] = []
 
 
 class CandleRow(msgspec.Struct, frozen=True):

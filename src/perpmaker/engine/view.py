@@ -32,6 +32,7 @@ from perpmaker.engine.core.engine import Engine
 from perpmaker.engine.core.runner import plain
 from perpmaker.engine.core.slot import Slot, SlotState
 from perpmaker.engine.curve import EquityCurve
+from perpmaker.engine.pairview import PairView
 from perpmaker.engine.records import FillBooked
 from perpmaker.engine.telemetry import Telemetry
 from perpmaker.logs import RecentLines
@@ -85,6 +86,7 @@ class View:
         self._recent = recent
         self._clock = clock
         self._warnings = warnings
+        self._pairs = PairView(engine, clock, self._condition)
         self._fills: deque[FillBooked] = deque(maxlen=KEPT_FILLS)
         """As booked: the ledger keeps the same ones, so they cost nothing more here."""
         self._equity = EquityCurve(KEPT_EQUITY)
@@ -236,6 +238,8 @@ class View:
             warnings=self._warnings() + self._own_warnings(),
             journal_path=about.journal_path(),
             executions=[_execution_row(report, self._clock.now_ns()) for report in self._engine.executions.reports()],
+            markets=self._pairs.markets(),
+            pairs=self._pairs.pairs(),
         )
 
     def _latency(self) -> dict[str, Percentiles]:
