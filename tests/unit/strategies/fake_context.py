@@ -14,7 +14,7 @@ import msgspec
 
 from perpmaker.model.account import Position
 from perpmaker.model.book import Book, Level
-from perpmaker.model.events import Fill, Ticker, Trade
+from perpmaker.model.events import Bar, Fill, Ticker, Trade
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, TradeId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import OrderState, OrderView, Side, TimeInForce
@@ -111,6 +111,7 @@ class FakeContext:
         self.instruments = {instrument.instrument_id: instrument for instrument in instruments}
         self.books: dict[InstrumentId, Book] = {}
         self.tickers: dict[InstrumentId, Ticker] = {}
+        self.past_bars: list[Bar] = []
         self.positions: dict[InstrumentId, Position] = {}
         self.live_orders: list[OrderView] = []
         self.equity_value = Decimal(100_000)
@@ -128,9 +129,10 @@ class FakeContext:
 
     # what a test does -------------------------------------------------------------------------------------------
 
-    def hold(self, instrument: InstrumentId, qty: str) -> None:
-        """Set the position."""
-        self.positions[instrument] = self._position(instrument, Decimal(qty))
+    def hold(self, instrument: InstrumentId, qty: str, *, entry: str = "0") -> None:
+        """Set the position and its average entry price."""
+        position = self._position(instrument, Decimal(qty))
+        self.positions[instrument] = msgspec.structs.replace(position, avg_entry_px=Decimal(entry))
 
     def wait(self, strategy: Strategy[Any], seconds: float) -> None:
         """Let time pass, playing every timer when it is due."""
@@ -204,6 +206,9 @@ class FakeContext:
 
     def ticker(self, instrument: InstrumentId) -> Ticker | None:
         return self.tickers.get(instrument)
+
+    def bars(self, instrument: InstrumentId, bar_s: int) -> Sequence[Bar]:
+        return [bar for bar in self.past_bars if (bar.instrument, bar.interval_s) == (instrument, bar_s)]
 
     def mark_px(self, instrument: InstrumentId) -> Decimal | None:
         ticker = self.ticker(instrument)

@@ -13,7 +13,7 @@ from perpmaker.engine.records import Remembered
 from perpmaker.model.account import Position
 from perpmaker.model.book import Book
 from perpmaker.model.commands import Notice
-from perpmaker.model.events import Ticker
+from perpmaker.model.events import Bar, Ticker
 from perpmaker.model.execution import ExecutionReport
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId
 from perpmaker.model.instrument import Instrument
@@ -54,6 +54,9 @@ class SlotContext:
     def ticker(self, instrument: InstrumentId) -> Ticker | None:
         prices = self._world.books.prices(instrument)
         return None if prices is None else prices.ticker
+
+    def bars(self, instrument: InstrumentId, bar_s: int) -> Sequence[Bar]:
+        return tuple(self._world.bars.get((instrument, bar_s), ()))
 
     def mark_px(self, instrument: InstrumentId) -> Decimal | None:
         prices = self._world.books.prices(instrument)

@@ -62,6 +62,7 @@ class Runner:
             self._call(slot, "on_ticker", ticker)
 
     def on_bar(self, bar: Bar) -> None:
+        self._world.keep_bar(bar)
         for slot in self._hearing(bar.instrument, "on_bar"):
             if bar.interval_s in slot.subscriptions[bar.instrument].bars_s:
                 self._call(slot, "on_bar", bar)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
@@ -16,7 +17,7 @@ from perpmaker.execution.reconcile import Reconcilers
 from perpmaker.execution.working import LadderRules, WorkingOrders
 from perpmaker.marketdata.book import BookWithout
 from perpmaker.marketdata.books import Books
-from perpmaker.model.events import ConversionRate
+from perpmaker.model.events import Bar, ConversionRate
 from perpmaker.model.ids import AccountId, ClientOrderIdParts, InstrumentId, StrategyId, client_order_id_parts
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.units import NS_PER_S
@@ -29,6 +30,7 @@ from perpmaker.strategies.api import Conversion
 
 ENGINE_ITSELF: Final = StrategyId("engine")
 """Whose orders are that belong to no strategy: closings."""
+BARS_KEPT: Final = 500
 
 
 class World:
@@ -68,6 +70,8 @@ class World:
         self.links: dict[str, bool] = {}
         self.conversions: dict[tuple[str, str], ConversionRate] = {}
         """The last rate told, by source and target currency."""
+        self.bars: dict[tuple[InstrumentId, int], deque[Bar]] = {}
+        """The last bars of each instrument and length, for strategies that start after them."""
         self.fills_total = 0
         self.orders_sent = 0
         self.orders_refused: dict[str, int] = {}
@@ -105,6 +109,14 @@ class World:
         self.engine_ids.renew(epoch)
         for slot in self.slots.values():
             slot.ids.renew(epoch)
+
+    def keep_bar(self, bar: Bar) -> None:
+        """Keep a finished bar; one that is not newer than the last is no news."""
+        kept = self.bars.get((bar.instrument, bar.interval_s))
+        if kept is None:
+            kept = self.bars[(bar.instrument, bar.interval_s)] = deque(maxlen=BARS_KEPT)
+        if not kept or bar.open_ns > kept[-1].open_ns:
+            kept.append(bar)
 
     def judge_arming(self) -> bool:
         """Open or shut the gate's arming by time and configuration; returns whether that changed."""
