@@ -6,13 +6,14 @@ around the present fair value. So the work on a book is plain arithmetic, and th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Final
 
 import msgspec
 
 from perpmaker.model.book import Book
-from perpmaker.model.events import BookStale, Connectivity, Fill, Trade
+from perpmaker.model.events import Bar, BookStale, Connectivity, Fill, Trade
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import OrderState, OrderView, Side
 from perpmaker.model.quote import Quote
@@ -25,12 +26,18 @@ from perpmaker.strategies.quoting.inert import Inert, inert_parameters
 from perpmaker.strategies.quoting.inventory import Inventory, Sizes
 from perpmaker.strategies.quoting.ladder import SideWish, VenueRules, side_quotes
 from perpmaker.strategies.quoting.params import QuotingParams
+from perpmaker.strategies.quoting.permit import FREE, Mode, Permit, strictest
 from perpmaker.strategies.quoting.stance import Conditions, Stance, take_stance
 from perpmaker.strategies.schema import key
+from perpmaker.strategies.signals.anchor import Anchored, anchored
+from perpmaker.strategies.signals.filters import Regime
+from perpmaker.strategies.signals.params import RegimeParams
+from perpmaker.strategies.signals.watch import RegimeState, RegimeWatch
 
 _REFRESH: Final = "refresh"
 _INERT_CHECK_NS: Final = 30 * NS_PER_S
 _GOING: Final = (OrderState.CANCEL_SENT, OrderState.UNKNOWN)
+_NAMES: Final = {Side.BUY: "bids", Side.SELL: "asks"}
 
 
 class MarketMakerParams(StrategyParams, frozen=True, kw_only=True):
@@ -41,6 +48,7 @@ class MarketMakerParams(StrategyParams, frozen=True, kw_only=True):
     ] = 50
     quoting: QuotingParams = msgspec.field(default_factory=QuotingParams)
     estimates: EstimateParams = msgspec.field(default_factory=EstimateParams)
+    regime: RegimeParams = msgspec.field(default_factory=RegimeParams)
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -48,6 +56,9 @@ class _Plan(msgspec.Struct, frozen=True):
 
     stance: Stance
     rules: VenueRules
+    regime: RegimeState
+    spacing_bps: float
+    permit: Permit
     inputs: Mapping[str, Explained]
 
 
@@ -60,6 +71,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
     def __init__(self, params: MarketMakerParams) -> None:
         super().__init__(params)
         self._estimates = MarketEstimates(params.estimates)
+        self._regime = RegimeWatch(params.instrument, params.regime)
         self._sizes = Sizes(params.quoting)
         self._plan: _Plan | None = None
         self._rests_until_ns = {Side.BUY: 0, Side.SELL: 0}
@@ -67,14 +79,22 @@ class MarketMaker(Strategy[MarketMakerParams]):
         self._inert_checked_ns = 0
 
     def subscriptions(self) -> Sequence[Subscription]:
-        return (Subscription(self.params.instrument, book_interval_ms=self.params.book_interval_ms),)
+        p = self.params
+        bars_s = (p.regime.bar_s,) if self._regime.on else ()
+        return (Subscription(p.instrument, book_interval_ms=p.book_interval_ms, bars_s=bars_s),)
 
     def on_start(self, ctx: Context) -> None:
+        for bar in ctx.bars(self.params.instrument, self.params.regime.bar_s):
+            self._regime.on_bar(bar)
         self._refresh(ctx)
 
     def on_book(self, ctx: Context, book: Book) -> None:
         self._estimates.on_book(ctx.now_ns(), book.mid, book.microprice)
+        self._regime.on_mid(ctx.now_ns(), book.mid)
         self._quote(ctx, book)
+
+    def on_bar(self, ctx: Context, bar: Bar) -> None:
+        self._regime.on_bar(bar)
 
     def on_trade(self, ctx: Context, trade: Trade) -> None:
         if not trade.replayed:
@@ -104,6 +124,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
         book = ctx.book(self.params.instrument)
         if book is not None:
             self._estimates.on_book(ctx.now_ns(), book.mid, book.microprice)
+            self._regime.on_mid(ctx.now_ns(), book.mid)
             self._plan = self._planned(ctx, book)
         self._quote_or_withdraw(ctx)
 
@@ -125,42 +146,80 @@ class MarketMaker(Strategy[MarketMakerParams]):
         self._sizes.follow(fair)
         held = self._inventory(ctx, fair)
         q = self._sizes.q(held)
-        bid_px = fair - shape.half_bid - shape.skew_bid * q
-        ask_px = fair + shape.half_ask - shape.skew_ask * q
-        bids, no_bids = self._side(ctx, Side.BUY, bid_px, (book.ask_ticks - 1) * plan.rules.tick, fair, held, plan)
-        asks, no_asks = self._side(ctx, Side.SELL, ask_px, (book.bid_ticks + 1) * plan.rules.tick, fair, held, plan)
+        anchor = self._anchored(
+            ctx, fair - shape.half_bid - shape.skew_bid * q, fair + shape.half_ask - shape.skew_ask * q, held, plan
+        )
+        bids, no_bids = self._side(ctx, Side.BUY, anchor.bid_px, book, fair, held, plan)
+        asks, no_asks = self._side(ctx, Side.SELL, anchor.ask_px, book, fair, held, plan)
         ctx.quote(instrument, bids, asks)
+        held_back = [f"{_NAMES[side]}: held at the entry price by the anchor" for side in anchor.moved]
         inputs: dict[str, Explained] = {
             **plan.inputs,
             "fair": fair,
             "q": q,
             "skew_bps": -(shape.skew_bid + shape.skew_ask) / 2 * q / fair * 1e4,
-            "reasons": tuple(reason for reason in (no_bids, no_asks) if reason),
+            "reasons": tuple(reason for reason in (plan.permit.reason, no_bids, no_asks, *held_back) if reason),
         }
         ctx.explain(instrument, inputs)
 
     def _side(
-        self, ctx: Context, side: Side, first_px: float, touch_px: float, fair: float, held: Inventory, plan: _Plan
-    ) -> tuple[Sequence[Quote], str | None]:
-        """Return the quotes of one side, and why any are missing. Prices in quote units, as in `SideWish`."""
-        name = "bids" if side is Side.BUY else "asks"
+        self, ctx: Context, side: Side, first_px: float, book: Book, fair: float, held: Inventory, plan: _Plan
+    ) -> tuple[Sequence[Quote], str]:
+        """Return the quotes of one side, and why any are missing, "" when none is."""
+        if plan.permit.mode is Mode.NONE:
+            return (), ""
         p = self.params.quoting
         wish = SideWish(
             side=side,
             first_px=first_px,
-            touch_px=touch_px,
+            touch_px=(book.ask_ticks - 1 if side is Side.BUY else book.bid_ticks + 1) * plan.rules.tick,
             far_px=fair * (1 - side.sign * p.max_distance_bps / 1e4),
-            spacing=fair * p.layer_spacing_bps / 1e4,
+            spacing=fair * plan.spacing_bps / 1e4,
             qtys=self._sizes.qtys(side, held),
             room_notional=held.room_notional(side),
             mark_px=held.mark_px,
             tolerance_bps=plan.stance.tolerance_bps,
+            room_qty=held.reducing_qty(side) if plan.permit.mode is Mode.REDUCE else math.inf,
         )
         quotes, missing = side_quotes(wish, plan.rules)
+        if plan.regime.signal is side and self.params.regime.boost and plan.permit.mode is Mode.QUOTE:
+            quotes += self._boost(wish, quotes, book.mid, plan)
         if ctx.now_ns() < self._rests_until_ns[side]:
             resting = _resting_px(ctx.open_orders(self.params.instrument), side)
-            return _no_nearer(quotes, side, resting), f"{name}: cooling down after a fill"
-        return quotes, f"{name}: {missing}" if missing else None
+            return _no_nearer(quotes, side, resting), f"{_NAMES[side]}: cooling down after a fill"
+        return quotes, f"{_NAMES[side]}: {missing}" if missing else ""
+
+    def _boost(self, wish: SideWish, ladder: Sequence[Quote], mid: float, plan: _Plan) -> list[Quote]:
+        """Return the extra orders of a signal, as layers of their own behind the ladder's; the cap counts them too."""
+        p, sign = self.params.regime, wish.side.sign
+        room = wish.room_notional - sum(float(quote.qty) * max(float(quote.px), wish.mark_px) for quote in ladder)
+        made: list[Quote] = []
+        for extra, distance_bps in enumerate((p.boost_near_bps, p.boost_far_bps)):
+            wanted_px = mid * (1 - sign * distance_bps / 1e4)
+            one = msgspec.structs.replace(
+                wish,
+                first_px=sign * min(sign * wanted_px, sign * wish.first_px) if p.anchor else wanted_px,
+                qtys=(self._sizes.order_qty,),
+                room_notional=room,
+            )
+            quotes, _ = side_quotes(one, plan.rules)
+            for quote in quotes:
+                made.append(msgspec.structs.replace(quote, layer=self.params.quoting.layers + extra))
+                room -= float(quote.qty) * max(float(quote.px), wish.mark_px)
+        return made
+
+    def _anchored(self, ctx: Context, bid_px: float, ask_px: float, held: Inventory, plan: _Plan) -> Anchored:
+        p = self.params.regime
+        if not p.anchor:
+            return Anchored(bid_px, ask_px, ())
+        return anchored(
+            bid_px,
+            ask_px,
+            position=held.position,
+            entry_px=float(ctx.position(self.params.instrument).avg_entry_px),
+            loss_bps=p.anchor_loss_bps if plan.regime.signal is None else p.anchor_signal_loss_bps,
+            is_over_limit=abs(held.position) * held.mark_px > held.limit_notional,
+        )
 
     def _inventory(self, ctx: Context, fair: float) -> Inventory:
         instrument = self.params.instrument
@@ -185,11 +244,28 @@ class MarketMaker(Strategy[MarketMakerParams]):
             q_max=max(1.0, float(ctx.max_position_notional() / p.quoting.order_notional)),
         )
         reading = self._estimates.reading(now_ns)
-        stance = take_stance(p.quoting, p.estimates, reading, conditions)
+        regime = self._regime.state(now_ns, is_flat=not ctx.position(p.instrument).qty)
+        width = p.regime.width_mult(regime.regime)
+        stance = take_stance(p.quoting, p.estimates, reading, conditions, width=width)
         if stance.market is not None and now_ns >= self._inert_checked_ns + _INERT_CHECK_NS:
             self._inert_checked_ns = now_ns
             self._look_for_inert(ctx, stance, conditions, instrument)
-        return _Plan(stance=stance, rules=rules, inputs=explain_stance(p.quoting, stance, reading, self._inert))
+        return _Plan(
+            stance=stance,
+            rules=rules,
+            regime=regime,
+            spacing_bps=p.quoting.layer_spacing_bps * width,
+            permit=strictest((self._regime_permit(regime),)),
+            inputs={**explain_stance(p.quoting, stance, reading, self._inert), **regime.shown},
+        )
+
+    def _regime_permit(self, regime: RegimeState) -> Permit:
+        wanted = self.params.regime.when_trending
+        if regime.regime is not Regime.TRENDING or wanted == "quote":
+            return FREE
+        if wanted == "reduce":
+            return Permit(Mode.REDUCE, "only what reduces the position is quoted: the market trends")
+        return Permit(Mode.NONE, "nothing is quoted: the market trends")
 
     def _look_for_inert(self, ctx: Context, stance: Stance, conditions: Conditions, instrument: Instrument) -> None:
         """Find the parameters that have no effect now; tell when there are others than before."""

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from perpmaker.execution.working import quote_tag
-from perpmaker.model.events import BookStale, StaleReason, Ticker
+from perpmaker.model.events import Bar, BookStale, StaleReason, Ticker
 from perpmaker.model.order import OrderState, OrderView, Side
+from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.market_maker import MarketMaker, MarketMakerParams
 from perpmaker.strategies.registry import parse_params
 
@@ -19,9 +20,10 @@ ID = BTC.instrument_id
 MID_BOOK = book(BTC, "59999.9", "60000.1")
 
 
-def _maker(ctx: FakeContext, **quoting: Any) -> MarketMaker:
+def _maker(ctx: FakeContext, *, regime: dict[str, Any] | None = None, **quoting: Any) -> MarketMaker:
     defaults = {"model": "fixed", "half_spread_bps": 2, "layers": 3, "layer_spacing_bps": 2, "order_notional": 300}
-    params = parse_params("market_maker", {"instrument": ID, "quoting": {**defaults, **quoting}})
+    tables = {"instrument": ID, "quoting": {**defaults, **quoting}, "regime": regime or {}}
+    params = parse_params("market_maker", tables)
     assert isinstance(params, MarketMakerParams)
     return MarketMaker(params)
 
@@ -345,3 +347,127 @@ def test_it_hears_about_books_trades_and_fills_of_its_instrument() -> None:
     assert {"on_book", "on_trade", "on_fill", "on_timer", "on_connectivity", "on_stop"} <= MarketMaker.hooks
     (subscription,) = maker.subscriptions()
     assert (subscription.instrument, subscription.book_interval_ms) == (ID, 50)
+
+
+def _bars(*closes: float) -> list[Bar]:
+    """Bars of a minute up to now."""
+    first_ns = START_NS - len(closes) * 60 * NS_PER_S
+    return [
+        Bar(ID, 60, first_ns + n * 60 * NS_PER_S, px, px + 1, px - 1, px, 1.0, 1, START_NS)
+        for n, px in enumerate(closes)
+    ]
+
+
+CALM_BARS = _bars(*(60_000.0 + 10 * (-1) ** n for n in range(40)))
+FALL_BARS = _bars(*(60_000.0 + 10 * (-1) ** n for n in range(39)), 59_900.0)
+MARCH_BARS = _bars(*(60_000.0 + 10 * n for n in range(60)))
+
+
+def _in_regime(
+    bars: list[Bar], position: str = "0", *, entry: str = "0", regime: dict[str, Any] | None = None, **quoting: Any
+) -> tuple[FakeContext, MarketMaker]:
+    """A maker that starts after these bars."""
+    ctx = FakeContext(BTC)
+    ctx.past_bars = bars
+    ctx.hold(ID, position, entry=entry)
+    ctx.books[ID] = MID_BOOK
+    maker = _maker(ctx, regime=regime or {}, **quoting)
+    maker.on_start(ctx)
+    return ctx, maker
+
+
+def test_the_bars_of_before_the_start_make_the_filter_warm() -> None:
+    ctx, _ = _in_regime(FALL_BARS)
+    assert ctx.explained[ID]["signal"] == "buy"
+    ctx, _ = _in_regime([])
+    assert ctx.explained[ID]["regime"] == "warming up, 0 bars"
+
+
+def test_it_hears_of_bars_of_the_length_its_filter_reads() -> None:
+    ctx = FakeContext(BTC)
+    assert _maker(ctx, regime={"bar_s": 300}).subscriptions()[0].bars_s == (300,)
+    assert _maker(ctx, regime={"filter": "none"}).subscriptions()[0].bars_s == ()
+
+
+def test_a_signal_adds_two_orders_on_its_side() -> None:
+    ctx, _ = _in_regime(FALL_BARS)
+    bids, asks = _distances(ctx)
+    assert bids == pytest.approx([2, 4, 6, 5, 10])
+    assert asks == pytest.approx([2, 4, 6])
+    assert [quote.layer for quote in _ladder(ctx).bids] == [0, 1, 2, 3, 4]
+    ctx, _ = _in_regime(FALL_BARS, regime={"boost_near_bps": 3, "boost_far_bps": 7})
+    assert _distances(ctx)[0] == pytest.approx([2, 4, 6, 3, 7])
+
+
+@pytest.mark.parametrize(("bars", "regime"), [(CALM_BARS, {}), (FALL_BARS, {"boost": False})])
+def test_without_a_signal_or_switched_off_there_is_no_boost(bars: list[Bar], regime: dict[str, Any]) -> None:
+    ctx, _ = _in_regime(bars, regime=regime)
+    assert len(_ladder(ctx).bids) == 3
+
+
+def test_the_boost_stays_inside_the_position_limit() -> None:
+    ctx, _ = _in_regime(FALL_BARS, position="0.065")
+    assert sum(quote.qty for quote in _ladder(ctx).bids) == Decimal("0.018")
+
+
+def test_a_new_bar_takes_the_signal_away() -> None:
+    ctx, maker = _in_regime(FALL_BARS)
+    (after,) = _bars(60_000.0)
+    maker.on_bar(ctx, msgspec.structs.replace(after, open_ns=START_NS))
+    ctx.wait(maker, 1.0)
+    assert len(_ladder(ctx).bids) == 3
+    assert str(ctx.explained[ID]["latch"]).startswith("released: ")
+
+
+def test_a_latched_signal_boosts_until_its_time_is_over() -> None:
+    ctx, maker = _in_regime(FALL_BARS, position="0.01", regime={"latch_max_s": 100, "latch_release_buy_rsi": 99})
+    (after,) = _bars(59_950.0)
+    maker.on_bar(ctx, msgspec.structs.replace(after, open_ns=START_NS))
+    ctx.wait(maker, 98.0)
+    assert len(_ladder(ctx).bids) == 5
+    assert str(ctx.explained[ID]["latch"]).startswith("buy, ")
+    ctx.wait(maker, 3.0)
+    assert len(_ladder(ctx).bids) == 3
+
+
+def test_a_trend_makes_half_spread_and_spacing_wider() -> None:
+    ctx, _ = _in_regime(MARCH_BARS, regime={"filter": "adx"})
+    assert _distances(ctx)[0] == pytest.approx([3, 6, 9])
+    ctx, _ = _in_regime(MARCH_BARS, regime={"filter": "adx", "trending_width_mult": 2})
+    assert _distances(ctx)[0] == pytest.approx([4, 8, 12])
+
+
+def test_in_a_trend_only_what_reduces_is_quoted_when_so_asked() -> None:
+    ctx, _ = _in_regime(MARCH_BARS, position="0.008", regime={"filter": "adx", "when_trending": "reduce"})
+    assert _ladder(ctx).bids == ()
+    assert sum(quote.qty for quote in _ladder(ctx).asks) == Decimal("0.008")
+    assert _reasons(ctx) == ["only what reduces the position is quoted: the market trends"]
+
+
+def test_in_a_trend_nothing_is_quoted_when_so_asked() -> None:
+    ctx, _ = _in_regime(MARCH_BARS, regime={"filter": "adx", "when_trending": "pause"})
+    assert _ladder(ctx) == Ladder((), ())
+    assert _reasons(ctx) == ["nothing is quoted: the market trends"]
+
+
+def test_the_anchor_holds_exits_at_entry_without_a_signal() -> None:
+    ctx, _ = _in_regime(CALM_BARS, position="0.01", entry="60030", regime={"anchor": True})
+    assert float(_ladder(ctx).asks[0].px) == pytest.approx(60_030)
+    assert "asks: held at the entry price by the anchor" in _reasons(ctx)
+    ctx, _ = _in_regime(CALM_BARS, position="0.01", entry="60030")
+    assert float(_ladder(ctx).asks[0].px) < 60_020
+
+
+def test_the_anchor_lets_a_loss_through_on_a_signal() -> None:
+    ctx, _ = _in_regime(FALL_BARS, position="0.01", entry="60300", regime={"anchor": True})
+    assert float(_ladder(ctx).asks[0].px) < 60_020
+    ctx, _ = _in_regime(FALL_BARS, position="0.01", entry="60500", regime={"anchor": True})
+    assert float(_ladder(ctx).asks[0].px) == pytest.approx(60_500 * 0.995)
+    keys = {"anchor": True, "anchor_signal_loss_bps": 20}
+    ctx, _ = _in_regime(FALL_BARS, position="0.01", entry="60500", regime=keys)
+    assert float(_ladder(ctx).asks[0].px) == pytest.approx(60_500 * 0.998)
+
+
+def test_the_anchor_does_not_hold_back_a_position_over_its_limit() -> None:
+    ctx, _ = _in_regime(CALM_BARS, position="0.1", entry="60300", regime={"anchor": True})
+    assert float(_ladder(ctx).asks[0].px) < 60_020

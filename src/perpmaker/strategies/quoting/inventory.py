@@ -46,9 +46,14 @@ class Inventory(msgspec.Struct, frozen=True):
 
     def room_notional(self, side: Side) -> float:
         """Return how much more of `side` may be filled before the position limit, in quote currency; may be negative."""
-        if side is Side.BUY:
-            return self.limit_notional - (self.position + self.leaving_buy) * self.mark_px
-        return self.limit_notional + (self.position - self.leaving_sell) * self.mark_px
+        return self.limit_notional - (side.sign * self.position + self._leaving(side)) * self.mark_px
+
+    def reducing_qty(self, side: Side) -> float:
+        """Return how much of `side` may be filled before the position is flat; 0 on the side that adds to it."""
+        return max(0.0, -side.sign * self.position - self._leaving(side))
+
+    def _leaving(self, side: Side) -> float:
+        return self.leaving_buy if side is Side.BUY else self.leaving_sell
 
 
 class Sizes:

@@ -58,6 +58,8 @@ class SideWish(msgspec.Struct, frozen=True):
     room_notional: float
     mark_px: float
     tolerance_bps: float
+    room_qty: float = math.inf
+    """Another cap on all of the side together, in base units."""
 
 
 def side_quotes(wish: SideWish, rules: VenueRules) -> tuple[list[Quote], str | None]:
@@ -68,7 +70,7 @@ def side_quotes(wish: SideWish, rules: VenueRules) -> tuple[list[Quote], str | N
     """
     sign = wish.side.sign
     innermost = sign * min(sign * wish.first_px, sign * wish.touch_px)
-    room = wish.room_notional
+    room, room_qty = wish.room_notional, wish.room_qty
     quotes: list[Quote] = []
     for layer, wanted_qty in enumerate(wish.qtys):
         px = innermost - sign * layer * wish.spacing
@@ -82,6 +84,11 @@ def side_quotes(wish: SideWish, rules: VenueRules) -> tuple[list[Quote], str | N
         lots = min(max(wanted, least), rules.lots_for(room / dearest))
         if lots < least:
             return quotes, "position limit"
+        if room_qty < lots * rules.lot_qty:
+            lots = rules.lots_for(room_qty)
+            if lots < least:
+                return quotes, None
         quotes.append(Quote(px=px, qty=rules.lot * lots, layer=layer, tolerance_bps=wish.tolerance_bps))
         room -= lots * rules.lot_qty * dearest
+        room_qty -= lots * rules.lot_qty
     return quotes, None

@@ -46,8 +46,18 @@ class Stance(msgspec.Struct, frozen=True):
         return self.market is None
 
 
-def take_stance(quoting: QuotingParams, estimates: EstimateParams, reading: Reading, conditions: Conditions) -> Stance:
-    """Return the model's floored shape, or the warm-up's while the reading cannot be believed."""
+def take_stance(
+    quoting: QuotingParams,
+    estimates: EstimateParams,
+    reading: Reading,
+    conditions: Conditions,
+    *,
+    width: float = 1.0,
+) -> Stance:
+    """Return the model's floored shape, or the warm-up's while the reading cannot be believed.
+
+    `width` multiplies the half-spreads before the floor: a regime's.
+    """
     model = MODELS[quoting.model]
     doubts = reading.doubts(estimates, sigma=model.measures_sigma, arrivals=model.needs_arrivals(quoting))
     if doubts:
@@ -58,6 +68,7 @@ def take_stance(quoting: QuotingParams, estimates: EstimateParams, reading: Read
     else:
         market = measured_market(quoting, reading, conditions.fair)
         raw = model.shape(market, quoting, conditions.q_max)
+    raw = msgspec.structs.replace(raw, half_bid=raw.half_bid * width, half_ask=raw.half_ask * width)
     floor = half_spread_floor(quoting, conditions.fair, conditions.tick, conditions.maker_fee)
     shape = floored(raw, floor)
     half_bps = (shape.half_bid + shape.half_ask) / 2 / conditions.fair * 1e4
