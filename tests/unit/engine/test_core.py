@@ -203,6 +203,24 @@ def test_a_refused_order_comes_back_to_its_strategy_with_the_code() -> None:
     assert rig.sent(SubmitOrders) == []
 
 
+class Laps:
+    """Remembers the stages in the order they ended."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+
+    def lap(self, stage: str) -> None:
+        self.stages.append(stage)
+
+
+def test_single_orders_time_the_strategy_apart_from_the_gate() -> None:
+    rig = Rig(made(Submits))
+    rig.engine.world.probe = laps = Laps()
+    rig.start()
+    at = laps.stages.index("gate")
+    assert laps.stages[at - 2 : at] == ["book", "decide"]
+
+
 def test_a_notice_that_repeats_is_told_at_most_every_ten_seconds() -> None:
     class Again(Submits):
         def on_book(self, ctx: Context, book: Book) -> None:

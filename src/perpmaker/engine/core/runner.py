@@ -234,6 +234,8 @@ class Runner:
             slot.wanted[instrument] = ladder
             self._desk.dirty.pop((slot.spec.strategy, instrument), None)
             self._desk.work(slot, instrument)
+        if wish.orders:
+            self._world.probe.lap("decide")
         for order in wish.orders:
             if not slot.quoting_allowed or self._world.stopping:
                 self._desk.refuse(order, "PAUSED", "the strategy is paused or stopping")
