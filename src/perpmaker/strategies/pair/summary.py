@@ -9,7 +9,7 @@ import msgspec
 from perpmaker.model.ids import InstrumentId
 from perpmaker.strategies.api import Context
 from perpmaker.strategies.pair.direction import rate_of
-from perpmaker.strategies.pair.holdings import ZERO, Holdings
+from perpmaker.strategies.pair.holdings import ZERO, Holdings, LegTotals
 
 _BPS = Decimal(10_000)
 _MILLION = Decimal(1_000_000)
@@ -63,12 +63,11 @@ class Counts(msgspec.Struct):
     hedge_retries: int = 0
 
 
-def leg_summary(ctx: Context, name: InstrumentId, holdings: Holdings) -> LegSummary:
-    leg = holdings.legs[name]
-    mark_px = ctx.mark_px(name) or ZERO
+def leg_summary(name: InstrumentId, leg: LegTotals, *, currency: str, mark_px: Decimal, funding: Decimal) -> LegSummary:
+    """Return one leg; `mark_px` values what is held, `funding` is what was received since the session began."""
     return LegSummary(
         instrument=name,
-        currency=ctx.instrument(name).quote,
+        currency=currency,
         qty=leg.qty,
         bought=leg.bought,
         sold=leg.sold,
@@ -76,7 +75,7 @@ def leg_summary(ctx: Context, name: InstrumentId, holdings: Holdings) -> LegSumm
         cash=leg.cash,
         gross=leg.cash + leg.qty * mark_px,
         fees=leg.fees,
-        funding=ctx.position(name).funding - leg.funding_before,
+        funding=funding,
         fills=leg.fills,
     )
 
@@ -84,8 +83,30 @@ def leg_summary(ctx: Context, name: InstrumentId, holdings: Holdings) -> LegSumm
 def summarise(ctx: Context, holdings: Holdings, counts: Counts, *, asked: int, cycles: int) -> Summary:
     """Return the session as it stands."""
     names = list(holdings.legs)
-    legs = tuple(leg_summary(ctx, name, holdings) for name in names)
+    legs = tuple(
+        leg_summary(
+            name,
+            leg,
+            currency=ctx.instrument(name).quote,
+            mark_px=ctx.mark_px(name) or ZERO,
+            funding=ctx.position(name).funding - leg.funding_before,
+        )
+        for name, leg in holdings.legs.items()
+    )
     rates = {name: rate_of(ctx, name, names[0]) for name in names}
+    return summed(legs, rates, counts, net_delta=holdings.delta, asked=asked, cycles=cycles)
+
+
+def summed(
+    legs: tuple[LegSummary, ...],
+    rates: dict[InstrumentId, Decimal],
+    counts: Counts,
+    *,
+    net_delta: Decimal,
+    asked: int,
+    cycles: int,
+) -> Summary:
+    """Add the legs up in the lead's currency."""
     volume, gross, fees, funding = (
         sum((amount(leg) * rates[leg.instrument] for leg in legs), ZERO)
         for amount in (_volume, _gross, _fees, _funding)
@@ -104,7 +125,7 @@ def summarise(ctx: Context, holdings: Holdings, counts: Counts, *, asked: int, c
         net=net,
         edge_bps=gross / legs[0].volume * _BPS if legs[0].volume else ZERO,
         cost_per_million=-net / volume * _MILLION if volume else ZERO,
-        net_delta=holdings.delta,
+        net_delta=net_delta,
         legs=legs,
         rates=rates,
     )
