@@ -166,6 +166,7 @@ def configuration_page() -> str:
         ("[control]", config.ControlSection),
         ("[dashboard]", config.DashboardSection),
         ("[exchange]", config.ExchangeSection),
+        ("[simulation]", config.SimulationSection),
         ("[[strategy]]", config.StrategySection),
     ]
     parts = [
@@ -209,7 +210,8 @@ def _keys(section: type[config.Section]) -> str:
 def allowed(spec: dict[str, Any]) -> str:
     """Say in words what a JSON schema of one key allows."""
     kinds = [kind for kind in spec.get("anyOf", [spec]) if kind.get("type") != "null"]
-    merged = {**kinds[0], **{key: value for key, value in spec.items() if key != "anyOf"}}
+    inner = kinds[0].get("anyOf", [{}])[0]  # an exact number that may be left out
+    merged = {**inner, **kinds[0], **{key: value for key, value in spec.items() if key != "anyOf"}}
     if "const" in merged or "enum" in merged:
         return " or ".join(f"`{_toml(value)}`" for value in merged.get("enum", [merged.get("const")]))
     if merged["type"] == "array":

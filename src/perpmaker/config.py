@@ -135,6 +135,37 @@ class ExchangeSection(PortSection):
     """Fee tier of the venue's table; none: the fees last seen live."""
 
 
+class SimulationSection(Section):
+    """The simulated venue of `mode = "paper"` and of backtests; docs/explanation/simulation.md says what it does."""
+
+    fill_model: Literal["queue", "optimistic", "pessimistic", "classic"] = "queue"
+    """When a resting order fills; a backtest runs pessimistic, queue and optimistic unless it is told otherwise."""
+    queue_model: Literal["power", "risk_averse"] = "power"
+    """Who cancelled when a level shrinks: by a power law of the quantities before and behind us, or nobody before us."""
+    queue_exponent: Annotated[int, Field(ge=1, le=10)] = 3
+    """The power law's exponent."""
+    entry_ms: Annotated[Exact, Field(ge=0, le=10_000)] = Decimal(20)
+    """From our sending to the venue's gateway."""
+    response_ms: Annotated[Exact, Field(ge=0, le=10_000)] = Decimal(20)
+    """From the venue's word to our receipt."""
+    latency: Literal["constant", "following"] = "constant"
+    """constant: as above. following: what market data took last, at least as above."""
+    speed_bump_ms: Annotated[int, Field(ge=0, le=1000)] = 25
+    """How long an order that may take waits in front of the venue's matching."""
+    maker_fee_bps: Annotated[Exact, Field(ge=-10, le=100)] = Decimal("-0.01")
+    """Of notional, above 0 is a cost; default: what live fills of an ordinary GRVT account showed."""
+    taker_fee_bps: Annotated[Exact, Field(ge=-10, le=100)] = Decimal("4.5")
+    """As `maker_fee_bps`."""
+    balance: Positive = Decimal(10_000)
+    """What an account begins with, in its settlement currency."""
+    leverage: Annotated[int, Field(ge=1, le=100)] = 10
+    """Initial margin is notional over this."""
+    maintenance_bps: Annotated[Positive, Field(le=5000)] = Decimal(200)
+    """Maintenance margin, of notional; below that equity the account is liquidated."""
+    funding_rate_bps: Annotated[Exact, Field(ge=-100, le=100)] | None = None
+    """Per funding interval, positive when longs pay; none: what the feed or the tape says, if it does."""
+
+
 class StrategySection(Section):
     """One strategy: the common keys here, those of its kind in `params` as read."""
 
@@ -172,6 +203,7 @@ class Config(Section):
     control: ControlSection = ControlSection()
     dashboard: DashboardSection = DashboardSection()
     exchange: ExchangeSection = ExchangeSection()
+    simulation: SimulationSection = SimulationSection()
     strategy: Annotated[list[StrategySection], Field(max_length=64)] = []
 
     @model_validator(mode="after")

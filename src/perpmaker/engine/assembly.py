@@ -170,7 +170,7 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
             f'mode = {config.mode!r}: this version runs mode = "live" alone; for practice use env = "local" '
             '(the practice exchange) or env = "testnet"'
         )
-    config = with_qualified_legs(_qualified(config))
+    config = as_traded(config)
     used = used_accounts(config)
     if not used:
         raise ConfigError(
@@ -207,6 +207,11 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
         faces=_faces(config, used, exchange),
         config_hash=hashlib.blake2b(config.model_dump_json().encode(), digest_size=8).hexdigest(),
     )
+
+
+def as_traded(config: Config) -> Config:
+    """Return a configuration whose instruments are named as the engine names them; ConfigError for what cannot be."""
+    return with_qualified_legs(_qualified(config))
 
 
 def used_accounts(config: Config) -> set[str]:

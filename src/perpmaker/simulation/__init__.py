@@ -1,8 +1,8 @@
 """A venue made of models: queue, latency, fees, funding, margin. Pure: time is an input, chance a seeded generator.
 
-`SimulatedVenue` takes market events and the engine's commands and gives the private events a real gateway gives. Paper runs
-it on the live clock, a backtest on the tape's; both through the same `engine.simulated` driver, so that they give the same
-fills. docs/explanation/simulation.md says what it does and where it ends.
+`SimulatedVenue` takes market events and the engine's commands and gives the private events a real gateway gives. Paper
+runs it on the live clock, a backtest on the tape's; both through one `Timeline`, so that they give the same fills.
+docs/explanation/simulation.md says what it does and where it ends.
 """
 
 from perpmaker.simulation.chance import Chance
@@ -15,6 +15,7 @@ from perpmaker.simulation.latency import (
     SampledLatency,
 )
 from perpmaker.simulation.settings import CAPABILITIES, FeeSchedule, FillModel, MarginRules, QueueModel, VenueSettings
+from perpmaker.simulation.timeline import Timeline
 from perpmaker.simulation.venue import SimulatedVenue
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "QueueModel",
     "SampledLatency",
     "SimulatedVenue",
+    "Timeline",
     "VenueSettings",
 ]

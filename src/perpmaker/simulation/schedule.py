@@ -24,6 +24,11 @@ class Schedule(Generic[T]):
         """When the first is due, None when there is none."""
         return self._heap[0][0] if self._heap else None
 
+    @property
+    def first(self) -> T:
+        """What is due first; there must be something."""
+        return self._heap[0][3]
+
     def pop(self) -> tuple[int, T]:
         """Take out what is due first, and when that is."""
         at_ns, _, _, thing = heapq.heappop(self._heap)

@@ -89,6 +89,8 @@ class EngineSpec(msgspec.Struct, frozen=True):
     """Numbers of strategies in client order ids, those of every life so far."""
     pause_added: bool = False
     """Whether strategies that people started in earlier lives come up paused: they hedge, and place nothing new."""
+    books_show_own: bool = True
+    """Whether the feed's books have our own resting orders in them; those beside a simulated venue have not."""
 
 
 class Probe(Protocol):

@@ -15,7 +15,7 @@ from perpmaker.engine.core.spec import Arming, EngineSpec, Probe, StrategySpec
 from perpmaker.execution.orders import OrderTable
 from perpmaker.execution.reconcile import Reconcilers
 from perpmaker.execution.working import LadderRules, WorkingOrders
-from perpmaker.marketdata.book import BookWithout
+from perpmaker.marketdata.book import BookWithout, OwnLevels
 from perpmaker.marketdata.books import Books
 from perpmaker.model.events import Bar, ConversionRate
 from perpmaker.model.ids import AccountId, ClientOrderIdParts, InstrumentId, StrategyId, client_order_id_parts
@@ -132,7 +132,8 @@ class World:
 
     def book_without_own(self, instrument: InstrumentId) -> BookWithout | None:
         """Return the book less our own orders, None unless it may be traded on."""
-        return self.books.view_without(instrument, self.table.own_levels(instrument), self.now_ns)
+        own = self.table.own_levels(instrument) if self.spec.books_show_own else _NO_OWN
+        return self.books.view_without(instrument, own, self.now_ns)
 
     def parts_of(self, account: AccountId, client_order_id: int) -> ClientOrderIdParts | None:
         """Return what an id of ours on an account says, None for another's."""
@@ -239,6 +240,7 @@ class _MakeWorking:
         )
 
 
+_NO_OWN: Final = OwnLevels({}, {})
 _READY_TEXT: Final = {
     ReadyState.STARTING: "being reconciled with the venue",
     ReadyState.PRIVATE_DOWN: "the private stream is down",
