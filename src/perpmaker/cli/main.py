@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "doctor": "Check credentials, clock, latency, instruments and balance.",
     "config": "Check or show a configuration.",
     "export": "Write trades, PnL history or orders as CSV.",
+    "report": "Report on what was traded, and how well.",
     "logs": "Show the engine's log.",
 }
 EXIT_CODES: Final = """\b

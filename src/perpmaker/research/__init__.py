@@ -1,0 +1,1 @@
+"""What is worked out afterwards from journals and tapes: reports, pictures. Nothing here trades."""
