@@ -22,7 +22,7 @@ from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.strategies.api import Context, Explained, Strategy, StrategyParams, Subscription
 from perpmaker.strategies.pair.direction import HAIRCUT, rate_of
 from perpmaker.strategies.pair.hedger import Hedger
-from perpmaker.strategies.pair.holdings import ZERO, Holdings, status_of
+from perpmaker.strategies.pair.holdings import ZERO, Holdings, overfills, status_of
 from perpmaker.strategies.pair.params import LegParams
 from perpmaker.strategies.pair.sizes import common_lot, larger_lot, smallest_qty, towards_zero
 from perpmaker.strategies.pair.summary import Counts, Summary, shown, summarise
@@ -108,6 +108,8 @@ class CrossMaker(Strategy[CrossMakerParams]):
     def on_execution(self, ctx: Context, report: ExecutionReport) -> None:
         if report.order.instrument != self._lead and report.ending is not Ending.DONE:
             self._memo.counts.hedge_retries += 1
+        for surprise in overfills(report):
+            self._surprised(ctx, surprise)
         self._step(ctx)
 
     def on_timer(self, ctx: Context, key: str) -> None:
@@ -155,11 +157,7 @@ class CrossMaker(Strategy[CrossMakerParams]):
         if not self._started:
             return
         for surprise in self._memo.holdings.take(ctx):
-            ctx.notice("warning", "pair_surprised", {"instrument": self._lead, "text": surprise})
-            if self.params.on_unexpected == "ask":
-                self._ask(ctx, f"Unexpected: {surprise}. Go on?")
-            elif self.params.on_unexpected == "stop":
-                self._memo.stopped = f"unexpected: {surprise}"
+            self._surprised(ctx, surprise)
         self._hedger.step(ctx, self._memo.holdings)
         if self._hedger.failed:
             self._ask(ctx, f"{self._hedger.failed}. Go on?")
@@ -173,6 +171,13 @@ class CrossMaker(Strategy[CrossMakerParams]):
         ctx.quote(self._lead, bid=bid, ask=ask)
         self._save(ctx)
         self._explain(ctx, why, bid, ask)
+
+    def _surprised(self, ctx: Context, what: str) -> None:
+        ctx.notice("warning", "pair_surprised", {"instrument": self._lead, "text": what})
+        if self.params.on_unexpected == "ask":
+            self._ask(ctx, f"Unexpected: {what}. Go on?")
+        elif self.params.on_unexpected == "stop":
+            self._memo.stopped = f"unexpected: {what}"
 
     def _why_not(self, ctx: Context) -> str:
         """Why nothing may be quoted now, "" when it may."""

@@ -56,7 +56,7 @@ class Hedger:
         self._fallback = legs[2] if len(legs) > 2 else None
         self._since_ns = 0
         self._rung_ns = 0
-        self._cap_px: dict[InstrumentId, Decimal] = {}
+        self._cap_px: dict[tuple[InstrumentId, Side], Decimal] = {}
         self._algorithm: Sweep | None = None
         self._alarmed_ns = 0
         self._home_qty = ZERO
@@ -234,9 +234,9 @@ class Hedger:
             return self._sweep(self._params.max_slippage_bps)  # it ends by itself unless a book comes
         side = Side.SELL if self._delta(ctx, holdings) > 0 else Side.BUY
         touch = top.touch_px(side)
-        cap = self._cap_px.get(leg)
+        cap = self._cap_px.get((leg, side))
         if cap is None:
-            cap = self._cap_px[leg] = touch * (1 + side.sign * self._params.max_slippage_bps / _BPS)
+            cap = self._cap_px[leg, side] = touch * (1 + side.sign * self._params.max_slippage_bps / _BPS)
         room_bps = side.sign * (cap - touch) / touch * _BPS
         if room_bps <= 0:
             return None

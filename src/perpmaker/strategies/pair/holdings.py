@@ -14,6 +14,7 @@ from decimal import Decimal
 import msgspec
 
 from perpmaker.model.events import Fill
+from perpmaker.model.execution import ExecutionReport
 from perpmaker.model.ids import ClientOrderId, InstrumentId
 from perpmaker.model.order import Side
 from perpmaker.strategies.api import Context
@@ -161,6 +162,16 @@ def status_of(legs: Mapping[InstrumentId, LegTotals], tolerance: Decimal) -> str
     if lead * other > 0:
         return "Same side"
     return "Hedged" if abs(lead + other) <= tolerance else "Unbalanced"
+
+
+def overfills(report: ExecutionReport) -> list[str]:
+    """Return the orders of a hedge that were executed beyond their size, a sentence each."""
+    side, name = report.order.side.value, report.order.instrument
+    return [
+        f"{side} {child.filled_qty} {name} beyond the size of its order, {child.qty}"
+        for child in report.last_children
+        if child.filled_qty > child.qty
+    ]
 
 
 def _told(fill: Fill) -> str:

@@ -21,7 +21,7 @@ from perpmaker.strategies.api import Context, Explained, Strategy, StrategyParam
 from perpmaker.strategies.pair.clip import Clip, ClipWorld, Stage
 from perpmaker.strategies.pair.direction import Rules
 from perpmaker.strategies.pair.hedger import Hedger
-from perpmaker.strategies.pair.holdings import ZERO, Holdings, status_of
+from perpmaker.strategies.pair.holdings import ZERO, Holdings, overfills, status_of
 from perpmaker.strategies.pair.params import PairParams
 from perpmaker.strategies.pair.programme import Present, Programme, advance
 from perpmaker.strategies.pair.sizes import common_lot, larger_lot, smallest_qty, towards_zero
@@ -101,6 +101,8 @@ class Pair(Strategy[PairParams]):
     def on_execution(self, ctx: Context, report: ExecutionReport) -> None:
         if report.order.instrument != self._lead and report.ending is not Ending.DONE:
             self._memo.counts.hedge_retries += 1
+        for surprise in overfills(report):
+            self._surprised(ctx, surprise)
         self._step(ctx)
 
     def on_timer(self, ctx: Context, key: str) -> None:
@@ -193,11 +195,14 @@ class Pair(Strategy[PairParams]):
         if not self._memo.holdings.legs:
             return
         for surprise in self._memo.holdings.take(ctx):
-            ctx.notice("warning", "pair_surprised", {"instrument": self._lead, "text": surprise})
-            if self.params.on_unexpected == "ask":
-                self._ask(ctx, f"Unexpected: {surprise}. Go on?")
-            elif self.params.on_unexpected == "stop":
-                self._end(ctx, f"unexpected: {surprise}")
+            self._surprised(ctx, surprise)
+
+    def _surprised(self, ctx: Context, what: str) -> None:
+        ctx.notice("warning", "pair_surprised", {"instrument": self._lead, "text": what})
+        if self.params.on_unexpected == "ask":
+            self._ask(ctx, f"Unexpected: {what}. Go on?")
+        elif self.params.on_unexpected == "stop":
+            self._end(ctx, f"unexpected: {what}")
 
     def _go_on(self, ctx: Context) -> None:
         programme = self._memo.programme

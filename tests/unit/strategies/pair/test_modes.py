@@ -3,48 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
-import msgspec
-from tests.unit.strategies.pair.two_venues import HEDGE, LEAD, Crowd, Face, TwoVenues
+from tests.unit.strategies.pair.sessions import assert_sums_are_the_venues, done, pair
+from tests.unit.strategies.pair.two_venues import Crowd, TwoVenues
 
-from perpmaker.engine.records import Remembered
 from perpmaker.model.order import Side
-from perpmaker.strategies.pair.pair import Memo
 
 D = Decimal
-
-
-def pair(*, piece: str = "0.5", start: bool = True, crowd: bool = True, **params: Any) -> TwoVenues:
-    rig = TwoVenues({"mode": "alternate", "size": "0.5", **params})
-    if crowd:
-        rig.on_step = Crowd(rig, piece=piece)
-    return rig.start() if start else rig
-
-
-def done(rig: TwoVenues, seconds: float = 300) -> TwoVenues:
-    return rig.until(lambda: rig.is_over, seconds)
-
-
-def memo(rig: TwoVenues) -> Memo:
-    last = next(record for record in reversed(rig.journal) if isinstance(record, Remembered))
-    return msgspec.json.decode(last.memo, type=Memo)
-
-
-def cash(face: Face) -> Decimal:
-    return -sum((fill.side.sign * fill.qty * fill.px for fill in face.fills), D(0))
-
-
-def assert_sums_are_the_venues(rig: TwoVenues) -> None:
-    """Every figure of the session equals what the venues' own fills add up to, to the last decimal."""
-    assert not rig.told("balance_drifted")
-    for name, face in ((LEAD, rig.lead), (HEDGE, rig.hedge)):
-        leg = memo(rig).holdings.legs[name]
-        assert leg.qty + leg.base_qty == face.position
-        assert leg.cash == cash(face)
-        assert leg.fees == sum((fill.fee for fill in face.fills), D(0))
-        assert leg.volume == sum((fill.qty * fill.px for fill in face.fills), D(0))
-        assert leg.fills == len(face.fills)
 
 
 def test_alternating_cycles_run_as_often_as_asked_and_end_flat() -> None:

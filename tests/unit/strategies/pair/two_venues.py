@@ -137,6 +137,8 @@ class Face:
         self.refuses = ""
         self.latency_s = 0.0
         """Until an order does what it does, and again until that is known."""
+        self.overfills = ZERO
+        """So much more than it asked for the next immediate order gets."""
         self.take_share = Decimal(1)
         """What an immediate order gets of what the book shows."""
 
@@ -375,13 +377,14 @@ class TwoVenues:
         there = face.orders[order.client_order_id]
         self._execute(face, there, order.qty - there.filled if qty is None else Decimal(qty), order.px, taker=False)
 
-    def fill_by_hand(self, face: Face, side: Side, qty: str) -> None:
-        """A fill of an order that is not ours."""
+    def fill_by_hand(self, face: Face, side: Side, qty: str, *, of_the_pair: bool = False) -> None:
+        """A fill of an order that is not ours; it changes what is the pair's only if that is said."""
         stranger = NewOrder(
             ClientOrderId(1000 + len(face.fills)), face.account, StrategyId(""), face.instrument, side, face.mid,
             Decimal(qty),
         )  # fmt: skip
-        self.base[face.account] += side.sign * Decimal(qty)
+        if not of_the_pair:
+            self.base[face.account] += side.sign * Decimal(qty)
         self._execute(face, VenueOrder(stranger), Decimal(qty), face.mid, taker=True, report=False)
 
     def _execute(
@@ -560,7 +563,8 @@ class TwoVenues:
             self._answer(face, lambda: self._report(face, there, Source.REPLY))
             return
         book = face.book(self.now_ns)
-        left = (order.qty * face.take_share / face.rules.lot).to_integral_value() * face.rules.lot
+        left = (order.qty * face.take_share / face.rules.lot).to_integral_value() * face.rules.lot + face.overfills
+        face.overfills = ZERO
         assert order.px is not None
         for ticks, lots in book.asks if order.side is Side.BUY else book.bids:
             px = face.rules.px(ticks)

@@ -1,0 +1,53 @@
+"""Sessions of a pair in the lab of two venues, and what its figures are compared with."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from tests.unit.strategies.pair.two_venues import Crowd, Face, TwoVenues
+
+from perpmaker.engine.records import Remembered
+from perpmaker.strategies.pair.pair import Memo
+
+D = Decimal
+
+
+def pair(
+    *, piece: str = "0.5", start: bool = True, crowd: bool = True, third: bool = False, **params: Any
+) -> TwoVenues:
+    """A pair of 0.5 at a time on the two venues, whose resting orders a crowd fills in pieces."""
+    clip = str(params.get("clip", "0.5"))
+    rig = TwoVenues({"mode": "alternate", "size": "0.5", **params}, third=third, clip=clip)
+    if crowd:
+        rig.on_step = Crowd(rig, piece=piece)
+    return rig.start() if start else rig
+
+
+def done(rig: TwoVenues, seconds: float = 300) -> TwoVenues:
+    """Play until the pair is through."""
+    return rig.until(lambda: rig.is_over, seconds)
+
+
+def memo(rig: TwoVenues) -> Memo:
+    """What the pair last asked to remember."""
+    last = next(record for record in reversed(rig.journal) if isinstance(record, Remembered))
+    return msgspec.json.decode(last.memo, type=Memo)
+
+
+def cash(face: Face) -> Decimal:
+    """Sales less purchases."""
+    return -sum((fill.side.sign * fill.qty * fill.px for fill in face.fills), D(0))
+
+
+def assert_sums_are_the_venues(rig: TwoVenues) -> None:
+    """Every figure of the session equals what the venues' own fills add up to, to the last decimal."""
+    assert not rig.told("balance_drifted")
+    for face in rig.faces.values():
+        leg = memo(rig).holdings.legs[face.instrument]
+        assert leg.qty + leg.base_qty == face.position
+        assert leg.cash == cash(face)
+        assert leg.fees == sum((fill.fee for fill in face.fills), D(0))
+        assert leg.volume == sum((fill.qty * fill.px for fill in face.fills), D(0))
+        assert leg.fills == len(face.fills)
