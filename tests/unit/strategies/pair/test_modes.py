@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tests.unit.strategies.pair.sessions import assert_sums_are_the_venues, done, pair
+from tests.unit.strategies.pair.sessions import assert_sums_are_the_venues, cash, done, pair
 from tests.unit.strategies.pair.two_venues import Crowd, TwoVenues
 
 from perpmaker.model.order import Side
@@ -259,3 +259,80 @@ def test_closing_by_command_flattens_both_legs() -> None:
     assert (rig.lead.position, rig.hedge.position) == (0, 0)
     assert rig.status()["pair"] == "Flat"
     assert not rig.question
+
+
+def test_a_close_waits_for_its_edge_after_both_fees() -> None:
+    rig = pair(mode="open_and_close", rule={"exit_edge_bps": 1.0})
+    rig.until(lambda: rig.status().get("phase") == "close")
+    rig.run(20)
+    assert rig.lead.position == D("0.5")
+    assert rig.status()["waits_for"].startswith("edge -")
+    rig.hedge.mid = D("2597")  # what is bought back there is 11 bps cheaper
+    done(rig)
+    assert rig.lead.position == rig.hedge.position == 0
+
+
+def test_an_edge_is_what_is_left_after_both_fees() -> None:
+    """The lead's bid less a rebate of 0.1 bps, the hedge's bid less 5 bps: what a clip earned is what it was said to."""
+    rig = pair(mode="build_and_hold", rule={"entry_edge_bps": 2.0})
+    rig.hedge.mid = D("2602.10")
+    done(rig)
+    bought, sold = rig.lead.fills[0], rig.hedge.fills[0]
+    earned = (sold.px - bought.px) * bought.qty - bought.fee - sold.fee
+    assert D(2) < earned / (bought.px * bought.qty) * 10_000 < D("2.5")
+
+
+def test_it_pauses_between_cycles_and_between_clips() -> None:
+    rig = done(pair(iterations=2, pause_s=10, clip="0.25", clip_pause_s=2, maker={"stability_s": 0}))
+    times = [fill.ts_event_ns / 1e9 for fill in rig.lead.fills]
+    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    assert len(gaps) == 3
+    assert 2 <= gaps[0] < 4
+    assert 10 <= gaps[1] < 12
+    assert 2 <= gaps[2] < 4
+
+
+def test_clips_are_in_the_sizes_currency_too() -> None:
+    rig = done(pair(mode="build_and_hold", size="1000", clip="400", size_in="notional", maker={"stability_s": 0}))
+    assert [fill.qty for fill in rig.lead.fills] == [D("0.15"), D("0.15"), D("0.08")]
+
+
+def test_many_cycles_hold_no_more_than_a_clip_unhedged_and_end_flat() -> None:
+    rig = done(pair(mode="open_and_close", iterations=30, clip="0.1", piece="0.03", maker={"stability_s": 0}), 900)
+    assert rig.status()["cycles"] == 30
+    assert rig.worst <= D("0.1")
+    assert rig.lead.position == rig.hedge.position == 0
+    assert_sums_are_the_venues(rig)
+
+
+def test_a_difference_that_is_not_borne_is_told_once() -> None:
+    rig = pair(mode="build_and_hold", crowd=False, maker={"timeout_s": 1, "reprices": 0, "stability_s": 0},
+               imbalance_tol="0.005")  # fmt: skip
+    rig.until(lambda: bool(rig.lead.live()))
+    rig.fill(rig.lead, rig.lead.live()[0], "0.01")
+    rig.run(20)
+    assert [row["net_delta"] for row in rig.told("pair_imbalanced")] == ["0.01"]
+    assert rig.status()["pair"] == "Unbalanced"
+
+
+def test_the_summary_adds_up_in_the_leads_currency() -> None:
+    rig = pair(iterations=4)
+    rig.feed_rate("USDC", "USDT", "0.999")
+    done(rig)
+    told = rig.told("pair_ended")[-1]
+    of_face = {
+        face: (
+            cash(face) * rate,
+            sum((fill.fee for fill in face.fills), D(0)) * rate,
+            sum((fill.qty * fill.px for fill in face.fills), D(0)) * rate,
+        )
+        for face, rate in ((rig.lead, D(1)), (rig.hedge, D("0.999")))
+    }
+    gross, fees, volume = (sum((row[n] for row in of_face.values()), D(0)) for n in range(3))
+    assert told["cycles"] == "4/4"
+    assert D(told["gross"]) == round(gross, 4)
+    assert D(told["fees"]) == round(fees, 4)
+    assert D(told["volume"]) == round(volume, 2)
+    assert D(told["net"]) == round(gross - fees, 4)
+    assert D(told["edge_bps"]) == round(gross / of_face[rig.lead][2] * 10_000, 2)
+    assert D(told["cost_per_million"]) == round((fees - gross) / volume * 1_000_000, 2)

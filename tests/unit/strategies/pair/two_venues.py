@@ -34,6 +34,7 @@ from perpmaker.model.events import (
     CancelSent,
     Channel,
     Connectivity,
+    ConversionRate,
     Event,
     Fill,
     InstrumentListed,
@@ -338,6 +339,10 @@ class TwoVenues:
             self.market(face)
         self.feed(Connectivity(face.account, Channel.ORDER_ENTRY, up, "test", self.now_ns))
         self.feed(Connectivity(face.account, Channel.PRIVATE, up, "test", self.now_ns))
+
+    def feed_rate(self, source: str, target: str, rate: str) -> None:
+        """Somebody says what one currency is worth in another."""
+        self.feed(ConversionRate(source, target, Decimal(rate), "test", self.now_ns, self.now_ns))
 
     def operate(self, kind: str, **arguments: str) -> Any:
         command_id = f"{kind}-{len(self.journal)}"

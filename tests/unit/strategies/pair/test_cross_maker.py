@@ -1,0 +1,145 @@
+"""Continuous making: quotes from the hedge venue's executable prices, each fill hedged, one quote unhedged at most."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.unit.strategies.pair.sessions import cash
+from tests.unit.strategies.pair.two_venues import TwoVenues
+
+from perpmaker.model.order import NewOrder, Side
+
+D = Decimal
+
+
+def maker(*, third: bool = False, **params: Any) -> TwoVenues:
+    rig = TwoVenues({"qty": "0.5", "max_qty": "1", **params}, kind="cross_maker", third=third)
+    return rig.start().run(1)
+
+
+def quote(rig: TwoVenues, side: Side) -> NewOrder | None:
+    found = [order for order in rig.lead.live() if order.side is side]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def px(rig: TwoVenues, side: Side) -> Decimal:
+    order = quote(rig, side)
+    assert order is not None
+    assert order.px is not None
+    return order.px
+
+
+def test_quotes_earn_the_least_profit_after_both_fees() -> None:
+    """Fees: lead -0.1 bps, hedge 5 bps; profit 1 bps: 5.9 bps from what the hedge venue would pay."""
+    rig = maker()
+    assert px(rig, Side.BUY) <= D("2599.75") * (1 - D("0.00059"))
+    assert px(rig, Side.BUY) > D("2599.75") * (1 - D("0.00060"))
+    assert px(rig, Side.SELL) >= D("2600.25") * (1 + D("0.00059"))
+    assert px(rig, Side.SELL) < D("2600.25") * (1 + D("0.00060"))
+
+
+def test_quotes_follow_the_hedge_venue_but_never_take() -> None:
+    rig = maker()
+    rig.hedge.mid = D("2602")  # 7.7 bps dearer: buying here pays
+    rig.run(1)
+    assert px(rig, Side.BUY) == D("2600.04")  # a tick inside the lead's own ask of 2600.05
+    rig.hedge.mid = D("2590")
+    rig.run(1)
+    assert px(rig, Side.SELL) == D("2599.96")
+
+
+def test_a_fill_is_hedged_in_the_same_step_and_earns_what_was_asked() -> None:
+    rig = maker(min_profit_bps="2")
+    rig.fill(rig.lead, rig.lead.live()[0])
+    assert rig.delta == 0
+    gross = cash(rig.lead) + cash(rig.hedge)
+    fees = sum((fill.fee for face in rig.faces.values() for fill in face.fills), D(0))
+    volume = sum((fill.qty * fill.px for fill in rig.lead.fills), D(0))
+    assert (gross - fees) / volume * 10_000 >= D("1.99")
+
+
+def test_while_anything_is_open_no_quote_stands() -> None:
+    rig = maker()
+    rig.hedge.latency_s = 1.0
+    rig.fill(rig.lead, rig.lead.live()[0], "0.2")
+    rig.run(0.5)
+    assert not rig.lead.live()
+    assert rig.delta != 0
+    rig.run(5)
+    assert rig.delta == 0
+    assert len(rig.lead.live()) == 2
+
+
+def test_the_position_stops_at_its_limit() -> None:
+    rig = maker(max_qty="0.7")
+    for _ in range(4):
+        order = quote(rig, Side.BUY)
+        if order is None:
+            break
+        rig.fill(rig.lead, order)
+        rig.run(1)
+    assert rig.lead.position == D("0.7")
+    assert quote(rig, Side.BUY) is None
+    sell = quote(rig, Side.SELL)
+    assert sell is not None
+    assert sell.qty == D("0.5")
+
+
+def test_without_depth_on_the_hedge_venue_nothing_is_quoted() -> None:
+    rig = maker()
+    rig.hedge.depth_lots = 10  # 0.01 a level, 20 levels; 0.7 of it counts
+    rig.run(1)
+    assert not rig.lead.live()
+
+
+def test_a_failed_hedge_is_undone_and_a_person_asked() -> None:
+    rig = maker()
+    rig.hedge.refuses = "no"
+    rig.fill(rig.lead, rig.lead.live()[0])
+    rig.run(15)
+    assert rig.lead.position == rig.hedge.position == 0
+    assert "unwound" in rig.question
+    assert not rig.lead.live()
+    rig.hedge.refuses = ""
+    rig.operate("answer", answer="continue")
+    rig.run(2)
+    assert len(rig.lead.live()) == 2
+
+
+@pytest.mark.parametrize(("policy", "quotes"), [("ask", 0), ("stop", 0), ("continue", 2)])
+def test_a_fill_by_hand_follows_the_configured_answer(policy: str, quotes: int) -> None:
+    rig = maker(on_unexpected=policy)
+    rig.fill_by_hand(rig.hedge, Side.BUY, "0.2")
+    rig.run(2)
+    assert len(rig.lead.live()) == quotes
+    assert bool(rig.question) is (policy == "ask")
+
+
+def test_what_a_third_venue_holds_comes_home_while_nothing_is_quoted() -> None:
+    rig = maker(third=True)
+    rig.hedge.refuses = "no"
+    rig.fill(rig.lead, rig.lead.live()[0])
+    rig.until(lambda: rig.delta == 0, 30)
+    assert rig.other.position == -rig.lead.position
+    rig.hedge.refuses = ""
+    rig.until(lambda: rig.other.position == 0, 90)
+    rig.run(2)
+    assert rig.hedge.position == -rig.lead.position
+    assert len(rig.lead.live()) == 2
+
+
+def test_after_a_restart_it_quotes_on_and_knows_what_it_holds() -> None:
+    rig = maker()
+    rig.fill(rig.lead, rig.lead.live()[0])
+    rig.run(1)
+    rig.kill()
+    rig.fill(rig.lead, rig.lead.live()[0], "0.1")
+    rig.run(5)
+    rig.restart().run(5)
+    assert rig.delta == 0
+    assert not rig.question
+    assert rig.status()["lead_qty"] == str(rig.lead.position)
+    assert rig.lead.live()
