@@ -10,9 +10,9 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from perpmaker.cli.engine_link import Refused
 from perpmaker.control.client import AsyncControlClient, EngineUnreachable, make_request
@@ -31,15 +31,19 @@ READY_S: Final = 30.0
 """How long an engine of our own may take until an order could pass."""
 INTERRUPTED: Final = 130
 
+ORDER_STOPS: Final = "the order at work is cancelled and its end awaited"
+
 Tell = Callable[["ExecutionRow"], None]
+T = TypeVar("T")
 
 
 class Stop:
     """Ctrl-C, SIGTERM or a closed terminal: once ends in order, twice at once."""
 
-    def __init__(self, what_is_open: Callable[[], str]) -> None:
+    def __init__(self, what_is_open: Callable[[], str], meaning: str = ORDER_STOPS) -> None:
         self.asked = asyncio.Event()
         self.what_is_open = what_is_open
+        self._meaning = meaning
 
     def listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -49,9 +53,7 @@ class Stop:
     def _on_signal(self) -> None:
         if not self.asked.is_set():
             self.asked.set()
-            sys.stderr.write(
-                "perpmaker: stopping; the order at work is cancelled and its end awaited. Again: at once.\n"
-            )
+            sys.stderr.write(f"perpmaker: stopping; {self._meaning}. Again: at once.\n")
             sys.stderr.flush()
             return
         sys.stderr.write(f"perpmaker: left at once; {self.what_is_open() or 'no order is known to be open'}\n")
@@ -64,7 +66,7 @@ class Following:
 
     def __init__(self, client: AsyncControlClient, stop: Stop, clock: Clock, tell: Tell) -> None:
         self._client = client
-        self._stop = stop
+        self.stop = stop
         self._clock = clock
         self._tell = tell
         self._actor = f"cli:{os.environ.get('USER', 'unknown')}"
@@ -92,7 +94,7 @@ class Following:
         loop = asyncio.get_running_loop()
         seen, stop_sent = loop.time(), False
         while True:
-            if self._stop.asked.is_set() and not stop_sent:
+            if self.stop.asked.is_set() and not stop_sent:
                 stop_sent = True
                 with contextlib.suppress(EngineUnreachable, Refused):  # it ended by itself, or the engine did
                     await self.command("execution_stop", {"id": answer.command_id})
@@ -112,7 +114,7 @@ class Following:
                     return row
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
-                    await (asyncio.sleep(POLL_S) if stop_sent else self._stop.asked.wait())
+                    await (asyncio.sleep(POLL_S) if stop_sent else self.stop.asked.wait())
 
     async def _row(self, execution_id: str) -> ExecutionRow | None:
         status = await self._client.status()
@@ -154,26 +156,32 @@ class OwnEngine:
 
     async def work(self, arguments: dict[str, str], arm: str) -> tuple[ExecutionRow | None, bool, int]:
         """Return how it ended (None when stopped before anything was sent), whether a stop was asked, the engine's code."""
-        stop = Stop(self._what_is_open)
+        return await self.lend(lambda following, _: following.work(arguments), arm)
+
+    async def lend(
+        self, job: Callable[[Following, AsyncControlClient], Awaitable[T]], arm: str, *, meaning: str = ORDER_STOPS
+    ) -> tuple[T | None, bool, int]:
+        """Live for a job; return what it returned (None when stopped before it began), and as `work`."""
+        stop = Stop(self._what_is_open, meaning)
         stop.listen()
         life = asyncio.ensure_future(self._live.run())
-        work = asyncio.ensure_future(self._work(arguments, arm, stop))
-        row: ExecutionRow | None = None
+        work = asyncio.ensure_future(self._work(job, arm, stop))
+        found: T | None = None
         try:
             await asyncio.wait({life, work}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
-                row = work.result()
+                found = work.result()
             elif life.exception() is None:
-                raise PerpmakerError(
-                    f"the engine ended with code {life.result()} before the order did; see its journal"
-                )
+                raise PerpmakerError(f"the engine ended with code {life.result()} before its work did; see its journal")
         finally:
             work.cancel()
             self._live.stop("executed", "execute")
             code = await life
-        return row, stop.asked.is_set(), code
+        return found, stop.asked.is_set(), code
 
-    async def _work(self, arguments: dict[str, str], arm: str, stop: Stop) -> ExecutionRow | None:
+    async def _work(
+        self, job: Callable[[Following, AsyncControlClient], Awaitable[T]], arm: str, stop: Stop
+    ) -> T | None:
         client = await self._client()
         async with client:
             following = Following(client, stop, self._clock, self._tell)
@@ -181,7 +189,7 @@ class OwnEngine:
                 await following.command("arm", {"confirmation": arm})
             if not await self._ready(stop):
                 return None
-            return await following.work(arguments)
+            return await job(following, client)
 
     async def _client(self) -> AsyncControlClient:
         """Wait until the engine serves; a life that ends instead is noticed by who waits for both."""
