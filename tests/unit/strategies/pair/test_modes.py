@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 from tests.unit.strategies.pair.sessions import assert_sums_are_the_venues, cash, done, pair
 from tests.unit.strategies.pair.two_venues import Crowd, TwoVenues
@@ -285,7 +286,7 @@ def test_an_edge_is_what_is_left_after_both_fees() -> None:
 def test_it_pauses_between_cycles_and_between_clips() -> None:
     rig = done(pair(iterations=2, pause_s=10, clip="0.25", clip_pause_s=2, maker={"stability_s": 0}))
     times = [fill.ts_event_ns / 1e9 for fill in rig.lead.fills]
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     assert len(gaps) == 3
     assert 2 <= gaps[0] < 4
     assert 10 <= gaps[1] < 12

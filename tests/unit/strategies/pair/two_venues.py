@@ -212,6 +212,7 @@ class TwoVenues:
         self.steps = 0
         self.alive = False
         self.life = 0
+        self._rest: tuple[bytes | None, int] = (None, 0)
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
         self._boot()
@@ -270,11 +271,16 @@ class TwoVenues:
         self._queue.clear()
 
     def restart(self) -> TwoVenues:
-        """The next life, from the journal."""
+        """The next life, from the last checkpoint and the journal since."""
         self.kill()
         self._boot()
-        self.engine.restore(None, self.journal)
+        checkpoint, since = self._rest
+        self.engine.restore(checkpoint, self.journal[since:])
         return self.start()
+
+    def checkpoint(self) -> None:
+        """Write down where the engine stands."""
+        self._rest = (self.engine.checkpoint(), len(self.journal))
 
     def feed(self, event: Event) -> None:
         if not self.alive:
@@ -331,6 +337,14 @@ class TwoVenues:
     def market(self, face: Face) -> None:
         self.feed(Ticker(face.instrument, face.mid, face.mid, face.mid, face.rate, 0, self.now_ns, self.now_ns))
         self.feed(face.book(self.now_ns))
+
+    def heal(self) -> None:
+        """Nothing is wrong with any venue any more."""
+        for face in self.faces.values():
+            face.accepts = face.answers = True
+            face.refuses, face.latency_s, face.take_share = "", 0.0, Decimal(1)
+            if not face.up:
+                self.link(face)
 
     def link(self, face: Face, *, up: bool = True) -> None:
         face.up = up
