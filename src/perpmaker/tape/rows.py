@@ -117,7 +117,7 @@ class Rows:
         self, instrument: InstrumentId, best: Mapping[int, Level], update_id: int, event_ns: int, recv_ns: int
     ) -> None:
         """Add the best prices a ticker stream told: side (1, -1) -> level."""
-        place = self._place(instrument)
+        place = self.place(instrument)
         for side, flags in ((_BID, FIRST), (_ASK, LAST)):
             px, qty = best[side]
             self.values.extend((recv_ns, event_ns, Kind.BBO, flags, place, side, px, qty, update_id))
@@ -133,7 +133,7 @@ class Rows:
         update_id: int = 0,
     ) -> None:
         """Add a message of levels."""
-        place = self._place(instrument)
+        place = self.place(instrument)
         last = len(bids) + len(asks) - 1
         if last < 0:
             self.values.extend((recv_ns, event_ns, kind, FIRST | LAST, place, 0, 0, 0, update_id))
@@ -150,8 +150,15 @@ class Rows:
         self, instrument: InstrumentId, side: int, px: int, qty: int, trade_id: str, event_ns: int, recv_ns: int
     ) -> None:
         """Add a public trade."""
-        place, aux = self._place(instrument), self._id(trade_id)
+        place, aux = self.place(instrument), self._id(trade_id)
         self.values.extend((recv_ns, event_ns, Kind.TRADE, FIRST | LAST, place, side, px, qty, aux))
+
+    def place(self, instrument: InstrumentId) -> int:
+        """Return an instrument's place in the list; raise DataError for one that was not listed."""
+        place = self._places.get(instrument)
+        if place is None:
+            raise DataError(f"{instrument} was not listed before its first event")
+        return place
 
     # --- events with columns of their own
 
@@ -163,7 +170,7 @@ class Rows:
 
     def _trade(self, event: Trade) -> None:
         flags = FIRST | LAST | (REPLAYED if event.replayed else 0)
-        place, aux = self._place(event.instrument), self._id(event.trade_id)
+        place, aux = self.place(event.instrument), self._id(event.trade_id)
         self.values.extend(
             (
                 event.ts_recv_ns,
@@ -188,7 +195,7 @@ class Rows:
         if rate is None or any(units is None for _, units in prices):  # finer than the columns' units
             self.text(Kind.EVENT, encode_event(event), event.ts_recv_ns)
             return
-        place, recv_ns, event_ns = self._place(event.instrument), event.ts_recv_ns, event.ts_event_ns
+        place, recv_ns, event_ns = self.place(event.instrument), event.ts_recv_ns, event.ts_event_ns
         flags = FIRST
         for kind, units in prices:
             self.values.extend((recv_ns, event_ns, kind, flags, place, 0, units or 0, 0, 0))
@@ -197,17 +204,11 @@ class Rows:
         self.values.extend((recv_ns, event_ns, Kind.FUNDING, flags, place, 0, rate, 0, event.next_funding_ns))
 
     def _stale(self, event: BookStale) -> None:
-        place = self._place(event.instrument)
+        place = self.place(event.instrument)
         ts_ns = event.ts_recv_ns
         self.values.extend((ts_ns, ts_ns, Kind.STALE, FIRST | LAST, place, 0, 0, 0, _REASONS[event.reason]))
 
     # --- inside
-
-    def _place(self, instrument: InstrumentId) -> int:
-        place = self._places.get(instrument)
-        if place is None:
-            raise DataError(f"{instrument} was not listed before its first event")
-        return place
 
     def _id(self, text: str) -> int:
         """Return an id that is a plain number as it is, any other as a text."""
