@@ -51,17 +51,20 @@ def utc(ts_ns: int | None) -> str:
 
 
 @contextmanager
-def opened(path: Path | None) -> Iterator[TextIO]:
-    """Give standard output for None; else a file that takes the name `path` when all of it is on disk, and not before."""
+def opened(path: Path | None, option: str = "--output") -> Iterator[TextIO]:
+    """Give standard output for None; else a file that takes the name `path` when all of it is on disk, and not before.
+
+    `option` is what a complaint names.
+    """
     if path is None:
         yield sys.stdout
         sys.stdout.flush()
         return
     target = path.resolve()
     if target.exists() and not target.is_file():
-        raise ConfigError(f"--output must name a file; {path} is not one")
+        raise ConfigError(f"{option} must name a file; {path} is not one")
     if not target.parent.is_dir():
-        raise ConfigError(f"--output: the folder {target.parent} does not exist")
+        raise ConfigError(f"{option}: the folder {target.parent} does not exist")
     descriptor, name = tempfile.mkstemp(prefix=".perpmaker-export-", dir=target.parent)
     temporary = Path(name)
     try:

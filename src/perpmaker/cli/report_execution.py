@@ -1,15 +1,18 @@
-"""`perpmaker report execution`: how well parent orders were executed, as tables, as JSON."""
+"""`perpmaker report execution`: how well parent orders were executed, as tables, as JSON, as a picture."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
 
 from perpmaker.errors import PerpmakerError
+
+if TYPE_CHECKING:
+    from perpmaker.research.execution_report import ExecutionAnalysis
 
 _TIMES: Final = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
@@ -23,6 +26,13 @@ _TIMES: Final = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON object on standard output, every order and child in it."
 )
+@click.option(
+    "--svg",
+    "picture",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw it too, as one file any browser shows.",
+)
 @click.pass_obj
 def command(
     home: Path,
@@ -33,6 +43,7 @@ def command(
     engine_name: str | None,
     last: int,
     as_json: bool,
+    picture: Path | None,
 ) -> None:
     """Tell how well parent orders were executed: children, partial fills, slippage by size against depth, venue, hour.
 
@@ -51,6 +62,8 @@ def command(
     if not wanted:
         raise PerpmakerError(_nothing(engine.name, orders_there=len(orders)))
     analysis = analysed(engine.name, wanted)
+    if picture is not None:
+        _draw(analysis, picture)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(analysis), indent=2).decode())
         return
@@ -59,6 +72,8 @@ def command(
     from perpmaker.cli.report_execution_text import report_text
 
     Console(highlight=False).print(report_text(analysis, last))
+    if picture is not None:
+        click.echo(f"drawn: {picture}")
 
 
 def _utc_ns(moment: datetime | None) -> int | None:
@@ -71,3 +86,11 @@ def _nothing(engine: str, *, orders_there: int) -> str:
             f"none of the {orders_there} parent orders in the journal of {engine} is within --from, --to, --instrument"
         )
     return f"the journal of {engine} tells of no parent order; `perpmaker execute` works one"
+
+
+def _draw(analysis: ExecutionAnalysis, path: Path) -> None:
+    from perpmaker.cli.csv_file import opened
+    from perpmaker.research.execution_picture import drawn
+
+    with opened(path, "--svg") as file:
+        file.write(drawn(analysis))

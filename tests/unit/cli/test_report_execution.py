@@ -58,6 +58,20 @@ def test_the_newest_orders_alone_are_listed(home: Path) -> None:
     assert "buy 0.01" not in listed
 
 
+def test_the_picture_is_a_file_of_its_own_beside_the_tables(home: Path, tmp_path: Path) -> None:
+    done = run(home, "--svg", str(tmp_path / "execution.svg"))
+    assert "2 ended" in done.output
+    assert "execution.svg" in done.output
+    assert (tmp_path / "execution.svg").read_text().startswith("<svg")
+    assert json.loads(run(home, "--json", "--svg", str(tmp_path / "again.svg")).output)["engine"] == "test-local"
+    assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "execution.svg").read_bytes()
+
+
+def test_a_picture_that_cannot_be_written_is_told_by_its_option(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(PerpmakerError, match="--svg: the folder .* does not exist"):
+        _raise(run(home, "--svg", str(tmp_path / "nowhere" / "execution.svg")))
+
+
 def test_json_holds_every_order_and_child(home: Path) -> None:
     found = json.loads(run(home, "--json").output)
     assert [order["filled_qty"] for order in found["orders"]] == ["0.010", "0.004"]
