@@ -65,7 +65,7 @@ class Recorder:
         self.events = 0
         self.link_losses = 0
         self.bytes_closed = 0
-        self._wanted = wanted
+        self._wanted = None if wanted is None else frozenset({None, *wanted})
         self._rotate_ns = rotate_ns
         self._rotate_bytes = rotate_bytes
         self._compact = compact
@@ -93,14 +93,11 @@ class Recorder:
 
     def take(self, event: Event) -> None:
         """Record an event, unless it is of an instrument nobody wants."""
-        if isinstance(event, InstrumentListed):
-            name = event.instrument.instrument_id
-            if self._wanted is not None and name not in self._wanted:
-                return
-            self._listed[name] = event
-        elif self._wanted is not None and getattr(event, "instrument", None) not in {None, *self._wanted}:
+        if self._wanted is not None and _instrument(event) not in self._wanted:
             return
         file = self._open(event.ts_recv_ns)
+        if isinstance(event, InstrumentListed):
+            self._listed[event.instrument.instrument_id] = event
         self._count(event)
         self._books.apply(event)
         file.add(live.EVENT, msgspec.json.encode(event))
@@ -157,6 +154,12 @@ class Recorder:
                 seen.tickers += 1
             case BookStale():
                 seen.gaps += event.reason is not StaleReason.STARTING
+
+
+def _instrument(event: Event) -> InstrumentId | None:
+    if isinstance(event, InstrumentListed):
+        return event.instrument.instrument_id
+    return getattr(event, "instrument", None)
 
 
 def free_name(folder: Path, ts_ns: int, suffix: str = live.SUFFIX) -> Path:
