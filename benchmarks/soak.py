@@ -41,7 +41,7 @@ MAX_SLOPE = 5.0
 """MB per million events of the engine, for each process after the warm-up (docs/reference/benchmarks.md)."""
 READY_S = 60.0
 AUDIT_EVERY_S = 300.0
-"""The exchange lists the last 3,000 closed orders, about 2,000 come in this time: asked so often none is missed."""
+"""The exchange lists the last 2,500 closed orders, about 2,000 come in this time: asked so often none is missed."""
 TOLD_EVERY_S = 60.0
 
 Tell = Callable[[str], None]

@@ -19,7 +19,7 @@ import msgspec
 
 from perpmaker.exchange.core.types import BookChanged, BookLevel, BookSnapshot, Event, Side, TickerChanged
 
-_REMEMBERED_LEVELS = 4_000
+_REMEMBERED_LEVELS = 2_500
 """Changed levels a feed may ask for: seconds of them; one that asks for older ones takes a snapshot."""
 
 

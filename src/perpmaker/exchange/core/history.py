@@ -42,7 +42,7 @@ class History(Generic[Row]):
         """Add the newest row; return those dropped for it (in batches, so that dropping is cheap)."""
         self._rows.append(row)
         surplus = len(self._rows) - self._keep
-        if surplus <= self._keep // 10:
+        if surplus <= self._keep // 20:
             return []
         dropped = self._rows[:surplus]
         del self._rows[:surplus]
