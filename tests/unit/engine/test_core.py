@@ -77,6 +77,16 @@ def test_a_fill_is_booked_before_the_strategy_hears_of_it() -> None:
     assert booked.fair_px == Decimal(60000)
 
 
+def test_a_fill_before_the_first_ticker_of_an_opened_account_is_valued_at_the_mark_known() -> None:
+    rig = Rig(made(Maker)).start(ready=False)  # one ticker, then books alone
+    for _ in range(20):
+        rig.run(0.1, market=False)
+        rig.book()
+    rig.fill(rig.live()[0])
+    assert rig.engine.world.equity() is not None
+    assert not rig.engine.world.halts.active
+
+
 def test_a_fill_told_twice_is_booked_once() -> None:
     rig = Rig(made(Maker)).start()
     fill = rig.fill(rig.quotes(side=Side.BUY)[0])

@@ -67,6 +67,7 @@ class OrderFlow:
             ledger.open(snapshot)
             for fill in snapshot.fills:
                 world.table.remember(fill)
+            self._take_known_marks(ledger)
             self.record_mark(ledger)
         ledger.book.roll(world.now_ns)
         changes = world.table.apply_snapshot(snapshot)
@@ -112,6 +113,13 @@ class OrderFlow:
             self.record_mark(ledger)
         if ledger.book.position_qty(instrument):
             self.judge(ledger)
+
+    def _take_known_marks(self, ledger: Ledger) -> None:
+        """A fill may come before the next ticker does: what it makes us hold has to be valued at once."""
+        for instrument in self._world.traded(ledger.account):
+            prices = self._world.books.prices(instrument)
+            if prices is not None and prices.mark_px is not None:
+                ledger.on_mark(instrument, prices.mark_px)
 
     def judge(self, ledger: Ledger) -> None:
         """Halt the account when a limit of loss or drawdown is reached."""
