@@ -98,6 +98,13 @@ class Hedger:
             return ZERO
         return piece if there > 0 else -piece
 
+    def is_elsewhere(self, ctx: Context, holdings: Holdings) -> bool:
+        """Whether the fallback venue holds something that both venues could trade."""
+        name = self._fallback
+        if name is None:
+            return False
+        return abs(holdings.legs[name].qty) >= max(self._smallest(ctx, name), self._smallest(ctx, self._hedge))
+
     def bring_home(self, ctx: Context, holdings: Holdings, piece: Decimal) -> None:
         """Move a `home_piece`: first bought or sold on the hedge venue, then closed on the other."""
         self._home_qty = holdings.legs[self._hedge].qty + piece

@@ -206,6 +206,9 @@ class Pair(Strategy[PairParams]):
 
     def _go_on(self, ctx: Context) -> None:
         programme = self._memo.programme
+        if programme.is_closing and self._is_there(ctx) and self._hedger.is_elsewhere(ctx, self._memo.holdings):
+            programme.text = f"waits until {self._hedge} takes over what {self._legs[2]} holds"
+            return
         before = programme.cycles
         advance(programme, self.params, self._present(ctx))
         if programme.cycles > before or programme.is_over:

@@ -138,6 +138,13 @@ class Face:
         self.refuses = ""
         self.latency_s = 0.0
         """Until an order does what it does, and again until that is known."""
+        self.orders_late_s = 0.0
+        """Besides, until an order arrives."""
+        self.replies_late_s = 0.0
+        """Besides, until the reply to an order arrives; streams and queries are not late."""
+        self.position_lag_s = 0.0
+        """A whole read tells the position of so long ago, with everything else as of now."""
+        self.positions: list[tuple[int, Decimal]] = []
         self.overfills = ZERO
         """So much more than it asked for the next immediate order gets."""
         self.take_share = Decimal(1)
@@ -158,6 +165,7 @@ class Face:
         before, signed = self.position, fill.side.sign * fill.qty
         self.fills.append(fill)
         self.position += signed
+        self.positions.append((fill.ts_event_ns, self.position))
         self.balance -= fill.fee
         if before * signed >= 0:
             self.cost += signed * fill.px
@@ -205,6 +213,13 @@ class TwoVenues:
         """The largest unhedged quantity ever seen, as the venues have it."""
         self.bound = self.clip
         self.watching = True
+        self.spells_s: list[float] = []
+        """How long each time more was open than the hedge venue's smallest order, by the venues' books."""
+        self._open_ns = 0
+        self.violations: list[str] = []
+        """Own orders that could have met, as the venue saw them."""
+        self.on_cancel: Callable[[Face, NewOrder], None] = lambda face, order: None
+        """Called while the cancel of a resting order is on its way."""
         self.on_step: Callable[[], None] = lambda: None
         """Played each 100 ms."""
         self.kill_at = 0
@@ -343,6 +358,7 @@ class TwoVenues:
         for face in self.faces.values():
             face.accepts = face.answers = True
             face.refuses, face.latency_s, face.take_share = "", 0.0, Decimal(1)
+            face.orders_late_s = face.replies_late_s = 0.0
             if not face.up:
                 self.link(face)
 
@@ -372,6 +388,12 @@ class TwoVenues:
     def watch(self) -> None:
         """The unhedged quantity never exceeds one clip, whatever has happened."""
         self.worst = max(self.worst, abs(self.delta))
+        is_open = abs(self.delta) >= self.hedge.rules.min_qty
+        if is_open and not self._open_ns:
+            self._open_ns = self.now_ns
+        elif self._open_ns and not is_open:
+            self.spells_s.append((self.now_ns - self._open_ns) / NS_PER_S)
+            self._open_ns = 0
         if self.watching:
             assert abs(self.delta) <= self.bound, (self.delta, self.status(), self.notices[-8:])
 
@@ -481,8 +503,13 @@ class TwoVenues:
         return lambda: self._answer(face, lambda: self._snapshot(face, since_ns, asked_ns))
 
     def _snapshot(self, face: Face, since_ns: int, asked_ns: int) -> AccountSnapshot:
+        at_ns = self.now_ns - round(face.position_lag_s * NS_PER_S)
+        known = [qty for ts_ns, qty in face.positions if ts_ns > at_ns]
+        held = (
+            next((qty for ts_ns, qty in reversed(face.positions) if ts_ns <= at_ns), ZERO) if known else face.position
+        )
         position = PositionReport(
-            face.account, face.instrument, face.position, face.avg_px, face.mid, ZERO, self.now_ns, self.now_ns,
+            face.account, face.instrument, held, face.avg_px, face.mid, ZERO, self.now_ns, self.now_ns,
             Source.SNAPSHOT,
         )  # fmt: skip
         live = (there for there in face.orders.values() if there.status is VenueStatus.OPEN)
@@ -558,11 +585,11 @@ class TwoVenues:
             if face.refuses:
                 self.feed(SubmitRejected(face.account, order.client_order_id, 1, face.refuses, self.now_ns))
                 continue
-            if not face.accepts or not face.answers:
+            if not face.accepts or not face.answers or face.orders_late_s or face.replies_late_s or face.latency_s > 1:
                 unknown = SubmitUnknown(face.account, order.client_order_id, "no answer", self.now_ns)
                 self.later(1.0, self._gave_up(unknown))
             if face.accepts:
-                self.later(face.latency_s, lambda order=order: self._match(face, order))  # type: ignore[misc]
+                self.later(face.latency_s + face.orders_late_s, lambda order=order: self._match(face, order))  # type: ignore[misc]
 
     def _gave_up(self, unknown: SubmitUnknown) -> Callable[[], None]:
         life = self.life
@@ -574,12 +601,13 @@ class TwoVenues:
             self._answer(face, lambda: SubmitRejected(face.account, order.client_order_id, 2, "expired", self.now_ns))
             return
         there = face.orders[order.client_order_id] = VenueOrder(order)
+        self._look_for_own(face, order)
         if order.client_order_id in face.waiting:
             face.waiting.discard(order.client_order_id)
             self._end(face, there)
             return
         if order.tif is TimeInForce.GTT:
-            self._answer(face, lambda: self._report(face, there, Source.REPLY))
+            self._reply(face, there)
             return
         book = face.book(self.now_ns)
         left = (order.qty * face.take_share / face.rules.lot).to_integral_value() * face.rules.lot + face.overfills
@@ -594,7 +622,18 @@ class TwoVenues:
             self._execute(face, there, qty, px, taker=True, report=False)
         if there.status is VenueStatus.OPEN:
             there.status = VenueStatus.CANCELED
-        self._answer(face, lambda: self._report(face, there, Source.REPLY))
+        self._reply(face, there)
+
+    def _reply(self, face: Face, there: VenueOrder) -> None:
+        self.later(face.replies_late_s, lambda: self._answer(face, lambda: self._report(face, there, Source.REPLY)))
+
+    def _look_for_own(self, face: Face, order: NewOrder) -> None:
+        """Two own orders that could meet are a violation, whether or not they do."""
+        for other in face.live():
+            if other.side is order.side.opposite and order.px is not None and other.px is not None:
+                crosses = (order.px - other.px) * order.side.sign >= 0
+                if crosses:
+                    self.violations.append(f"{order} meets {other}")
 
     def _cancel(self, face: Face, cancels: Iterable[CancelOrder]) -> None:
         for cancel in cancels:
@@ -606,6 +645,13 @@ class TwoVenues:
                 continue
             self._answer(face, lambda c=cancel: CancelReceived(face.account, c.client_order_id, self.now_ns))  # type: ignore[misc]
             self.later(face.latency_s, lambda c=cancel: self._cancelled(face, c))  # type: ignore[misc]
+            there = face.orders.get(cancel.client_order_id)
+            if there is not None and there.status is VenueStatus.OPEN:
+                self.later(face.latency_s / 2, lambda t=there: self._raced(face, t))  # type: ignore[misc]
+
+    def _raced(self, face: Face, there: VenueOrder) -> None:
+        if there.status is VenueStatus.OPEN:
+            self.on_cancel(face, there.order)
 
     def _cancelled(self, face: Face, cancel: CancelOrder) -> None:
         """Cancel, or keep the cancel waiting for its order as long as it says."""
