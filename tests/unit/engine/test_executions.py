@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.unit.engine.maker import Maker, made
-from tests.unit.engine.rig import BTC, ETH, LIMITS, Rig, instrument, strategy_spec
+from tests.unit.engine.rig import BTC, ETH, LIMITS, MAIN, Rig, instrument, strategy_spec
 
 from perpmaker.engine.records import ExecutionBegun, ExecutionChild, ExecutionEnded
 from perpmaker.model.events import InstrumentListed
@@ -175,6 +175,28 @@ def test_limits_of_the_account_stand_in_the_way_of_a_parent_order() -> None:
 
 
 # --- targets
+
+
+def test_quotes_that_use_the_order_rate_up_leave_one_order_to_a_parent_order() -> None:
+    limits = msgspec.structs.replace(WIDE, orders_per_s=Decimal(3))
+    quoting = strategy_spec(
+        lambda: Maker(StrategyParams(instrument=ETH), layers=4, qty=Decimal("0.100")), "eth", 2, ETH
+    )
+    worked = strategy_spec(lambda: Idle(StrategyParams(instrument=BTC)))
+    rig = Rig(quoting, worked, limits=limits).start(ready=False)  # the quotes are always first
+    for step in range(60):  # the market moves away at each look, so that all quotes are wanted anew
+        rig.mid[ETH] = Decimal(3_000 + step % 7 * 20)
+        if step == 40:
+            assert rig.engine.world.gate.allowance(MAIN, rig.now_ns) == 0
+            execute(rig)
+        rig.run(0.1)
+    assert report(rig).ending is Ending.DONE
+    assert not [child for child in report(rig).last_children if child.state == "denied"]
+    before = len(rig.orders)
+    for step in range(20):
+        rig.mid[ETH] = Decimal(3_000 + step % 7 * 20)
+        rig.run(0.1)
+    assert len(rig.orders) - before >= 5  # nothing is kept any more: three a second again
 
 
 def test_a_target_is_reached_and_its_strategy_hears_how() -> None:

@@ -64,7 +64,7 @@ class Desk:
             instrument=rules,
             book=book,
             now_ns=world.now_ns,
-            allowance=world.gate.allowance(account, world.now_ns),
+            allowance=world.quote_allowance(account),
         )
         world.probe.lap("decide")
         if change.is_empty:

@@ -37,6 +37,7 @@ Key = tuple[AccountId, InstrumentId]
 KEPT_ENDED: Final = 50
 _TIMER: Final = "execution"
 _WAIT_NS: Final = 250 * NS_PER_MS
+_RATE_SPENT: Final = "the account's order rate is used up for this second"
 _UNREAD: Final = (ReadyState.STARTING, ReadyState.PRIVATE_DOWN)
 
 
@@ -119,6 +120,7 @@ class Executions:
         """Work a parent order from now on; `remaining` is asked where a wanted position is the aim."""
         work = _Work(Parent(order, self._world.now_ns), next_id, remaining)
         self._working[order.execution_id] = work
+        self._keep_orders()
         if order.target_qty is None:
             self._journal(work)
         self._step(work)
@@ -207,6 +209,7 @@ class Executions:
             self._of_child.update(dict.fromkeys(ids, work))
             self._timer(work, world.now_ns + _WAIT_NS)
         self._restored.clear()
+        self._keep_orders()
 
     def at_rest(self) -> Iterable[ParentAtRest]:
         """Return what a checkpoint keeps."""
@@ -277,7 +280,8 @@ class Executions:
             if other.key == work.key:
                 return f"parent order {other.parent.order.execution_id} is still being stopped"
         if not order.reduce_only:
-            return world.hindrance(order.account, order.instrument)
+            spent = world.gate.allowance(order.account, world.now_ns) < 1
+            return world.hindrance(order.account, order.instrument) or (_RATE_SPENT if spent else "")
         if world.kill.latched:
             return f"killed: {world.kill.reason}"
         if not world.gate.armed:
@@ -287,6 +291,11 @@ class Executions:
         if world.reconcilers.ready_state(order.account, order.instrument) in _UNREAD:
             return "the account is being reconciled, or its private stream is down"
         return ""
+
+    def _keep_orders(self) -> None:
+        """Have quotes leave an order a second to parent orders: what hedges must not wait for what quotes."""
+        accounts = {work.parent.order.account for work in self._working.values()}
+        self._world.kept_orders = {name: 1 for name in accounts if self._world.limits[name].orders_per_s >= 2}
 
     def _place(self, work: _Work, child: Child) -> None:
         world, parent, order = self._world, work.parent, work.parent.order
@@ -359,6 +368,7 @@ class Executions:
     def _finish(self, work: _Work) -> None:
         order = work.parent.order
         del self._working[order.execution_id]
+        self._keep_orders()
         self._of_child = {child: owner for child, owner in self._of_child.items() if owner is not work}
         report = work.parent.report()
         if work.journalled:

@@ -67,6 +67,8 @@ class World:
         """Causes, with their reasons, for which the engine itself places no order: journal, clock, ..."""
         self.stopping = ""
         """Why the engine is stopping, "" while it is not."""
+        self.kept_orders: dict[AccountId, int] = {}
+        """Orders a second that quotes leave to the parent orders at work."""
         self.links: dict[str, bool] = {}
         self.conversions: dict[tuple[str, str], ConversionRate] = {}
         """The last rate told, by source and target currency."""
@@ -158,6 +160,10 @@ class World:
     def named(self) -> list[InstrumentId]:
         """Return the instruments of people's orders, over all accounts."""
         return list(dict.fromkeys(name for spec in self.spec.accounts for name in spec.instruments))
+
+    def quote_allowance(self, account: AccountId) -> int:
+        """Return how many orders quotes may place now: what the rate limit passes, less what is kept for parent orders."""
+        return max(self.gate.allowance(account, self.now_ns) - self.kept_orders.get(account, 0), 0)
 
     def hindrance(self, account: AccountId, instrument: InstrumentId) -> str:
         """Return why no order that adds risk may be placed now, "" when one may."""
