@@ -16,6 +16,7 @@ from perpmaker.errors import PerpmakerError
 COMMANDS: Final = {
     "up": "Start exchange, engine and dashboard, and watch over them; what ./run does.",
     "run": "Run an engine with a configuration.",
+    "backtest": "Run a configuration over a recorded market, with simulated orders.",
     "exchange": "Serve the practice exchange.",
     "dashboard": "Serve the dashboard of a running engine.",
     "status": "Show what the engine does.",

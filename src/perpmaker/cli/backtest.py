@@ -1,0 +1,197 @@
+"""`perpmaker backtest`: a configuration over a tape, with the band of fill models that a result is stated as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from perpmaker.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from perpmaker.engine.backtest import Progress, Results
+    from perpmaker.simulation import FillModel
+
+_NS: Final = 1_000_000_000
+
+
+class When(click.ParamType):
+    """An instant: ISO 8601 (UTC unless it says otherwise), or nanoseconds since 1970."""
+
+    name = "time"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        if value.isascii() and value.isdigit():
+            return int(value)
+        try:
+            told = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither ISO 8601 (2024-08-08T23:55:00) nor nanoseconds", param, ctx)
+        told = told if told.tzinfo else told.replace(tzinfo=UTC)
+        return round(told.timestamp() * 1_000_000) * 1_000
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("path", metavar="CONFIG", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--tape", "tapes", metavar="PATH", multiple=True, required=True, type=click.Path(path_type=Path),
+    help="A tape, or a folder of them; several are played side by side.",
+)  # fmt: skip
+@click.option(
+    "--from", "from_ns", metavar="TIME", type=When(), help="Begin here (receive time, UTC); default: its beginning."
+)
+@click.option("--to", "to_ns", metavar="TIME", type=When(), help="End before this; default: the tape's end.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of everything that is drawn.")
+@click.option(
+    "--fill-model", "models", metavar="MODEL", multiple=True,
+    help="pessimistic, queue, optimistic or classic; may be repeated. Default: the first three, as a band.",
+)  # fmt: skip
+@click.option("--as", "named", metavar="TAPE=CONFIG", multiple=True, help="Take an instrument of the tape for another.")
+@click.option("--out", metavar="FOLDER", type=click.Path(path_type=Path), help="For the results; default: in the home.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
+@click.pass_obj
+def command(
+    home: Path,
+    path: Path,
+    tapes: tuple[Path, ...],
+    from_ns: int | None,
+    to_ns: int | None,
+    seed: int,
+    models: tuple[str, ...],
+    named: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Run a configuration over a recorded market, with simulated orders; credentials are not needed.
+
+    The result is a band, one run a fill model, and says what it assumed. Everything that happened goes to a folder as
+    Parquet; a run repeats to the last bit, which its hash shows. docs/explanation/simulation.md says where it ends.
+    """
+    import msgspec
+    from rich.console import Console
+
+    from perpmaker import config as configuration
+    from perpmaker.cli.config import load_whole
+    from perpmaker.clock import WallClock
+    from perpmaker.engine.backtest import BAND, Setup, backtest, only
+    from perpmaker.engine.backtest_files import summary, write_results
+    from perpmaker.tape.reader import ALWAYS, open_tape
+
+    load_whole(path)
+    config = configuration.load(path)
+    tape = open_tape(*tapes)
+    console = Console(stderr=True)
+    began_ns = WallClock().now_ns()
+    with Bars(console, tape.rows) as bars:
+        setup = Setup(config, seed, from_ns or 0, ALWAYS if to_ns is None else to_ns, _names(named))
+        results = backtest(setup, tape, only(models) or BAND, bars.begin)
+    took_s = (WallClock().now_ns() - began_ns) / _NS
+    folder = out or home / "backtests" / f"{_stamp(began_ns)}-{config.name}"
+    write_results(results, folder, config=str(path))
+    if as_json:
+        click.echo(msgspec.json.encode(summary(results, config=str(path))).decode())
+        return
+    _tell(Console(), results, took_s, folder)
+
+
+class Bars:
+    """A bar for each run: speed and time left."""
+
+    def __init__(self, console: Console, rows: int) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._rows = rows
+        self._progress = Progress(
+            TextColumn("{task.description:12}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._progress.stop()
+
+    def begin(self, model: FillModel) -> Progress:
+        task = self._progress.add_task(model.value, total=self._rows, speed="")
+
+        def tell(events: int, rows: int) -> None:
+            self._progress.update(task, completed=rows)
+            speed = self._progress.tasks[task].speed
+            self._progress.update(task, speed=f"{speed / 1000:,.0f} k rows/s" if speed else "")
+
+        return tell
+
+
+def _tell(console: Console, results: Results, took_s: float, folder: Path) -> None:
+    from rich.table import Table
+
+    played = results.played
+    span_s = (played.last_ns - played.first_ns) / _NS
+    names = ", ".join(here if there == here else f"{there} as {here}" for there, here in played.names.items())
+    console.print(f"{results.tape}  {names}", soft_wrap=True)
+    console.print(
+        f"{_stamp(played.first_ns)} to {_stamp(played.last_ns)} UTC, {span_s:,.0f} s of market in {took_s:,.1f} s",
+        soft_wrap=True,
+    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for run in results.runs:
+        table.add_column(run.fill_model.value, justify="right")
+    figures = [run.figures for run in results.runs]
+    for name, texts in {
+        "PnL": [f"{one.pnl:,.2f}" for one in figures],
+        "  bps of volume": [f"{one.pnl_bps:+.3f}" for one in figures],
+        "  spread": [f"{one.spread:,.2f}" for one in figures],
+        "  adverse selection": [f"{one.adverse:,.2f}" for one in figures],
+        "  inventory": [f"{one.inventory:,.2f}" for one in figures],
+        "  fees": [f"{-one.fees:,.2f}" for one in figures],
+        "  funding": [f"{one.funding:,.2f}" for one in figures],
+        "max drawdown": [f"{one.max_drawdown:,.2f}" for one in figures],
+        "volume": [f"{one.volume:,.0f}" for one in figures],
+        "fills (as maker)": [f"{one.fills} ({one.maker_fills})" for one in figures],
+        "orders (rejected)": [f"{one.orders} ({one.rejected})" for one in figures],
+        "refused by our gate": [str(sum(one.refused.values())) for one in figures],
+        "liquidations": [str(one.liquidations) for one in figures],
+        "held at the end": [_held(one.positions) for one in figures],
+        "hash": [run.digest[:16] for run in results.runs],
+    }.items():
+        table.add_row(name, *texts)
+    console.print(table)
+    for name, text in results.runs[0].models.items():
+        if name not in ("fill model", "queue"):
+            console.print(f"{name}: {text}", soft_wrap=True, highlight=False)
+    queues = {run.models["queue"] for run in results.runs} - {"none"}
+    if queues:
+        console.print(f"queue: {', '.join(sorted(queues))}", soft_wrap=True, highlight=False)
+    console.print(f"seed: {results.seed}; results in {folder}", soft_wrap=True, highlight=False)
+
+
+def _held(positions: Mapping[str, object]) -> str:
+    return ", ".join(f"{qty} {name}" for name, qty in positions.items()) or "nothing"
+
+
+def _names(named: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in named]
+    wrong = [text for text, mark, here in pairs if not (text and mark and here)]
+    if wrong:
+        raise ConfigError(f"--as {wrong[0]}: say TAPE=CONFIG, as BTCUSDT=BTC_USDT_Perp")
+    return {there: here for there, _, here in pairs}
+
+
+def _stamp(ns: int) -> str:
+    return datetime.fromtimestamp(ns / _NS, UTC).strftime("%Y%m%dT%H%M%S")

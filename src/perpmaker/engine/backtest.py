@@ -1,0 +1,264 @@
+"""A backtest: the one engine, a tape for its feed, simulated venues for its gateways, the tape's clock for its timers.
+
+Event by event: every event of the feed goes through `Engine.process`, as it would live. Nothing waits and nothing is drawn
+at random but from the seed, so a run repeats to the last bit, which its hash shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from perpmaker.config import Config
+from perpmaker.engine.backtest_feed import Played, TapeFeed, plan_feed
+from perpmaker.engine.backtest_ledger import Chronicle, Figures
+from perpmaker.engine.backtest_models import (
+    account_plans,
+    latency_model,
+    simulated_spec,
+    traded_instruments,
+    venue_settings,
+)
+from perpmaker.engine.backtest_tables import Table
+from perpmaker.engine.core import Engine
+from perpmaker.errors import ConfigError
+from perpmaker.model.commands import (
+    CancelAll,
+    CancelOrders,
+    Command,
+    Notice,
+    QueryOrders,
+    ReplaceOrders,
+    RequestSnapshot,
+    SetTimer,
+    SubmitOrders,
+)
+from perpmaker.model.events import Channel, Connectivity, Event, InstrumentListed, Operator
+from perpmaker.model.ids import AccountId, InstrumentId
+from perpmaker.model.order import Approved, NewOrder
+from perpmaker.model.units import NS_PER_S
+from perpmaker.simulation import Chance, FillModel, SimulatedVenue, Timeline
+from perpmaker.tape.reader import ALWAYS, Tape
+
+BAND: Final = (FillModel.PESSIMISTIC, FillModel.QUEUE, FillModel.OPTIMISTIC)
+"""What a result is stated as: one number would hide how much of it is the fill model."""
+_TELL_EVERY: Final = 4_096
+_EPOCH: Final = 1
+
+Progress = Callable[[int, int], None]
+"""(events so far, rows of the tape behind them); called now and then."""
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """What is to be run."""
+
+    config: Config
+    seed: int = 1
+    from_ns: int = 0
+    to_ns: int = ALWAYS
+    named: dict[str, str] = {}
+    """Names on the tape -> names in the configuration, where they differ by more than currencies show."""
+
+
+class RunResult(msgspec.Struct, frozen=True):
+    """One run with one fill model: figures, everything that happened, and under what assumptions."""
+
+    fill_model: FillModel
+    figures: Figures
+    digest: str
+    """Over the integers of all tables."""
+    models: dict[str, str]
+    """What was assumed, by name: latency, queue, fees, funding, margin, mark ..."""
+    tables: dict[str, Table]
+    """fills, orders, equity, quotes, funding, notices; docs/explanation/simulation.md has their columns."""
+    texts: Sequence[str]
+    events: int
+    """Of the feed, the venue and timers, as the engine took them."""
+
+
+class Results(msgspec.Struct, frozen=True):
+    """A whole backtest."""
+
+    tape: str
+    tape_fingerprint: str
+    played: Played
+    seed: int
+    runs: tuple[RunResult, ...]
+
+    def run(self, model: FillModel) -> RunResult | None:
+        return next((run for run in self.runs if run.fill_model is model), None)
+
+
+def backtest(
+    setup: Setup,
+    tape: Tape,
+    models: Sequence[FillModel] = BAND,
+    progress: Callable[[FillModel], Progress] = lambda model: _silent,
+) -> Results:
+    """Run a configuration over a tape, once per fill model. Raises ConfigError for what a person must change."""
+    played = plan_feed(tape, traded_instruments(setup.config), setup.named, setup.from_ns, setup.to_ns)
+    runs = tuple(Run(setup, tape, played, model).play(progress(model)) for model in models)
+    return Results(tape.name, tape.fingerprint, played, setup.seed, runs)
+
+
+class Run:
+    """One pass over the tape. `chronicle` holds what happened so far."""
+
+    def __init__(self, setup: Setup, tape: Tape, played: Played, model: FillModel) -> None:
+        config = setup.config
+        self._setup = setup
+        self._model = model
+        self.engine = Engine(simulated_spec(config, epoch=_EPOCH))
+        self.chronicle = Chronicle(self.engine, played.instruments)
+        self._plans = account_plans(config, played.instruments)
+        self._exchanges = list(dict.fromkeys(plan.exchange for plan in self._plans))
+        self.venues = {
+            name: self._venue(place, config.account[self._first_account(name)].quote_expiry_s)
+            for place, name in enumerate(self._exchanges)
+        }
+        self._venue_of = {plan.account: self.venues[plan.exchange] for plan in self._plans}
+        self.timeline = Timeline(self.venues, self._deliver, played.first_ns)
+        self._feed = TapeFeed(tape, played, _bars(self.engine))
+        self._played = played
+        self._events = 0
+        self._sample_ns = 0
+
+    def play(self, progress: Progress) -> RunResult:
+        """Run to the tape's end and return what came of it."""
+        self._begin()
+        timeline, feed = self.timeline, self._feed
+        for number, event in enumerate(feed.events(self._setup.from_ns, self._setup.to_ns)):
+            timeline.feed(event)
+            if timeline.now_ns >= self._sample_ns:
+                self._sample_ns = timeline.now_ns - timeline.now_ns % NS_PER_S + NS_PER_S
+                self.chronicle.sample(timeline.now_ns)
+            if not number % _TELL_EVERY:
+                progress(self._events, feed.rows_done)
+        self.chronicle.sample(timeline.now_ns)
+        self.engine.assert_identity()
+        progress(self._events, feed.rows_done)
+        return RunResult(
+            fill_model=self._model,
+            figures=self.chronicle.figures(self.venues.values()),
+            digest=self.chronicle.digest(),
+            models=self._described(),
+            tables=self.chronicle.tables,
+            texts=self.chronicle.texts.texts,
+            events=self._events,
+        )
+
+    # --- the life of the engine
+
+    def _begin(self) -> None:
+        """Start the engine, list what is traded, open the accounts, bring all links up."""
+        now_ns = self.timeline.now_ns
+        self._carry_out(self.engine.start(now_ns))
+        for rules in self._played.instruments.values():
+            self.timeline.feed(InstrumentListed(rules, now_ns))
+        for plan in self._plans:
+            self.venues[plan.exchange].open_account(plan.account, plan.balance, plan.currency)
+        for name in self._exchanges:
+            self.timeline.feed(Connectivity(name, Channel.MARKET_DATA, True, "the tape begins", now_ns))
+        for plan in self._plans:
+            for channel in (Channel.ORDER_ENTRY, Channel.PRIVATE):
+                self.timeline.feed(Connectivity(plan.account, channel, True, "simulated", now_ns))
+
+    def _deliver(self, event: Event) -> None:
+        self._events += 1
+        self.chronicle.heard(event)
+        self._carry_out(self.engine.process(event))
+        world = self.engine.world
+        if world.seen_epoch >= world.epoch:  # narrow client order ids of this epoch run low
+            seen, world.seen_epoch = world.seen_epoch, 0
+            now_ns = self.timeline.now_ns
+            self._deliver(Operator("", "epoch", None, {"epoch": str(seen + 1)}, "engine", now_ns))
+
+    def _carry_out(self, commands: Sequence[Command]) -> None:
+        now_ns = self.timeline.now_ns
+        self.chronicle.recorded(self.engine.take_records())
+        for command in commands:
+            match command:
+                case SetTimer(key=key, at_ns=at_ns):
+                    self.timeline.set_timer(key, at_ns)
+                case SubmitOrders(account=account, orders=approved):
+                    self._venue_of[account].submit(account, self._sent(account, approved, now_ns), now_ns)
+                case ReplaceOrders(account=account, cancels=cancels, orders=approved):
+                    orders = self._sent(account, approved, now_ns)
+                    self._venue_of[account].replace(account, cancels, orders, now_ns)
+                case CancelOrders(account=account, cancels=cancels):
+                    self._venue_of[account].cancel(account, cancels, now_ns)
+                case CancelAll(account=account, instrument=instrument):
+                    self._venue_of[account].cancel_all(account, instrument, now_ns)
+                case QueryOrders(account=account, client_order_ids=wanted):
+                    self._venue_of[account].query(account, wanted, now_ns)
+                case RequestSnapshot(account=account, fills_since_ns=since_ns):
+                    self._venue_of[account].request_snapshot(account, since_ns, now_ns)
+                case Notice():
+                    self.chronicle.told(command)
+
+    def _sent(self, account: AccountId, approved: Sequence[Approved], now_ns: int) -> list[NewOrder]:
+        """Give orders their expiry, as a gateway does, and note them."""
+        life_ns = self._venue_of[account].settings.resting_life_ns
+        orders = [with_expiry(one.order, now_ns, life_ns) for one in approved]
+        for order in orders:
+            self.chronicle.sent(order, now_ns)
+        return orders
+
+    # --- making and describing
+
+    def _venue(self, place: int, resting_s: int) -> SimulatedVenue:
+        section = self._setup.config.simulation
+        settings = msgspec.structs.replace(venue_settings(section, resting_s=resting_s), fill_model=self._model)
+        return SimulatedVenue(settings, latency_model(section), Chance(self._setup.seed * 64 + place))
+
+    def _first_account(self, exchange: str) -> str:
+        return next(plan.account for plan in self._plans if plan.exchange == exchange)
+
+    def _described(self) -> dict[str, str]:
+        section, played = self._setup.config.simulation, self._played
+        venue = next(iter(self.venues.values()))
+        queue = f"power law, n = {section.queue_exponent}" if section.queue_model == "power" else "risk averse"
+        funded = any(market.funding_rate is not None for one in self.venues.values() for market in one.markets.values())
+        rate = section.funding_rate_bps
+        return {
+            "fill model": self._model.value,
+            "queue": queue if self._model is FillModel.QUEUE else "none",
+            "latency": venue.latency.describe(),
+            "taking orders wait": f"{section.speed_bump_ms} ms",
+            "feed": "as recorded" + (f", clock set by {played.shift_ns / 1e6:+.3f} ms" if played.shift_ns else ""),
+            "fees": f"maker {section.maker_fee_bps} bps, taker {section.taker_fee_bps} bps of notional",
+            "funding": f"{rate} bps an interval" if rate is not None else "as the tape says" if funded else "none told",
+            "margin": f"cross, leverage {section.leverage}, maintenance {section.maintenance_bps} bps",
+            "mark": "mid, once a second" if played.marks_from_mid else "as the tape says",
+            "balance": f"{section.balance} per account",
+        }
+
+
+def with_expiry(order: NewOrder, now_ns: int, life_ns: int) -> NewOrder:
+    """Return an order that says when its signature expires."""
+    return order if order.expire_ns else msgspec.structs.replace(order, expire_ns=now_ns + life_ns)
+
+
+def _bars(engine: Engine) -> Mapping[InstrumentId, Sequence[int]]:
+    """Return the bar lengths that strategies want, by instrument."""
+    wanted: dict[InstrumentId, list[int]] = {}
+    for slot in engine.world.slots.values():
+        for instrument, subscription in slot.subscriptions.items():
+            lengths = wanted.setdefault(instrument, [])
+            lengths += [bar_s for bar_s in subscription.bars_s if bar_s not in lengths]
+    return wanted
+
+
+def _silent(events: int, rows: int) -> None:
+    """Tell nobody."""
+
+
+def only(models: Sequence[str]) -> tuple[FillModel, ...]:
+    """Return fill models by name; ConfigError names those there are."""
+    known = {model.value: model for model in FillModel}
+    unknown = [name for name in models if name not in known]
+    if unknown:
+        raise ConfigError(f"--fill-model {unknown[0]}: is not one of {', '.join(known)}")
+    return tuple(known[name] for name in models)

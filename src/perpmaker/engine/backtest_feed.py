@@ -1,0 +1,251 @@
+"""A tape as a feed: the events of the instruments that are traded, under the engine's names, at the times we heard them.
+
+What a tape does not hold is made up, and said: a mark price (the mid, once a second) where it has none, bars from trades
+where it has no bars. Receive times below venue times mean two clocks that disagree: then all of them are shifted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from perpmaker.errors import ConfigError
+from perpmaker.marketdata.book import OrderBook
+from perpmaker.marketdata.candles import CandleBuilder
+from perpmaker.model.events import (
+    Bar,
+    BookDelta,
+    BookSnapshot,
+    BookStale,
+    Channel,
+    ClockOffset,
+    Connectivity,
+    ConversionRate,
+    Event,
+    Ticker,
+    Trade,
+)
+from perpmaker.model.ids import InstrumentId
+from perpmaker.model.instrument import Instrument
+from perpmaker.model.order import Side
+from perpmaker.model.units import NS_PER_MS, NS_PER_S
+from perpmaker.tape.columns import Columns, take
+from perpmaker.tape.reader import ALWAYS, Tape, chunk_events
+from perpmaker.tape.schema import Kind, TapeInstrument
+
+MARK_EVERY_NS: Final = NS_PER_S
+LEAST_LATENCY_NS: Final = NS_PER_MS
+"""What the fastest event of a shifted tape is taken to have needed."""
+_SHOWN: Final = (Kind.SNAPSHOT, Kind.DELTA, Kind.TRADE, Kind.MARK, Kind.INDEX, Kind.LAST_PX, Kind.FUNDING, Kind.STALE)
+
+
+class Played(msgspec.Struct, frozen=True):
+    """How a tape is played: which of its instruments stands for which of the engine's, and what was made up."""
+
+    instruments: dict[InstrumentId, Instrument]
+    """By the engine's names."""
+    names: dict[InstrumentId, InstrumentId]
+    """The tape's name -> the engine's."""
+    shift_ns: int
+    """Added to all receive times."""
+    marks_from_mid: tuple[InstrumentId, ...]
+    first_ns: int
+    last_ns: int
+    rows: int
+
+
+def plan_feed(
+    tape: Tape, wanted: Sequence[InstrumentId], named: Mapping[str, str], from_ns: int = 0, to_ns: int = ALWAYS
+) -> Played:
+    """Find each wanted instrument on a tape: by the name given for it, its own, or the only one of the same currencies."""
+    if not tape.in_order:
+        raise ConfigError(f"{tape.name}: receive times go back; a backtest needs them in order")
+    names: dict[InstrumentId, InstrumentId] = {}
+    instruments: dict[InstrumentId, Instrument] = {}
+    for name in wanted:
+        listed = _on_tape(tape, name, named)
+        if listed is None:
+            continue
+        if listed.contract == "inverse":
+            raise ConfigError(
+                f"{tape.name}: {listed.instrument_id} is settled in {listed.instrument.base}; the engine reckons in the "
+                "quote currency, so a backtest of it would be wrong"
+            )
+        names[listed.instrument_id] = name
+        instruments[name] = _as_traded(listed, name)
+    missing = [name for name in wanted if name not in instruments]
+    if missing:
+        there = ", ".join(listed.instrument_id for listed in tape.instruments)
+        raise ConfigError(
+            f"{tape.name}: holds no {', '.join(missing)}; it holds {there}. To take one for another: --as TAPE=CONFIG"
+        )
+    return _surveyed(tape, names, instruments, from_ns, to_ns)
+
+
+class TapeFeed:
+    """Yields what the engine hears, in order. `rows_done` counts the tape's rows behind it."""
+
+    def __init__(self, tape: Tape, played: Played, bars: Mapping[InstrumentId, Sequence[int]]) -> None:
+        self.rows_done = 0
+        self._tape = tape
+        self._played = played
+        self._names = [played.names.get(listed.instrument_id, listed.instrument_id) for listed in tape.instruments]
+        self._wanted = np.array([listed.instrument_id in played.names for listed in tape.instruments] + [False])
+        self._builders = {
+            name: [CandleBuilder(played.instruments[name], bar_s) for bar_s in lengths]
+            for name, lengths in bars.items()
+            if name in played.instruments
+        }
+        self._books = {name: OrderBook(played.instruments[name]) for name in played.marks_from_mid}
+        self._marked_ns: dict[InstrumentId, int] = {}
+
+    def events(self, from_ns: int = 0, to_ns: int = ALWAYS) -> Iterator[Event]:
+        """Yield everything from `from_ns` to before `to_ns`, times of the tape, beginning with the books as they stood."""
+        for event in self._state_before(from_ns):
+            yield event
+            yield from self._made_up(event)
+        for columns in self._tape.chunks(from_ns, to_ns):
+            for event in self._heard(columns):
+                yield event
+                yield from self._made_up(event)
+            self.rows_done += columns.rows
+
+    def _heard(self, columns: Columns) -> Iterator[Event]:
+        shift_ns = self._played.shift_ns
+        for event in chunk_events(self._traded(columns), self._names):
+            if _is_of_the_feed(event):
+                yield msgspec.structs.replace(event, ts_recv_ns=event.ts_recv_ns + shift_ns) if shift_ns else event
+
+    def _state_before(self, from_ns: int) -> list[Event]:
+        """Return the books and the last tickers of before, as if told when the playing begins."""
+        if from_ns <= self._tape.first_recv_ns:
+            return []
+        books: dict[InstrumentId, OrderBook] = {}
+        tickers: dict[InstrumentId, Ticker] = {}
+        for columns in self._tape.chunks(0, from_ns):
+            for event in self._heard(columns):
+                match event:
+                    case BookSnapshot(instrument=name):
+                        book = books[name] = OrderBook(self._played.instruments[name])
+                        book.snapshot(event.bids, event.asks, event.ts_event_ns, event.ts_recv_ns)
+                    case BookDelta(instrument=name) if name in books:
+                        books[name].apply(event.bids, event.asks, event.ts_event_ns, event.ts_recv_ns)
+                    case BookStale(instrument=name):
+                        books.pop(name, None)
+                    case Ticker(instrument=name):
+                        tickers[name] = event
+        now_ns = self._played.first_ns
+        told: list[Event] = [
+            BookSnapshot(name, tuple(book.each(Side.BUY)), tuple(book.each(Side.SELL)), book.ts_event_ns, now_ns)
+            for name, book in books.items()
+        ]
+        return told + [msgspec.structs.replace(ticker, ts_recv_ns=now_ns) for ticker in tickers.values()]
+
+    def _traded(self, columns: Columns) -> Columns:
+        places = np.minimum(columns.instrument, len(self._wanted) - 1)
+        ours = np.isin(columns.kind, _SHOWN) & self._wanted[places]
+        return take(columns, ours | (columns.kind == Kind.EVENT))
+
+    def _made_up(self, event: Event) -> Iterator[Event]:
+        if isinstance(event, Trade):
+            for builder in self._builders.get(event.instrument, ()):
+                yield from builder.on_trade(event)
+        elif isinstance(event, BookDelta | BookSnapshot):
+            mark = self._mark(event)
+            if mark is not None:
+                yield mark
+        elif isinstance(event, Bar):
+            self._builders.pop(event.instrument, None)  # the tape has its own
+
+    def _mark(self, event: BookDelta | BookSnapshot) -> Ticker | None:
+        """Return a ticker with the mid as the mark, at most one a second, where the tape has no marks."""
+        name = event.instrument
+        book = self._books.get(name)
+        if book is None:
+            return None
+        if isinstance(event, BookSnapshot):
+            book.snapshot(event.bids, event.asks, event.ts_event_ns, event.ts_recv_ns)
+        else:
+            book.apply(event.bids, event.asks, event.ts_event_ns, event.ts_recv_ns)
+        if event.ts_recv_ns < self._marked_ns.get(name, 0) + MARK_EVERY_NS or not 0 < book.bid_ticks < book.ask_ticks:
+            return None
+        self._marked_ns[name] = event.ts_recv_ns
+        return Ticker(name, book.mid_px, None, None, None, 0, event.ts_event_ns, event.ts_recv_ns)
+
+
+def _is_of_the_feed(event: Event) -> bool:
+    """Whether a feed says it; what a recorded engine heard on its private streams is no business of a backtest."""
+    if isinstance(event, BookDelta | BookSnapshot | Trade | Ticker | BookStale | ClockOffset | ConversionRate | Bar):
+        return True
+    return isinstance(event, Connectivity) and event.channel is Channel.MARKET_DATA
+
+
+def _on_tape(tape: Tape, name: InstrumentId, named: Mapping[str, str]) -> TapeInstrument | None:
+    given = next((there for there, here in named.items() if here in (name, name.partition("@")[0])), None)
+    for listed in tape.instruments:
+        if given is not None:
+            if given in (listed.instrument_id, listed.instrument.symbol):
+                return listed
+        elif listed.instrument_id == name:
+            return listed
+    if given is not None:
+        return None
+    currencies = name.partition("@")[0].upper().split("_")[:2]
+    alike = [x for x in tape.instruments if [x.instrument.base.upper(), x.instrument.quote.upper()] == currencies]
+    linear = [listed for listed in alike if listed.contract == "linear"] or alike
+    return linear[0] if len(linear) == 1 else None
+
+
+def _as_traded(listed: TapeInstrument, name: InstrumentId) -> Instrument:
+    """Return the rules under the engine's name; a lot of several base units each counts as so many."""
+    rules, each = listed.instrument, listed.multiplier
+    symbol, _, exchange = name.partition("@")
+    return msgspec.structs.replace(
+        rules,
+        instrument_id=name,
+        symbol=symbol,
+        exchange=exchange or "grvt",
+        lot=rules.lot * each,
+        min_qty=max(rules.min_qty, rules.lot) * each,
+        min_notional=max(rules.min_notional, Decimal(0)),
+    )
+
+
+def _surveyed(
+    tape: Tape,
+    names: dict[InstrumentId, InstrumentId],
+    instruments: dict[InstrumentId, Instrument],
+    from_ns: int,
+    to_ns: int,
+) -> Played:
+    """Look once through the columns: which marks are there, how the clocks stand, how much there is."""
+    least_ns: int | None = None
+    marked: set[int] = set()
+    first_ns, last_ns, rows = 0, 0, 0
+    for columns in tape.chunks():
+        inside = columns.recv_ns[(columns.recv_ns >= from_ns) & (columns.recv_ns < to_ns)]
+        if inside.size:
+            first_ns = first_ns or int(inside[0])
+            last_ns, rows = int(inside[-1]), rows + int(inside.size)
+        told = np.isin(columns.kind, (Kind.SNAPSHOT, Kind.DELTA, Kind.TRADE)) & (columns.event_ns > 0)
+        if told.any():
+            here = int((columns.recv_ns[told] - columns.event_ns[told]).min())
+            least_ns = here if least_ns is None else min(least_ns, here)
+        marked.update(np.unique(columns.instrument[columns.kind == Kind.MARK]).tolist())
+    if not rows:
+        raise ConfigError(f"{tape.name}: holds nothing in the time that is asked for")
+    shift_ns = LEAST_LATENCY_NS - least_ns if least_ns is not None and least_ns < 0 else 0
+    there = {tape.instruments[place].instrument_id for place in marked if place < len(tape.instruments)}
+    return Played(
+        instruments=instruments,
+        names=names,
+        shift_ns=shift_ns,
+        marks_from_mid=tuple(here for name, here in names.items() if name not in there),
+        first_ns=first_ns + shift_ns,
+        last_ns=last_ns + shift_ns,
+        rows=rows,
+    )

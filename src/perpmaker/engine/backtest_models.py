@@ -1,0 +1,140 @@
+"""What a configuration says of the simulated venue, and the engine's specification beside one. For paper and backtests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from perpmaker.config import Config, SimulationSection
+from perpmaker.engine.assembly import as_traded, limits_of, strategy_spec, used_accounts
+from perpmaker.engine.core import AccountSpec, EngineSpec, FeeRates
+from perpmaker.engine.pairing import all_legs
+from perpmaker.errors import ConfigError
+from perpmaker.model.ids import HOME_EXCHANGE, AccountId, InstrumentId
+from perpmaker.model.instrument import Instrument
+from perpmaker.model.units import NS_PER_MS, NS_PER_S
+from perpmaker.simulation import (
+    ConstantLatency,
+    FeeSchedule,
+    FillModel,
+    FollowingLatency,
+    Latency,
+    MarginRules,
+    QueueModel,
+    VenueSettings,
+)
+from perpmaker.venues.ccxt.quirks import exchange_identity, quirks_of
+
+_BPS: Final = Decimal(10_000)
+
+
+class SimulatedAccountPlan(msgspec.Struct, frozen=True):
+    """One account beside a simulated venue: where, and in which currency it settles."""
+
+    account: AccountId
+    exchange: str
+    currency: str
+    balance: Decimal
+
+
+def venue_settings(section: SimulationSection, *, resting_s: int = 120) -> VenueSettings:
+    """Return the simulated venue as configured."""
+    rate = section.funding_rate_bps
+    return VenueSettings(
+        fill_model=FillModel(section.fill_model),
+        queue_model=QueueModel(section.queue_model),
+        queue_exponent=section.queue_exponent,
+        fees=FeeSchedule(section.maker_fee_bps / _BPS, section.taker_fee_bps / _BPS),
+        margin=MarginRules(section.leverage, section.maintenance_bps / _BPS),
+        funding_rate=None if rate is None else rate / _BPS,
+        speed_bump_ns=section.speed_bump_ms * NS_PER_MS,
+        resting_life_ns=resting_s * NS_PER_S,
+    )
+
+
+def latency_model(section: SimulationSection) -> Latency:
+    """Return a fresh latency model as configured; each venue has its own."""
+    entry_ns, response_ns = int(section.entry_ms * NS_PER_MS), int(section.response_ms * NS_PER_MS)
+    if section.latency == "following":
+        return FollowingLatency(floor_ns=max(entry_ns, response_ns))
+    return ConstantLatency(entry_ns, response_ns)
+
+
+def simulated_spec(
+    config: Config, *, epoch: int = 1, numbers: Mapping[str, int] | None = None, config_hash: str = ""
+) -> EngineSpec:
+    """Return what the core is built from when its venues are simulated: no keys, no arming, the schedule's fees."""
+    config = as_traded(config)
+    if not used_accounts(config):
+        raise ConfigError("nothing to trade: give at least one [[strategy]]")
+    places = numbers or {row.name: number for number, row in enumerate(config.strategy, 1)}
+    section = config.simulation
+    rates = FeeRates(section.maker_fee_bps / _BPS, section.taker_fee_bps / _BPS)
+    limits = limits_of(config)
+    return EngineSpec(
+        name=config.name,
+        instance=config.instance,
+        epoch=epoch,
+        needs_arming=False,
+        accounts=tuple(
+            AccountSpec(
+                account=AccountId(name),
+                exchange=exchange_of(config, name),
+                limits=limits,
+                quote_life_s=account.quote_expiry_s,
+                client_id_bits=_id_bits(account.venue),
+                instruments=tuple(InstrumentId(instrument) for instrument in account.instruments),
+            )
+            for name, account in config.account.items()
+            if name in used_accounts(config)
+        ),
+        strategies=tuple(strategy_spec(row, places[row.name]) for row in config.strategy),
+        close_max_slippage_bps=config.risk.close_max_slippage_bps,
+        config_hash=config_hash,
+        fees=dict.fromkeys(traded_instruments(config), rates),
+        books_show_own=False,
+    )
+
+
+def traded_instruments(config: Config) -> list[InstrumentId]:
+    """Return every instrument of a configuration, by the engine's names, in the order they are named."""
+    config = as_traded(config)
+    of_strategies = [leg.instrument for row in config.strategy for leg in all_legs(row)]
+    named = [InstrumentId(name) for section in config.account.values() for name in section.instruments]
+    return list(dict.fromkeys([*of_strategies, *named]))
+
+
+def account_plans(config: Config, instruments: Mapping[InstrumentId, Instrument]) -> list[SimulatedAccountPlan]:
+    """Return the accounts to open; each settles in the quote currency of what it trades first."""
+    config = as_traded(config)
+    plans = []
+    for name in config.account:
+        if name not in used_accounts(config):
+            continue
+        traded = [leg.instrument for row in config.strategy for leg in all_legs(row) if leg.account == name]
+        traded += [InstrumentId(listed) for listed in config.account[name].instruments]
+        currency = _currency(name, [instruments[instrument] for instrument in traded if instrument in instruments])
+        plans.append(
+            SimulatedAccountPlan(AccountId(name), exchange_of(config, name), currency, config.simulation.balance)
+        )
+    return plans
+
+
+def exchange_of(config: Config, account: str) -> str:
+    """Return the identity of the exchange behind an account."""
+    return exchange_identity(config.account[account].venue)
+
+
+def _currency(account: str, traded: Iterable[Instrument]) -> str:
+    found = dict.fromkeys(rules.quote for rules in traded)
+    if len(found) != 1:
+        said = ", ".join(found) or "nothing that is known"
+        raise ConfigError(f"account.{account}: a simulated account settles in one currency, but it trades in {said}")
+    return next(iter(found))
+
+
+def _id_bits(venue: str) -> int:
+    return 64 if exchange_identity(venue) == HOME_EXCHANGE else quirks_of(venue).capabilities.client_id_bits

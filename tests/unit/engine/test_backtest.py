@@ -1,0 +1,213 @@
+"""Backtests: repeatable to the last bit, books that add up, results on disk that say what was assumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+from tests.unit.engine.backtest_tape import CONFIG, FEED_NS, START_NS, config, rules, write_tape
+
+from perpmaker.cli.main import cli
+from perpmaker.engine.backtest import BAND, Results, Run, Setup, backtest, only
+from perpmaker.engine.backtest_feed import TapeFeed, plan_feed
+from perpmaker.engine.backtest_files import write_results
+from perpmaker.engine.backtest_tables import NONE
+from perpmaker.errors import ConfigError
+from perpmaker.model.events import Bar, BookSnapshot, Event, Ticker
+from perpmaker.model.ids import InstrumentId
+from perpmaker.model.units import NS_PER_S
+from perpmaker.simulation import Chance, FillModel
+from perpmaker.tape.reader import Tape
+
+ROOT = Path(__file__).resolve().parents[3]
+BTC = InstrumentId("BTC_USDT_Perp")
+
+
+@pytest.fixture(scope="module")
+def tape(tmp_path_factory: pytest.TempPathFactory) -> Tape:
+    return write_tape(tmp_path_factory.mktemp("tape") / "btc.tape")
+
+
+@pytest.fixture(scope="module")
+def results(tape: Tape) -> Results:
+    return backtest(Setup(config(), seed=3), tape)
+
+
+def test_a_result_is_a_band_whose_fill_models_differ_in_the_direction_their_names_say(results: Results) -> None:
+    assert tuple(run.fill_model for run in results.runs) == BAND
+    pessimistic, queue, optimistic = (run.figures for run in results.runs)
+    assert 0 < pessimistic.fills < queue.fills < optimistic.fills
+    assert all(figures.maker_fills == figures.fills for figures in (pessimistic, queue, optimistic))
+
+
+def test_a_fresh_process_with_another_hash_seed_reproduces_the_hash(
+    tape: Tape, results: Results, tmp_path: Path
+) -> None:
+    path = write_tape(tmp_path / "again.tape").name
+    environment = {**os.environ, "PYTHONHASHSEED": "4242", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.unit.engine.backtest_tape", str(tmp_path / path), "queue"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    queue = results.run(FillModel.QUEUE)
+    assert queue is not None
+    assert done.stdout == queue.digest
+
+
+def test_the_parts_of_the_pnl_add_up_to_the_change_of_equity_and_the_venue_agrees(tape: Tape) -> None:
+    setup = Setup(config(), seed=3)
+    run = Run(setup, tape, plan_feed(tape, [BTC], {}), FillModel.OPTIMISTIC)
+    figures = run.play(lambda events, rows: None).figures
+    assert figures.equity - 10_000 == figures.pnl
+    assert figures.pnl == figures.spread + figures.adverse + figures.inventory - figures.fees + figures.funding
+    (account,) = run.venues["grvt"].accounts.values()
+    assert sum(Decimal(fee) for fee in run.chronicle.tables["fills"]["fee"]) / 10**9 == account.fees
+    assert {str(name): p.qty for name, p in account.positions.items() if p.qty} == figures.positions
+    assert len(account.fills) == figures.fills
+
+
+def test_every_fill_is_inside_of_its_order_and_every_order_has_an_end_or_lives(results: Results) -> None:
+    for run in results.runs:
+        orders, fills = run.tables["orders"], run.tables["fills"]
+        filled: dict[int, int] = {}
+        for client_order_id, qty in zip(fills["client_order_id"], fills["qty"], strict=True):
+            filled[client_order_id] = filled.get(client_order_id, 0) + qty
+        for client_order_id, qty, cum in zip(orders["client_order_id"], orders["qty"], orders["cum_qty"], strict=True):
+            assert filled.pop(client_order_id, 0) == cum <= qty
+        assert not filled
+        living = sum(ended == NONE for ended in orders["ended_ns"])
+        assert living <= 8
+
+
+def test_a_live_loop_that_wakes_at_any_time_gives_the_same_result(tape: Tape, results: Results) -> None:
+    """What makes paper and backtest one: timers and answers carry the time they were due, whenever somebody looks."""
+
+    class Jittery(Run):
+        def play_live(self) -> str:
+            chance = Chance(99)
+            self._begin()
+            for event in self._feed.events():
+                for _ in range(chance.below(4)):
+                    left_ns = event.ts_recv_ns - self.timeline.now_ns
+                    self.timeline.advance(self.timeline.now_ns + chance.below(max(left_ns, 1)))
+                self.timeline.feed(event)
+                if event.ts_recv_ns >= self._sample_ns:
+                    self._sample_ns = event.ts_recv_ns - event.ts_recv_ns % NS_PER_S + NS_PER_S
+                    self.chronicle.sample(event.ts_recv_ns)
+            self.chronicle.sample(self.timeline.now_ns)
+            return self.chronicle.digest()
+
+    queue = results.run(FillModel.QUEUE)
+    assert queue is not None
+    assert Jittery(Setup(config(), seed=3), tape, results.played, FillModel.QUEUE).play_live() == queue.digest
+
+
+def heard(tape: Tape, *, bar_s: int = 0, from_ns: int = 0) -> Iterator[Event]:
+    played = plan_feed(tape, [BTC], {}, from_ns)
+    return TapeFeed(tape, played, {BTC: [bar_s]} if bar_s else {}).events(from_ns)
+
+
+def test_a_tape_without_marks_gets_the_mid_once_a_second_and_bars_come_from_trades(tmp_path: Path) -> None:
+    tape = write_tape(tmp_path / "bare.tape", seconds=30, marks=False)
+    told = list(heard(tape, bar_s=10))
+    marks = [event for event in told if isinstance(event, Ticker)]
+    assert 28 <= len(marks) <= 31
+    assert all(b.ts_recv_ns - a.ts_recv_ns >= NS_PER_S for a, b in pairwise(marks))
+    bars = [event for event in told if isinstance(event, Bar)]
+    assert [bar.open_ns for bar in bars] == [START_NS, START_NS + 10 * NS_PER_S]
+    assert plan_feed(tape, [BTC], {}).marks_from_mid == (BTC,)
+
+
+def test_a_part_of_a_tape_begins_with_the_book_as_it_stood(tape: Tape) -> None:
+    begin_ns = START_NS + 60 * NS_PER_S
+    first, *rest = heard(tape, from_ns=begin_ns)
+    assert isinstance(first, BookSnapshot)
+    assert (len(first.bids), len(first.asks)) == (20, 20)
+    assert begin_ns <= first.ts_recv_ns <= rest[0].ts_recv_ns
+    (run,) = backtest(Setup(config(), from_ns=begin_ns), tape, only(["optimistic"])).runs
+    assert run.figures.fills > 0
+    assert min(run.tables["fills"]["ts_recv_ns"]) > begin_ns
+
+
+def test_clocks_that_disagree_are_set_so_that_the_fastest_event_took_a_millisecond(tmp_path: Path) -> None:
+    from perpmaker.tape.columns import Columns
+    from perpmaker.tape.writer import TapeWriter
+
+    told = write_tape(tmp_path / "right.tape", seconds=10)
+    with TapeWriter(tmp_path / "slow.tape", told.instruments) as writer:
+        for columns in told.chunks():
+            moved: Columns = columns._replace(recv_ns=columns.recv_ns - NS_PER_S)
+            writer.add_columns(moved)
+    from perpmaker.tape.reader import open_tape
+
+    played = plan_feed(open_tape(tmp_path / "slow.tape"), [BTC], {})
+    assert played.shift_ns == NS_PER_S - FEED_NS + 1_000_000
+
+
+def test_an_instrument_is_found_by_its_currencies_or_by_the_name_that_is_given(tmp_path: Path) -> None:
+    tape = write_tape(
+        tmp_path / "b.tape", rules("BTCUSDT", "binance_usdm"), rules("ETHUSDT", "binance_usdm", "ETH"), seconds=2
+    )
+    assert plan_feed(tape, [BTC], {}).names == {"BTCUSDT@binance_usdm": BTC}
+    assert plan_feed(tape, [BTC], {"ETHUSDT": "BTC_USDT_Perp"}).names == {"ETHUSDT@binance_usdm": BTC}
+    with pytest.raises(
+        ConfigError, match="holds no SOL_USDT_Perp; it holds BTCUSDT@binance_usdm, ETHUSDT@binance_usdm"
+    ):
+        plan_feed(tape, [InstrumentId("SOL_USDT_Perp")], {})
+
+
+def test_a_coin_margined_tape_is_refused_in_words(tmp_path: Path) -> None:
+    tape = write_tape(tmp_path / "coin.tape", seconds=2, contract="inverse")
+    with pytest.raises(ConfigError, match="is settled in BTC"):
+        plan_feed(tape, [BTC], {})
+
+
+def test_results_on_disk_are_exact_and_say_what_was_assumed(results: Results, tmp_path: Path) -> None:
+    write_results(results, tmp_path / "out", config="bt.toml")
+    told = json.loads((tmp_path / "out" / "result.json").read_text())
+    queue = results.run(FillModel.QUEUE)
+    assert queue is not None
+    assert told["runs"]["queue"]["hash"] == queue.digest
+    assert Decimal(told["runs"]["queue"]["figures"]["pnl"]) == queue.figures.pnl
+    models = told["runs"]["queue"]["models"]
+    assert models["latency"] == "constant, entry 5 ms, response 5 ms"
+    assert models["queue"] == "power law, n = 3"
+    assert {"fees", "funding", "margin", "mark", "feed"} <= set(models)
+    fills = tmp_path / "out" / "parquet" / "queue" / "fills.parquet"
+    sums = "sum(px * qty), sum(fee), any_value(instrument)"
+    ((volume, fees, names),) = duckdb.read_parquet(str(fills)).aggregate(sums).fetchall()
+    assert volume == queue.figures.volume
+    assert fees == queue.figures.fees
+    assert names == BTC
+    with pytest.raises(ConfigError, match="holds results already"):
+        write_results(results, tmp_path / "out", config="bt.toml")
+
+
+def test_the_command_tells_the_band_the_tape_and_the_models(tape: Tape, tmp_path: Path) -> None:
+    path = tmp_path / "bt.toml"
+    path.write_text(CONFIG)
+    write_tape(tmp_path / "btc.tape", seconds=20)
+    common = ["--home", str(tmp_path), "backtest", str(path), "--tape", str(tmp_path / "btc.tape")]
+    told = CliRunner().invoke(cli, [*common, "--out", str(tmp_path / "out")])
+    assert told.exit_code == 0, told.output
+    for words in (
+        "btc.tape  BTC_USDT_Perp",
+        "pessimistic",
+        "queue",
+        "optimistic",
+        "hash",
+        "latency: constant",
+        "seed: 1",
+    ):
+        assert words in told.output
+    one = CliRunner().invoke(cli, [*common, "--fill-model", "classic", "--json", "--to", "2023-11-14T22:13:30"])
+    assert list(json.loads(one.output)["runs"]) == ["classic"]
+    wrong = CliRunner().invoke(cli, [*common, "--fill-model", "lucky"])
+    assert "--fill-model lucky: is not one of queue, optimistic, pessimistic, classic" in str(wrong.exception)
