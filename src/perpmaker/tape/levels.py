@@ -17,21 +17,47 @@ class Levels:
         self.asks: dict[int, int] = {}
         self.is_whole = False
         self.ts_event_ns = 0
+        self._best_bid: int | None = None
+        self._best_ask: int | None = None
+        """As last looked up; None when the level may be gone."""
 
     def start(self, bids: Iterable[Level], asks: Iterable[Level], ts_event_ns: int = 0) -> None:
         self.bids = {px: qty for px, qty in bids if qty}
         self.asks = {px: qty for px, qty in asks if qty}
         self.is_whole = True
         self.ts_event_ns = ts_event_ns
+        self._best_bid = self._best_ask = None
 
     def change(self, bids: Iterable[Level], asks: Iterable[Level], ts_event_ns: int = 0) -> None:
-        for side, levels in ((self.bids, bids), (self.asks, asks)):
-            for px, qty in levels:
-                if qty:
-                    side[px] = qty
-                else:
-                    side.pop(px, None)
+        for px, qty in bids:
+            if qty:
+                self.bids[px] = qty
+                if self._best_bid is not None and px > self._best_bid:
+                    self._best_bid = px
+            else:
+                self.bids.pop(px, None)
+                if px == self._best_bid:
+                    self._best_bid = None
+        for px, qty in asks:
+            if qty:
+                self.asks[px] = qty
+                if self._best_ask is not None and px < self._best_ask:
+                    self._best_ask = px
+            else:
+                self.asks.pop(px, None)
+                if px == self._best_ask:
+                    self._best_ask = None
         self.ts_event_ns = ts_event_ns
+
+    def best(self) -> tuple[int, int] | None:
+        """Return best bid and ask in ticks, None while a side is empty."""
+        if not self.bids or not self.asks:
+            return None
+        if self._best_bid is None:
+            self._best_bid = max(self.bids)
+        if self._best_ask is None:
+            self._best_ask = min(self.asks)
+        return self._best_bid, self._best_ask
 
     def sorted(self) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
         """Return bids and asks, best first."""

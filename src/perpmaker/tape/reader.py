@@ -285,7 +285,7 @@ def _read_contents(path: Path) -> Contents:
             size = file.seek(0, 2)
             file.seek(0)
             if file.read(len(HEAD)) != HEAD:
-                raise DataError(f"{path}: not a tape of perpmaker; `perpmaker tape convert` reads other recordings")
+                raise DataError(f"{path}: not a tape of perpmaker; `perpmaker tape convert ...` reads other recordings")
             file.seek(max(0, size - TRAILER.size))
             tail = file.read()
             length, schema, digest, mark = TRAILER.unpack(tail) if len(tail) == TRAILER.size else (0, 0, b"", b"")

@@ -1,0 +1,348 @@
+"""`perpmaker tape`: look at tapes, check, cut, convert and simulate them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+
+from perpmaker.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from perpmaker.tape.examine import Examination, Finding
+    from perpmaker.tape.importers.convert import Options, Report
+    from perpmaker.tape.reader import Tape
+
+PATHS = click.argument(
+    "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)
+)
+OUTPUT = click.argument("output", metavar="OUTPUT", type=click.Path(dir_okay=False, path_type=Path))
+_NS_PER_S: Final = 1_000_000_000
+_NS_PER_MS: Final = 1_000_000
+_DAMAGED: Final = DataError.exit_code
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Look at recorded markets, check, cut, convert and simulate them. docs/howto/record-and-import-tapes.md shows how."""
+
+
+@command.command()
+@PATHS
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def info(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Show what a tape holds; several paths are taken as one tape, merged by receive time."""
+    from perpmaker.tape.reader import open_tape
+
+    tape = open_tape(*paths)
+    told = _described(tape, paths)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
+        return
+    for key, value in told.items():
+        if key not in ("instruments", "counts", "notes"):
+            click.echo(f"{key + ':':14}{value}")
+    click.echo(f"{'rows by kind:':14}{', '.join(f'{name} {count:,}' for name, count in told['counts'].items())}")
+    for note, text in told["notes"].items():
+        click.echo(f"{note + ':':14}{text}")
+    _table(
+        ("instrument", "contract", "tick", "lot", "multiplier", "quote", "venue"),
+        [tuple(row.values()) for row in told["instruments"]],
+    )
+
+
+@command.command()
+@PATHS
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def check(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Read a tape through: checksums, order, whole messages, books that make sense. Exit code 7 when it is damaged."""
+    from perpmaker.cli.export import progress
+    from perpmaker.tape.examine import examine
+    from perpmaker.tape.reader import open_tape
+
+    tape = open_tape(*paths)
+    with progress("reading the tape") as steps:
+        found = examine(tape, lambda rows: steps(rows, tape.rows))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    else:
+        _show_examination(found)
+    if found.errors:
+        raise SystemExit(_DAMAGED)
+
+
+@command.command()
+@click.argument("path", metavar="PATH", type=click.Path(exists=True, path_type=Path))
+@OUTPUT
+@click.option("--from", "begin", metavar="TIME", help="UTC, as 2026-01-31T12:00:00, or +SECONDS after the beginning.")
+@click.option("--to", "end", metavar="TIME", help="The same; what happens then is not included.")
+@click.option(
+    "--instrument", "instruments", metavar="NAME", multiple=True, help="Keep this one alone; may be repeated."
+)
+def cut(path: Path, output: Path, begin: str | None, end: str | None, instruments: tuple[str, ...]) -> None:
+    """Write a part of a tape as a tape that stands for itself: it begins with the books as they were then."""
+    from perpmaker.model.ids import InstrumentId
+    from perpmaker.tape.cut import cut as write_cut
+    from perpmaker.tape.reader import ALWAYS, open_tape
+
+    tape = open_tape(path)
+    _must_be_tape(output)
+    from_ns = 0 if begin is None else _instant(begin, tape.first_recv_ns, "--from")
+    to_ns = ALWAYS if end is None else _instant(end, tape.first_recv_ns, "--to")
+    if from_ns >= to_ns:
+        raise click.UsageError("--from has to be before --to")
+    rows = write_cut(
+        tape, output, from_ns=from_ns, to_ns=to_ns, instruments=[InstrumentId(name) for name in instruments]
+    )
+    click.echo(f"{output}: {rows:,} rows, {_size(output)}")
+
+
+@command.command()
+@PATHS
+@OUTPUT
+@click.option(
+    "--format", "form", metavar="FORMAT",
+    type=click.Choice(["binance", "bybit-book", "bybit-trades", "hftbacktest", "tardis", "lobster", "databento"]),
+    help="What the files are; default: as they look.",
+)  # fmt: skip
+@click.option("--symbol", help="The instrument's name on the tape; needed for npz files, which do not name it.")
+@click.option("--exchange", help="Its exchange; with --symbol alone: grvt.")
+@click.option("--tick", type=Decimal, help="Price step; default: the coarsest on which every price lies.")
+@click.option("--lot", type=Decimal, help="Quantity step; default: the coarsest power of ten.")
+@click.option("--contract", type=click.Choice(["linear", "inverse", "spot"]), help="How quantities turn into money.")
+@click.option("--multiplier", type=Decimal, help="Base units of one quantity (inverse: quote units of one contract).")
+@click.option(
+    "--least-latency-ms",
+    type=float,
+    help="Shift receive times by a constant, so that the smallest latency becomes this.",
+)
+def convert(paths: tuple[Path, ...], output: Path, **said: Any) -> None:
+    """Write recordings as one tape, or a tape for other programs.
+
+    Reads Binance raw streams, Bybit's archive, hftbacktest npz, Tardis, LOBSTER and Databento MBO CSV (packed by gzip,
+    zstd or zip too), recordings of `perpmaker record` that were not compacted yet, and tapes. OUTPUT may end in .tape,
+    .parquet, or .npz for hftbacktest. A broken file is an error with its line, and then there is no OUTPUT.
+    """
+    from perpmaker.tape import live
+    from perpmaker.tape.schema import SUFFIX
+
+    if output in paths:
+        raise click.UsageError("OUTPUT is one of the inputs")
+    lives = [found for path in paths for found in (sorted(path.glob(f"*{live.SUFFIX}")) if path.is_dir() else [path])]
+    lives = [path for path in lives if path.suffix == live.SUFFIX]
+    tapes = [path for path in paths if path.suffix == SUFFIX or (path.is_dir() and any(path.glob(f"*{SUFFIX}")))]
+    foreign = [path for path in paths if path not in lives and path not in tapes and not path.is_dir()]
+    if sum(map(bool, (lives, tapes, foreign))) != 1:
+        raise click.UsageError("give recordings, tapes, or other programs' files: one kind of them")
+    if output.suffix != SUFFIX:
+        if not tapes:
+            raise click.UsageError(
+                f"only tapes are written as {output.suffix or 'other files'}; convert to .tape first"
+            )
+        _export(tapes, output)
+    elif lives:
+        _compact(lives, output)
+    elif tapes:
+        _rewrite(tapes, output)
+    else:
+        _import(foreign, output, said)
+
+
+@command.command()
+@OUTPUT
+@click.option("--hours", type=click.FloatRange(0.0, min_open=True), default=1.0, show_default=True, help="How long.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed writes the same tape.")
+@click.option(
+    "--activity", type=click.FloatRange(0.1, 2.0), default=1.0, show_default=True, help="How busy, times the usual."
+)
+@click.option(
+    "--instruments", "listing", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Instrument list as the practice exchange takes it; default: BTC, ETH, SOL.",
+)  # fmt: skip
+def simulate(output: Path, hours: float, seed: int, activity: float, listing: Path | None) -> None:
+    """Write a tape of the practice exchange's simulated market, as GRVT's streams would have told it."""
+    from perpmaker.cli.export import progress
+    from perpmaker.exchange.core.instruments import DEFAULT_INSTRUMENTS
+    from perpmaker.exchange.core.instruments_file import parse_instruments
+    from perpmaker.research.simulated_tape import simulate as write_simulated
+
+    _must_be_tape(output)
+    form = "" if listing is None else listing.suffix.removeprefix(".").lower()
+    instruments = DEFAULT_INSTRUMENTS if listing is None else parse_instruments(listing.read_text(), form=form)
+    duration_ns = round(hours * 3600 * _NS_PER_S)
+    with progress(f"simulating {hours:g} h") as steps:
+        rows = write_simulated(
+            output, duration_ns=duration_ns, seed=seed, instruments=instruments, activity=activity,
+            steps=lambda done_ns: steps(done_ns // _NS_PER_S, duration_ns // _NS_PER_S),
+        )  # fmt: skip
+    click.echo(f"{output}: {rows:,} rows, {_size(output)}")
+
+
+# --- conversions
+
+
+def _import(paths: list[Path], output: Path, said: dict[str, Any]) -> None:
+    from perpmaker.cli.export import progress
+    from perpmaker.tape.importers.convert import convert as write_imported
+
+    with progress("reading") as steps:
+        report = write_imported(paths, output, _options(said), lambda path, done: steps(done, 0))
+    click.echo(f"{output}: {report.rows:,} rows, {_size(output)}")
+    _show_report(report)
+
+
+def _options(said: dict[str, Any]) -> Options:
+    from perpmaker.tape.importers.convert import Options
+
+    least_ms = said["least_latency_ms"]
+    for key in ("tick", "lot", "multiplier"):
+        if said[key] is not None and not (said[key].is_finite() and said[key] > 0):
+            raise click.BadParameter(f"{said[key]} is not above 0", param_hint=f"--{key}")
+    return Options(
+        format=said["form"], symbol=said["symbol"], exchange=said["exchange"], tick=said["tick"], lot=said["lot"],
+        contract=said["contract"], multiplier=said["multiplier"],
+        least_latency_ns=None if least_ms is None else round(least_ms * _NS_PER_MS),
+    )  # fmt: skip
+
+
+def _show_report(report: Report) -> None:
+    for name, told in report.bad.items():
+        click.echo(f"bad rows of {name}: {told}")
+    if report.shifted_ns:
+        click.echo(f"receive times shifted by {report.shifted_ns / _NS_PER_MS:+.3f} ms")
+    elif report.least_latency_ns is not None and report.least_latency_ns < 0:
+        click.echo(
+            f"the smallest latency is {report.least_latency_ns / _NS_PER_MS:.1f} ms: the recorder's clock was behind the "
+            "venue's; --least-latency-ms 1 sets it right"
+        )
+
+
+def _compact(paths: list[Path], output: Path) -> None:
+    from perpmaker.tape.recorder import compact_all
+
+    lines = compact_all(paths, output, source=f"recorded by perpmaker in {len(paths)} files", clamp=True)
+    click.echo(f"{output}: {sum(lines.values()):,} events of {len(paths)} files, {_size(output)}")
+
+
+def _rewrite(paths: list[Path], output: Path) -> None:
+    from perpmaker.tape.cut import cut as write_cut
+    from perpmaker.tape.reader import open_tape
+
+    rows = write_cut(open_tape(*paths), output)
+    click.echo(f"{output}: {rows:,} rows, {_size(output)}")
+
+
+def _export(paths: list[Path], output: Path) -> None:
+    from perpmaker.cli.export import progress
+    from perpmaker.tape.export import to_hftbacktest, to_parquet
+    from perpmaker.tape.reader import open_tape
+
+    write = {".parquet": to_parquet, ".npz": to_hftbacktest}.get(output.suffix)
+    if write is None:
+        raise click.UsageError("OUTPUT ends in .tape, .parquet or .npz")
+    tape = open_tape(*paths)
+    with progress(f"writing {output.name}") as steps:
+        write(tape, output, lambda rows: steps(rows, tape.rows))
+    click.echo(f"{output}: {tape.rows:,} rows, {_size(output)}")
+
+
+# --- words
+
+
+def _described(tape: Tape, paths: tuple[Path, ...]) -> dict[str, Any]:
+    from perpmaker.tape.examine import files_of
+
+    files = files_of(tape)
+    size = sum(file.path.stat().st_size for file in files)
+    notes: dict[str, str] = {}
+    for file in files:
+        notes |= file.contents.notes
+    told: dict[str, Any] = {
+        "tape": " + ".join(map(str, paths)),
+        "from": _utc(tape.first_recv_ns),
+        "to": _utc(tape.last_recv_ns),
+        "length": f"{(tape.last_recv_ns - tape.first_recv_ns) / _NS_PER_S:,.1f} s",
+        "rows": f"{tape.rows:,}",
+        "in order": "yes" if tape.in_order else "no: the order of a session, in which times may step back",
+        "fingerprint": tape.fingerprint,
+    }
+    if files:
+        told["size"] = f"{size:,} bytes in {len(files)} files, {size / max(1, tape.rows):.1f} a row"
+        told["source"] = "; ".join(dict.fromkeys(file.contents.source for file in files))
+    told["counts"] = tape.counts
+    told["notes"] = notes
+    told["instruments"] = [
+        {
+            "instrument": str(listed.instrument_id),
+            "contract": listed.contract,
+            "tick": str(listed.instrument.tick),
+            "lot": str(listed.instrument.lot),
+            "multiplier": str(listed.multiplier),
+            "quote": listed.instrument.quote,
+            "venue": listed.instrument.exchange,
+        }
+        for listed in tape.instruments
+    ]
+    return told
+
+
+def _show_examination(found: Examination) -> None:
+    _table(
+        ("instrument", "snapshots", "changes", "trades", "tickers", "gaps", "crossed", "longest silence", "latency ms"),
+        [(str(name), *_cells(finding)) for name, finding in found.instruments.items()],
+    )
+    for text in found.warnings:
+        click.echo(f"warning: {text}")
+    for text in found.errors:
+        click.echo(f"error: {text}")
+    verdict = "damaged" if found.errors else "good"
+    click.echo(f"{found.rows:,} rows, {found.messages:,} messages: {verdict}")
+
+
+def _cells(finding: Finding) -> tuple[str, ...]:
+    counts = (finding.snapshots, finding.deltas, finding.trades, finding.tickers, finding.gaps, finding.crossed)
+    latency = "" if finding.latency_ms is None else " / ".join(f"{value:.1f}" for value in finding.latency_ms)
+    return (*(f"{count:,}" for count in counts), f"{finding.longest_silence_ns / _NS_PER_S:.1f} s", latency)
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_edge=False)
+    for place, column in enumerate(header):
+        table.add_column(column, justify="left" if place == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _must_be_tape(path: Path) -> None:
+    from perpmaker.tape.schema import SUFFIX
+
+    if path.suffix != SUFFIX:
+        raise click.UsageError(f"OUTPUT ends in {SUFFIX}")
+
+
+def _instant(text: str, begin_ns: int, option: str) -> int:
+    try:
+        if text.startswith("+"):
+            return begin_ns + int(Decimal(text) * _NS_PER_S)
+        if text.isdigit():
+            return int(text)
+        told = datetime.fromisoformat(text)
+    except (ValueError, ArithmeticError):
+        raise ConfigError(f"{option}: {text!r} is no time; allowed: 2026-01-31T12:00:00, +90, nanoseconds") from None
+    return int((told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp() * 1_000_000) * 1000
+
+
+def _utc(ts_ns: int) -> str:
+    return datetime.fromtimestamp(ts_ns / _NS_PER_S, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:,.2f} MB"

@@ -1,0 +1,71 @@
+"""A part of a tape that stands for itself: what was known of the market before it is stated anew where it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from perpmaker.errors import DataError
+from perpmaker.model.events import InstrumentDelisted, InstrumentListed, Ticker
+from perpmaker.model.ids import InstrumentId
+from perpmaker.tape.columns import take
+from perpmaker.tape.levels import Books
+from perpmaker.tape.reader import ALWAYS, Tape, events
+from perpmaker.tape.schema import NO_INSTRUMENT
+from perpmaker.tape.writer import TapeWriter
+
+
+def cut(
+    tape: Tape, target: Path, *, from_ns: int = 0, to_ns: int = ALWAYS, instruments: Sequence[InstrumentId] = ()
+) -> int:
+    """Write what lies between two receive times (`to_ns` not included) of some or all instruments; return the rows."""
+    unknown = set(instruments) - {listed.instrument_id for listed in tape.instruments}
+    if unknown:
+        raise DataError(f"{tape.name} holds no {', '.join(sorted(unknown))}")
+    kept = [
+        place for place, listed in enumerate(tape.instruments) if listed.instrument_id in instruments or not instruments
+    ]
+    places = np.full(NO_INSTRUMENT + 1, NO_INSTRUMENT, dtype=np.uint16)
+    places[kept] = np.arange(len(kept))
+    names = {tape.instruments[place].instrument_id for place in kept}
+    with TapeWriter(target, [tape.instruments[place] for place in kept], source=f"cut from {tape.name}") as writer:
+        writer.notes["cut from"] = tape.fingerprint
+        _state_anew(tape, from_ns, names, writer)
+        for columns in tape.chunks(from_ns, to_ns):
+            wanted = np.isin(columns.instrument, [*kept, NO_INSTRUMENT])
+            part = take(columns, wanted)
+            if part.rows:
+                writer.add_columns(part._replace(instrument=places[part.instrument]))
+    return writer.written
+
+
+def _state_anew(tape: Tape, from_ns: int, names: set[InstrumentId], writer: TapeWriter) -> None:
+    """Say what was known before `from_ns`, as if it were told then: rules, whole books, the last ticker of each."""
+    if from_ns <= tape.first_recv_ns:
+        return
+    books = Books()
+    tickers: dict[InstrumentId, Ticker] = {}
+    listings: dict[InstrumentId, InstrumentListed] = {}
+    for event in events(tape, 0, from_ns):
+        books.apply(event)
+        match event:
+            case Ticker():
+                tickers[event.instrument] = event
+            case InstrumentListed():
+                listings[event.instrument.instrument_id] = event
+            case InstrumentDelisted():
+                listings.pop(event.instrument, None)
+            case _:
+                pass
+    for name, listing in listings.items():
+        if name in names:
+            writer.add(msgspec.structs.replace(listing, ts_recv_ns=from_ns))
+    for snapshot in books.snapshots(from_ns):
+        if snapshot.instrument in names:
+            writer.add(snapshot)
+    for name, ticker in tickers.items():
+        if name in names:
+            writer.add(msgspec.structs.replace(ticker, ts_recv_ns=from_ns))

@@ -1,0 +1,187 @@
+"""Looks a tape through: whether its bytes are those that were written, and whether they make sense."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from perpmaker.errors import DataError
+from perpmaker.model.events import BookDelta, BookSnapshot, BookStale, Event, Ticker, Trade
+from perpmaker.model.ids import InstrumentId
+from perpmaker.tape.columns import Columns, checksum
+from perpmaker.tape.levels import Levels
+from perpmaker.tape.reader import Tape, TapeFile, TapeSequence, chunk_events
+
+LONG_SILENCE_NS: Final = 60 * 1_000_000_000
+
+
+class Finding(msgspec.Struct):
+    """What one instrument's rows are like. Latencies are receive minus venue time."""
+
+    snapshots: int = 0
+    deltas: int = 0
+    trades: int = 0
+    tickers: int = 0
+    gaps: int = 0
+    crossed: int = 0
+    """Messages after which the best bid was not below the best ask."""
+    before_snapshot: int = 0
+    """Changes of a book that no snapshot began."""
+    unknown_removals: int = 0
+    """Removals of levels that were not there; venues send some, many mean that something is missing."""
+    longest_silence_ns: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    latency_ms: tuple[float, float, float] | None = None
+    """Smallest, median, 99th percentile; None without venue times."""
+
+
+class Examination(msgspec.Struct, frozen=True):
+    """`errors` make the tape unfit for use, `warnings` are what a user of it should know."""
+
+    rows: int
+    messages: int
+    instruments: dict[InstrumentId, Finding]
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def files_of(tape: Tape) -> list[TapeFile]:
+    """Return the files of a tape that is one file or a folder."""
+    if isinstance(tape, TapeFile):
+        return [tape]
+    return list(tape.files) if isinstance(tape, TapeSequence) else []
+
+
+def examine(tape: Tape, steps: Callable[[int], None] = lambda rows: None) -> Examination:
+    """Read a whole tape; damage is told, not raised."""
+    errors: list[str] = []
+    for file in files_of(tape):
+        errors += _damaged_chunks(file.path, file)
+    looking = _Looking(tape)
+    rows = 0
+    try:
+        for columns in tape.chunks():
+            looking.times(columns)
+            for event in chunk_events(columns, looking.names):
+                looking.event(event)
+            rows += columns.rows
+            steps(rows)
+    except DataError as error:
+        errors.append(str(error))
+    errors += looking.errors(tape)
+    return Examination(rows, looking.messages, looking.found, tuple(dict.fromkeys(errors)), tuple(looking.warnings()))
+
+
+def _damaged_chunks(path: Path, file: TapeFile) -> list[str]:
+    damaged = []
+    with path.open("rb") as handle:
+        for number, entry in enumerate(file.contents.chunks):
+            handle.seek(entry.offset)
+            if checksum(handle.read(entry.length)) != entry.checksum:
+                damaged.append(f"{path}: chunk {number} at byte {entry.offset} is damaged")
+    return damaged
+
+
+class _Looking:
+    """Follows the books and counts."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.names = [listed.instrument_id for listed in tape.instruments]
+        self.found: dict[InstrumentId, Finding] = {name: Finding() for name in self.names}
+        self.messages = 0
+        self._books: dict[InstrumentId, Levels] = {name: Levels() for name in self.names}
+        self._latencies: dict[int, list[np.ndarray[tuple[int], np.dtype[np.int64]]]] = {}
+        self._last_ns = 0
+        self._steps_back = 0
+
+    def times(self, columns: Columns) -> None:
+        recv_ns, event_ns, places = columns.recv_ns, columns.event_ns, columns.instrument
+        self._steps_back += int(np.count_nonzero(np.diff(recv_ns) < 0)) + (int(recv_ns[0]) < self._last_ns)
+        self._last_ns = int(recv_ns[-1])
+        told = event_ns > 0
+        for place in np.unique(places[told]).tolist():
+            ours = told & (places == place)
+            latencies = (recv_ns[ours] - event_ns[ours])[:: max(1, int(ours.sum()) // 4096)]
+            lowest = (recv_ns[ours] - event_ns[ours]).min(keepdims=True)
+            self._latencies.setdefault(place, []).append(np.concatenate((latencies, lowest)))
+
+    def event(self, event: Event) -> None:
+        self.messages += 1
+        if not isinstance(event, BookSnapshot | BookDelta | BookStale | Trade | Ticker):
+            return
+        finding = self.found[event.instrument]
+        if finding.last_ns:
+            finding.longest_silence_ns = max(finding.longest_silence_ns, event.ts_recv_ns - finding.last_ns)
+        finding.first_ns = finding.first_ns or event.ts_recv_ns
+        finding.last_ns = event.ts_recv_ns
+        match event:
+            case BookSnapshot() | BookDelta():
+                self._on_book(event, finding)
+            case BookStale():
+                finding.gaps += 1
+                self._books[event.instrument].is_whole = False
+            case Trade():
+                finding.trades += 1
+            case Ticker():
+                finding.tickers += 1
+
+    def _on_book(self, event: BookSnapshot | BookDelta, finding: Finding) -> None:
+        book = self._books[event.instrument]
+        if isinstance(event, BookSnapshot):
+            finding.snapshots += 1
+            book.start(event.bids, event.asks)
+        elif book.is_whole:
+            finding.deltas += 1
+            finding.unknown_removals += sum(not qty and px not in book.bids for px, qty in event.bids)
+            finding.unknown_removals += sum(not qty and px not in book.asks for px, qty in event.asks)
+            book.change(event.bids, event.asks)
+        else:
+            finding.deltas += 1
+            finding.before_snapshot += 1
+            return
+        best = book.best()
+        finding.crossed += best is not None and best[0] >= best[1]
+
+    def errors(self, tape: Tape) -> list[str]:
+        found = []
+        if self._steps_back and tape.in_order:
+            found.append(f"receive times go back {self._steps_back} times though the contents say they never do")
+        counted = Counter(tape.counts)
+        if counted.total() != tape.rows:
+            found.append(f"the contents count {counted.total()} rows by kind, {tape.rows} in all")
+        return found
+
+    def warnings(self) -> list[str]:
+        """Finish the latencies, and say what is unusual."""
+        said = []
+        for place, name in enumerate(self.names):
+            finding = self.found[name]
+            if place in self._latencies:
+                low, middle, high = np.percentile(np.concatenate(self._latencies[place]) / 1e6, (0, 50, 99))
+                finding.latency_ms = (round(float(low), 3), round(float(middle), 3), round(float(high), 3))
+                if low < 0:
+                    said.append(
+                        f"{name}: was received up to {-low:.1f} ms before the venue says it happened: the clocks differ; "
+                        "convert it again with --least-latency-ms"
+                    )
+            said += [f"{name}: {text}" for text in _unusual(finding)]
+        return said
+
+
+def _unusual(finding: Finding) -> list[str]:
+    said = []
+    if finding.before_snapshot:
+        said.append(f"{finding.before_snapshot} changes of a book that no snapshot began")
+    if finding.gaps:
+        said.append(f"the book could not be vouched for {finding.gaps} times")
+    if finding.crossed:
+        said.append(f"crossed after {finding.crossed} messages")
+    if finding.longest_silence_ns > LONG_SILENCE_NS:
+        said.append(f"silent for up to {finding.longest_silence_ns / 1e9:.0f} s")
+    return said
