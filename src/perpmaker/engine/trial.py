@@ -58,7 +58,7 @@ class Interrupted(PerpmakerError):
     exit_code = 130
 
 
-class TrialPlan(Plan, frozen=True):
+class TrialPlan(Plan, frozen=True, kw_only=True):
     """An engine's plan with a trial order in place of each account's strategies, and nothing that flattens a position."""
 
     trials: dict[AccountId, TrialOrder]
