@@ -129,6 +129,6 @@ def test_a_dotenv_that_others_can_read_is_refused(tmp_path: Path) -> None:
     assert config.credentials(config.AccountSection(credentials="1"), {}, path).sub_account_id == "123"
 
 
-@pytest.mark.parametrize("name", ["local.toml"])
+@pytest.mark.parametrize("name", ["grid.toml", "local.toml"])
 def test_the_shipped_configurations_are_valid(name: str) -> None:
     config.load(Path(__file__).resolve().parents[2] / "configs" / name, {})

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from perpmaker.errors import ConfigError
 from perpmaker.strategies.api import Strategy, StrategyParams
+from perpmaker.strategies.grid.grid import Grid
 from perpmaker.strategies.market_maker import MarketMaker
 from perpmaker.strategies.pair.cross_maker import CrossMaker
 from perpmaker.strategies.pair.pair import Pair
@@ -16,6 +17,7 @@ from perpmaker.strategies.skewed_maker import SkewedMaker
 _CLASSES: Final[tuple[type[Strategy[Any]], ...]] = (
     MarketMaker,
     SkewedMaker,
+    Grid,
     Pair,
     CrossMaker,
 )

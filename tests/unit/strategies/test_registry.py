@@ -13,7 +13,7 @@ BTC = "BTC_USDT_Perp"
 
 
 def test_kinds_are_found_by_name() -> None:
-    assert set(STRATEGIES) == {"market_maker", "skewed_maker", "pair", "cross_maker"}
+    assert set(STRATEGIES) == {"market_maker", "skewed_maker", "pair", "cross_maker", "grid"}
     assert strategy_class("market_maker") is MarketMaker
 
 

@@ -1,0 +1,406 @@
+"""The grid: static orders on lines of prices; what a line fills is sold or bought back one line further.
+
+The cells (`cells.py`) are a fold over the account's fills, remembered after each of them; at a start the fills that came
+meanwhile are folded in, and what the account really holds has the last word. So a restart goes on where it was, whatever
+had become of the orders: they are stated anew from the cells. docs/explanation/grid.md.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import ClassVar, Final
+
+from perpmaker.model.book import Book
+from perpmaker.model.events import BookStale, Connectivity, Fill
+from perpmaker.model.execution import Ending, ExecutionReport
+from perpmaker.model.ids import ClientOrderId
+from perpmaker.model.order import OrderView, Side
+from perpmaker.model.quote import Quote, Sweep
+from perpmaker.model.units import NS_PER_S
+from perpmaker.strategies.api import Booked, Context, Explained, Strategy, StrategyParams, Subscription
+from perpmaker.strategies.estimators.volatility import VolatilityEstimator
+from perpmaker.strategies.grid.cells import ZERO, Cells
+from perpmaker.strategies.grid.layout import Site, lay_out, least_qty, next_cell
+from perpmaker.strategies.grid.memo import Memo, Phase, cells_of, decode, encode, keys_of
+from perpmaker.strategies.grid.orders import Wanted, wanted_orders
+from perpmaker.strategies.grid.params import GridParams
+from perpmaker.strategies.grid.shown import levels_text, totals_shown
+from perpmaker.strategies.quoting.tags import quote_place
+
+_REFRESH: Final = "refresh"
+_WARM_S: Final = 60.0
+_IDS_KEPT: Final = 1000
+_MOST_SHIFTS: Final = 200
+_PASSED_TOLERANCE_BPS: Final = 2.0
+_ADOPT_AFTER: Final = 3
+"""Looks in a row at which the account has to hold something else than the cells before they follow it."""
+
+
+class Grid(Strategy[GridParams]):
+    """Buy low, sell high, line by line."""
+
+    kind: ClassVar[str] = "grid"
+    params_type: ClassVar[type[StrategyParams]] = GridParams
+
+    def __init__(self, params: GridParams) -> None:
+        super().__init__(params)
+        self._cells: Cells | None = None
+        self._phase: Phase = "waiting"
+        self._fills = 0
+        self._question = ""
+        self._seed_qty = self._seed_px = ZERO
+        self._volatility = VolatilityEstimator(half_life_s=60.0, typical_half_life_s=1800.0)
+        self._cell_of: dict[ClientOrderId, int] = {}
+        self._ids: deque[ClientOrderId] = deque()
+        self._outside_since_ns = 0
+        self._looks_off = 0
+        self._reason = ""
+
+    def subscriptions(self) -> Sequence[Subscription]:
+        return (Subscription(self.params.instrument, book_interval_ms=250),)
+
+    # --- hooks
+
+    def on_start(self, ctx: Context) -> None:
+        memo = decode(ctx.recall())
+        if memo is None or memo.keys != keys_of(self.params):
+            self._fills = ctx.booked_count()
+        else:
+            self._phase, self._fills, self._question = memo.phase, memo.fills, memo.question
+            self._seed_qty, self._seed_px = memo.seed_qty, memo.seed_px
+            self._cells = cells_of(memo) if memo.cells else None
+            if self._question:
+                ctx.ask(self._question)
+        for order in ctx.open_orders(self.params.instrument):
+            self._note(order)
+        self._fold(ctx)
+        self._follow_account(ctx, at_once=True)
+        self._refresh(ctx)
+
+    def on_book(self, ctx: Context, book: Book) -> None:
+        self._volatility.update(ctx.now_ns(), book.mid)
+        self._look(ctx)
+
+    def on_order(self, ctx: Context, order: OrderView) -> None:
+        self._note(order)
+
+    def on_fill(self, ctx: Context, fill: Fill) -> None:
+        self._fold(ctx)
+        self._look(ctx)
+
+    def on_execution(self, ctx: Context, report: ExecutionReport) -> None:
+        if self._phase == "seeding" and report.order.target_qty == self._seed_qty:
+            if report.ending is not Ending.DONE:
+                fields = {
+                    "instrument": self.params.instrument,
+                    "remaining": str(report.remaining_qty),
+                    "text": report.text,
+                }
+                ctx.notice("warning", "grid_seed_incomplete", fields)
+            self._enter(ctx, "working")
+            self._look(ctx)
+
+    def on_timer(self, ctx: Context, key: str) -> None:
+        self._refresh(ctx)
+
+    def on_answer(self, ctx: Context, answer: str) -> None:
+        if answer == "continue" and self._phase == "stopped":
+            self._question = ""
+            self._enter(ctx, "waiting")
+            self._look(ctx)
+
+    def on_connectivity(self, ctx: Context, event: Connectivity | BookStale) -> None:
+        self._look(ctx)
+
+    def on_stop(self, ctx: Context) -> None:
+        ctx.cancel_all(self.params.instrument)
+
+    # --- looking
+
+    def _refresh(self, ctx: Context) -> None:
+        ctx.set_timer(_REFRESH, ctx.now_ns() + round(self.params.refresh_interval_s * NS_PER_S))
+        book = ctx.book(self.params.instrument)
+        if book is not None:
+            self._volatility.update(ctx.now_ns(), book.mid)
+        self._fold(ctx)
+        self._follow_account(ctx)
+        self._look(ctx)
+
+    def _look(self, ctx: Context) -> None:
+        """Do what the phase asks for; a change of phase is followed at once."""
+        book = ctx.book(self.params.instrument)
+        if book is None:
+            ctx.quote(self.params.instrument)
+            self._explain(ctx, None, ("no fresh book",))
+            return
+        for _ in range(3):
+            before = self._phase
+            orders, reasons = self._step(ctx, book)
+            if self._phase == before:
+                break
+        ctx.quote(self.params.instrument, *_ladder(orders, book))
+        self._explain(ctx, book, reasons)
+
+    def _step(self, ctx: Context, book: Book) -> tuple[Sequence[Wanted], Sequence[str]]:
+        """Return the orders wanted now and why others are missing."""
+        if self._phase == "waiting":
+            self._reason = self._begin(ctx, book)
+            return (), (self._reason,) if self._reason else ()
+        if self._phase == "seeding":
+            return (), (self._seed(ctx),)
+        if self._phase == "leaving":
+            return (), (self._leave(ctx),)
+        if self._phase == "stopped":
+            return (), ("stopped: the price left the grid",)
+        return self._work(ctx, book)
+
+    def _begin(self, ctx: Context, book: Book) -> str:
+        """Lay out the grid, or say why not yet."""
+        p, mid = self.params, book.mid
+        if p.activate_above_px is not None and mid < p.activate_above_px:
+            return f"begins at {p.activate_above_px:g} or above"
+        if p.activate_below_px is not None and mid > p.activate_below_px:
+            return f"begins at {p.activate_below_px:g} or below"
+        laid = self._laid_out(ctx, book)
+        if isinstance(laid, str):
+            return laid
+        px = _decimal(mid)
+        if self._cells is not None:
+            laid.take_over(self._cells, px)
+        self._cells = laid
+        off = laid.adopt(ctx.position(p.instrument).qty, px)
+        if off:
+            ctx.notice("info", "grid_took_position_over", {"instrument": p.instrument, "qty": str(off)})
+        self._enter(ctx, "working")
+        if p.seed:
+            self._begin_seeding(ctx, book)
+        return ""
+
+    def _laid_out(self, ctx: Context, book: Book) -> Cells | str:
+        p = self.params
+        sigma = None
+        if p.spacing == "volatility":
+            reading = self._volatility.sigma()
+            if reading is None or self._volatility.observed_s < _WARM_S:
+                return f"volatility is being measured: {self._volatility.observed_s:.0f} of {_WARM_S:.0f} s"
+            sigma = reading.sigma
+        site = Site(
+            instrument=ctx.instrument(p.instrument),
+            mid=book.mid,
+            maker_fee=float(ctx.maker_fee(p.instrument) or 0),
+            limit_notional=float(ctx.max_position_notional()),
+            sigma=sigma,
+        )
+        return lay_out(p, site)
+
+    # --- seeding and leaving
+
+    def _begin_seeding(self, ctx: Context, book: Book) -> None:
+        """Take what the cells beyond the price are there to close; a neutral grid has none of those."""
+        if self.params.mode == "neutral" or self._cells is None:
+            return
+        side, px = (Side.BUY if self.params.mode == "long" else Side.SELL), _decimal(book.mid)
+        wanted = sum(
+            (
+                cell.qty
+                for cell in self._cells.cells
+                if not cell.open_qty and side.sign * ((cell.lower_px + cell.upper_px) / 2 - px) >= 0
+            ),
+            ZERO,
+        )
+        if wanted >= least_qty(ctx.instrument(self.params.instrument), px):
+            self._seed_qty, self._seed_px = self._cells.held + side.sign * wanted, px
+            self._enter(ctx, "seeding")
+
+    def _seed(self, ctx: Context) -> str:
+        instrument = self.params.instrument
+        distance = abs(self._seed_qty - ctx.position(instrument).qty)
+        if distance < least_qty(ctx.instrument(instrument), self._seed_px):
+            self._enter(ctx, "working")
+            return ""
+        ctx.target(instrument, self._seed_qty, Sweep(max_slippage_bps=self.params.seed_slippage_bps))
+        return f"seeding: takes {distance} more"
+
+    def _leave(self, ctx: Context) -> str:
+        instrument = self.params.instrument
+        held = ctx.position(instrument).qty
+        if abs(held) < ctx.instrument(instrument).lot:
+            self._stop(ctx)
+            return ""
+        ctx.target(instrument, ZERO, Sweep(max_slippage_bps=self.params.seed_slippage_bps))
+        return f"out of range: flattens {held}"
+
+    def _stop(self, ctx: Context) -> None:
+        self._question = "The price left the grid. Lay it around the present price?"
+        ctx.ask(self._question)
+        self._enter(ctx, "stopped")
+
+    # --- working
+
+    def _work(self, ctx: Context, book: Book) -> tuple[Sequence[Wanted], Sequence[str]]:
+        cells = self._cells
+        if cells is None:
+            self._enter(ctx, "waiting")
+            return (), ()
+        outside = self._outside(ctx, book, cells)
+        if self._phase != "working" or self._cells is None:
+            return (), ()
+        cells = self._cells
+        if self.params.reseed and not outside and not cells.held and not ctx.position(self.params.instrument).qty:
+            self._begin_seeding(ctx, book)
+            if self._phase != "working":
+                return (), ()
+        rules = ctx.instrument(self.params.instrument)
+        least = least_qty(rules, cells.lower_px)
+        position, limit = ctx.position(self.params.instrument).qty, ctx.max_position_notional()
+        orders, missing = wanted_orders(cells, book, self.params, least=least, position=position, limit_notional=limit)
+        return orders, tuple(text for text in (outside, missing) if text)
+
+    def _outside(self, ctx: Context, book: Book, cells: Cells) -> str:
+        """Act on a price beyond the lines once it has been there for long enough; returns what is to be said."""
+        above, below = book.mid > float(cells.upper_px), book.mid < float(cells.lower_px)
+        if not above and not below:
+            self._outside_since_ns = 0
+            return ""
+        now_ns = ctx.now_ns()
+        self._outside_since_ns = self._outside_since_ns or now_ns
+        where = f"{'above' if above else 'below'} the grid"
+        left_s = self.params.out_of_range_s - (now_ns - self._outside_since_ns) / NS_PER_S
+        if left_s > 0:
+            return (
+                f"{where}, {self.params.out_of_range} in {left_s:.0f} s"
+                if self.params.out_of_range != "hold"
+                else where
+            )
+        match self.params.out_of_range:
+            case "stop":
+                self._stop(ctx)
+            case "flatten":
+                self._enter(ctx, "leaving")
+            case "trail":
+                self._trail(ctx, book, cells, up=above)
+            case "recentre":
+                self._enter(ctx, "waiting")
+            case "hold":
+                pass
+        return where
+
+    def _trail(self, ctx: Context, book: Book, cells: Cells, *, up: bool) -> None:
+        """Move the lines, cell by cell, until the price is inside again."""
+        rules = ctx.instrument(self.params.instrument)
+        for _ in range(_MOST_SHIFTS):
+            if not (book.mid > float(cells.upper_px) if up else book.mid < float(cells.lower_px)):
+                break
+            cell = next_cell(cells, self.params, rules, book.mid, up=up)
+            if cell is None:
+                break
+            cells.shift(cell, up=up)
+        self._outside_since_ns = 0
+        self._cell_of.clear()  # cells were renumbered; the orders of before are told by their price
+        self._remember(ctx)
+        fields = {
+            "instrument": self.params.instrument,
+            "lower_px": str(cells.lower_px),
+            "upper_px": str(cells.upper_px),
+        }
+        ctx.notice("info", "grid_trailed", fields)
+
+    # --- fills
+
+    def _note(self, order: OrderView) -> None:
+        place = quote_place(order.tag)
+        if place is None or order.client_order_id in self._cell_of or order.state.is_terminal:
+            return
+        self._cell_of[order.client_order_id] = place[1]
+        self._ids.append(order.client_order_id)
+        if len(self._ids) > _IDS_KEPT:
+            self._cell_of.pop(self._ids.popleft(), None)
+
+    def _fold(self, ctx: Context) -> None:
+        """Take in the fills that were booked since the last look."""
+        booked = ctx.booked(self._fills)
+        for one in booked:
+            self._fills = one.number
+            if self._cells is not None:
+                self._take(self._cells, one)
+        if booked and self._cells is not None:
+            self._looks_off = 0
+            self._remember(ctx)
+
+    def _take(self, cells: Cells, booked: Booked) -> None:
+        fill = booked.fill
+        number = self._cell_of.get(fill.client_order_id)
+        if number is None and booked.by == "own" and self._phase != "seeding":
+            number = cells.find(fill.side, fill.px)
+        if number is not None and number < len(cells.cells):
+            cells.book(number, fill.side, fill.qty, fill.px, fill.fee)
+            return
+        cells.gone_fees += fill.fee
+        cells.spread(fill.side, fill.qty, fill.px, at=self._seed_px if self._phase == "seeding" else None)
+
+    def _follow_account(self, ctx: Context, *, at_once: bool = False) -> None:
+        """Let the account have the last word about what is held, once no fill explains the difference for some looks."""
+        cells, book = self._cells, ctx.book(self.params.instrument)
+        if cells is None or cells.held == ctx.position(self.params.instrument).qty:
+            self._looks_off = 0
+            return
+        self._looks_off += 1
+        if book is None or (self._looks_off < _ADOPT_AFTER and not at_once):
+            return
+        off = cells.adopt(ctx.position(self.params.instrument).qty, _decimal(book.mid))
+        self._looks_off = 0
+        self._remember(ctx)
+        ctx.notice("warning", "grid_followed_account", {"instrument": self.params.instrument, "qty": str(off)})
+
+    # --- memory and words
+
+    def _enter(self, ctx: Context, phase: Phase) -> None:
+        self._phase = phase
+        self._outside_since_ns = 0
+        self._remember(ctx)
+
+    def _remember(self, ctx: Context) -> None:
+        cells = self._cells
+        memo = Memo(
+            keys=keys_of(self.params),
+            phase=self._phase,
+            fills=self._fills,
+            cells=cells.cells if cells else [],
+            gone_profit=cells.gone_profit if cells else ZERO,
+            gone_fees=cells.gone_fees if cells else ZERO,
+            gone_cycles=cells.gone_cycles if cells else 0,
+            question=self._question,
+            seed_qty=self._seed_qty,
+            seed_px=self._seed_px,
+        )
+        ctx.remember(encode(memo))
+
+    def _explain(self, ctx: Context, book: Book | None, reasons: Sequence[str]) -> None:
+        inputs: dict[str, Explained] = {"model": f"grid {self.params.mode}", "phase": self._phase}
+        if self._cells is not None:
+            cells = self._cells
+            inputs |= {"grid_lower": str(cells.lower_px), "grid_upper": str(cells.upper_px)}
+            if book is not None:
+                inputs |= {"fair": book.mid, **totals_shown(cells.totals(_decimal(book.mid)))}
+            inputs["grid_levels"] = levels_text(cells)
+        ctx.explain(self.params.instrument, {**inputs, "reasons": tuple(text for text in reasons if text)})
+
+
+def _decimal(px: float) -> Decimal:
+    return Decimal(repr(px))
+
+
+def _ladder(orders: Sequence[Wanted], book: Book) -> tuple[list[Quote], list[Quote]]:
+    """Return bids and asks; the layer of a quote is its cell.
+
+    A quote stays exactly on its line, but for one the market has passed: it follows the touch with some tolerance.
+    """
+    touch = {side: book.instrument.px(book.ask_ticks if side is Side.BUY else book.bid_ticks) for side in Side}
+    sides: dict[Side, list[Quote]] = {Side.BUY: [], Side.SELL: []}
+    for order in orders:
+        passed = order.side.sign * (order.px - touch[order.side]) >= 0
+        tolerance_bps = _PASSED_TOLERANCE_BPS if passed else 0.0
+        sides[order.side].append(Quote(px=order.px, qty=order.qty, layer=order.cell, tolerance_bps=tolerance_bps))
+    return sides[Side.BUY], sides[Side.SELL]
