@@ -171,7 +171,7 @@ def test_a_running_engine_that_holds_the_account_works_it_stops_it_and_goes_on(v
     assert position(venue) == 0
     code, _, err = end_of(execute(venue, "--side", "buy", "--qty", "1", "--yes", "--instrument", "SOL_USDT_Perp"))
     assert code == 6
-    assert "main does not trade SOL_USDT_Perp here" in err
+    assert 'instruments = ["SOL_USDT_Perp"] in [account.main]' in err
 
     process = execute(venue, "--side", "buy", "--qty", "0.5", "--yes", "--json", *RESTING)
     until(lambda: any(row["instrument"] == ETH for row in venue.ledger()["open_orders"]), "the resting order")

@@ -254,7 +254,9 @@ def make_plan_of(engine: Engine, wanted: Wanted, book: OrderBook) -> tuple[Execu
             f"the order is worth {wanted.qty * planned.mid_px:.0f} {rules.quote}; risk.max_position_notional "
             f"{config.risk.max_position_notional} refuses what leads beyond it"
         )
-    if config is not None and planned.worst_px is not None:
+    if config is None:
+        notes.append(f"the limits of {engine.name} are its own; they may make more children, or refuse them")
+    elif planned.worst_px is not None:
         away_bps = abs(planned.worst_px - planned.mid_px) / planned.mid_px * 10_000
         if away_bps > config.risk.price_collar_bps:
             notes.append(

@@ -70,12 +70,18 @@ def summary_text(row: ExecutionRow, rules: Instrument, *, worked_by: str) -> Tab
         ("half-spread", half_spread),
         ("children", str(row.children)),
         ("remaining", f"{_trimmed(row.remaining)} {base}"),
-        ("reason", f"{row.reason}{f': {row.text}' if row.text else ''}"),
+        ("reason", _reason(row)),
         ("took", f"{took_s:.1f} s"),
         ("worked by", worked_by),
         ("id", row.id),
     ]
     return _pairs(f"{row.side} {row.instrument} by {row.algorithm}: {_verdict(row)}", rows)
+
+
+def _reason(row: ExecutionRow) -> str:
+    if not row.text:
+        return row.reason
+    return row.text if row.text.startswith(row.reason) else f"{row.reason}: {row.text}"
 
 
 def _verdict(row: ExecutionRow) -> str:

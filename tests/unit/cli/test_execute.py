@@ -267,6 +267,22 @@ def test_a_summary_tells_slippage_and_half_spread_apart() -> None:
         assert said in shown
 
 
+def test_a_stop_is_told_once_with_who_asked_for_it() -> None:
+    stopped = text_of(summary_text(row(reason="stopped", text="stopped by cli:me"), RULES, worked_by="e"))
+    assert "stopped by cli:me" in stopped
+    assert "stopped: stopped" not in stopped
+    refused = text_of(summary_text(row(reason="refused", text="MAX_POSITION: too much"), RULES, worked_by="e"))
+    assert "refused: MAX_POSITION: too much" in refused
+
+
+def test_the_plan_says_when_a_running_engines_limits_are_not_known() -> None:
+    from perpmaker.control.home import RunFile
+
+    there = RunFile("engine", 7, {"control": "http://127.0.0.1:9"}, extra={"engine": "other"})  # and it does not answer
+    _, notes = make_plan_of(engine(config=None, run_file=there), wanted(), book())
+    assert "the limits of engine other (pid 7) are its own" in notes[0]
+
+
 def test_the_command_line_says_all_this_without_a_traceback(tmp_path: Path) -> None:
     arguments = ["--home", str(tmp_path), "execute", "--side", "buy", "--qty", "1", "--instrument", "ETH_USDT_Perp"]
     with pytest.raises(PerpmakerError, match="name a CONFIG") as caught:

@@ -83,7 +83,10 @@ def account_on(world: World, name: str, rules: Instrument) -> AccountId:
     account = AccountId(name) if name else fitting[0]
     traded = world.traded(account)
     if rules.instrument_id not in traded:
-        raise ValueError(f"{account} does not trade {rules.symbol} here; it trades {', '.join(traded) or 'nothing'}")
+        raise ValueError(
+            f"{account} does not trade {rules.symbol} here; it trades {', '.join(traded) or 'nothing'}. To add it: "
+            f'instruments = ["{rules.symbol}"] in [account.{account}] of the configuration'
+        )
     return account
 
 
