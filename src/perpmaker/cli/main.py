@@ -25,6 +25,8 @@ COMMANDS: Final = {
     "resume": "Quote again after a pause.",
     "stop": "Cancel all orders and end the engine; --close flattens first.",
     "execute": "Work one large order by an algorithm: plan, confirm, follow, sum up.",
+    "pair": "Hedge one exchange against another: plan, confirm, follow, sum up.",
+    "pairs": "Show all pairs and steer them.",
     "kill": "Cancel everything and latch; --clear lifts the latch.",
     "arm": "Arm live trading on a real venue.",
     "doctor": "Check credentials, clock, latency, instruments and balance.",

@@ -16,12 +16,12 @@ from perpmaker.engine.assembly import LOCAL, venue_addresses
 from perpmaker.errors import ConfigError, VenueUnavailable
 from perpmaker.marketdata.book import OrderBook
 from perpmaker.marketdata.books import Books
-from perpmaker.model.events import Event
+from perpmaker.model.events import ConversionRate, Event
 from perpmaker.model.ids import HOME_EXCHANGE, InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import Side
 from perpmaker.venues.api import MarketFeed, Subscription
-from perpmaker.venues.ccxt.feed import CcxtFeed
+from perpmaker.venues.ccxt.feed import CcxtFeed, FeedOptions
 from perpmaker.venues.ccxt.quirks import quirks_of
 from perpmaker.venues.grvt.environments import environment
 from perpmaker.venues.grvt.feed import GrvtFeed
@@ -30,6 +30,7 @@ from perpmaker.venues.transport.http import open_http
 
 PATIENCE_S: Final = 15.0
 """How long a usable book is waited for."""
+RATE_PATIENCE_S: Final = 5.0
 
 
 class Market(msgspec.Struct, frozen=True):
@@ -48,6 +49,27 @@ async def look(market: Market, instrument: InstrumentId, clock: Clock) -> OrderB
             if instrument not in listed:
                 raise unknown(instrument, listed, market)
             return await _first_book(feed, listed[instrument], clock)
+        finally:
+            await feed.stop()
+
+
+async def told_rate(market: Market, source: str, target: str, clock: Clock) -> ConversionRate | None:
+    """Return what a venue says one `source` is worth in `target`; None where it does not say so soon."""
+    if market.venue == HOME_EXCHANGE or source == target:
+        return None
+    found: asyncio.Future[ConversionRate] = asyncio.get_running_loop().create_future()
+
+    def take(event: Event) -> None:
+        if isinstance(event, ConversionRate) and not found.done():
+            found.set_result(event)
+
+    async with _feed(market, clock, convert=(source, target)) as feed:
+        try:
+            await feed.start(take)
+            async with asyncio.timeout(RATE_PATIENCE_S):
+                return await found
+        except TimeoutError:
+            return None
         finally:
             await feed.stop()
 
@@ -88,10 +110,11 @@ def unknown(instrument: str, listed: dict[InstrumentId, Instrument], market: Mar
 
 
 @asynccontextmanager
-async def _feed(market: Market, clock: Clock) -> AsyncIterator[MarketFeed]:
+async def _feed(market: Market, clock: Clock, *, convert: tuple[str, str] | None = None) -> AsyncIterator[MarketFeed]:
     addresses = venue_addresses(market.venue, market.env, market.exchange)
     if market.venue != HOME_EXCHANGE:
-        yield CcxtFeed(quirks=quirks_of(market.venue), clock=clock, seed=1, urls=addresses)
+        options = FeedOptions(convert=convert)
+        yield CcxtFeed(quirks=quirks_of(market.venue), clock=clock, seed=1, urls=addresses, options=options)
         return
     hosts = environment(market.env, addresses if market.env == LOCAL else None)
     async with open_http(allow_list(hosts)) as http:

@@ -23,6 +23,7 @@ from perpmaker.model.ids import AccountId, InstrumentId, StrategyId
 from perpmaker.model.instrument import Instrument
 from perpmaker.strategies.pair.pair import Pair
 from perpmaker.strategies.pair.params import PairParams
+from perpmaker.strategies.pair.planning import ONE_EXCHANGE
 from perpmaker.strategies.pair.sizes import common_lot, smallest_qty, towards_zero
 
 NAME: Final = re.compile(r"^[a-z][a-z0-9_-]{0,31}$")
@@ -79,11 +80,8 @@ class Pairs:
 
     def _accounts(self, given: Mapping[str, str], lead: Instrument, hedge: Instrument) -> tuple[AccountId, AccountId]:
         if lead.exchange == hedge.exchange:
-            raise ValueError(
-                f"{lead.instrument_id} and {hedge.instrument_id} are both on {lead.exchange}; the legs of a pair must be "
-                "on different exchanges: own accounts paired on one exchange would trade with each other, which is wash "
-                "trading"
-            )
+            both = f"{lead.instrument_id} and {hedge.instrument_id} are both on {lead.exchange}"
+            raise ValueError(f"{both}; {ONE_EXCHANGE}")
         if lead.base != hedge.base:
             raise ValueError(
                 f"{lead.instrument_id} is {lead.base}, {hedge.instrument_id} is {hedge.base}: they do not hedge each other"

@@ -149,6 +149,8 @@ def shown(summary: Summary) -> dict[str, str]:
     }
     for leg in summary.legs:
         fields[f"{leg.instrument} qty"] = str(leg.qty)
+        if leg.currency != summary.legs[0].currency:
+            fields[f"{leg.instrument} rate"] = str(summary.rates[leg.instrument])
     return fields
 
 

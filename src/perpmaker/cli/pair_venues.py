@@ -1,0 +1,250 @@
+"""Which legs, which accounts, which engine; and the plan of a pair on the books of now."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from perpmaker.cli.execute import Engine
+from perpmaker.cli.pair_options import option_of
+from perpmaker.errors import ConfigError
+
+if TYPE_CHECKING:
+    from perpmaker.clock import Clock
+    from perpmaker.control.messages import MarketRow, Status
+    from perpmaker.marketdata.book import OrderBook
+    from perpmaker.strategies.api import Leg
+    from perpmaker.strategies.pair.params import PairParams
+    from perpmaker.strategies.pair.planning import Fee, PairPlan, Rate
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The legs as they were typed."""
+
+    market: str | None
+    lead: str | None
+    hedge: str | None
+    lead_account: str | None
+    hedge_account: str | None
+
+
+class Venues(msgspec.Struct, frozen=True):
+    """Both legs, the venue of the hedge (the lead's is the engine's), and who runs the pair."""
+
+    engine: Engine
+    lead: Leg
+    hedge: Leg
+    hedge_venue: str
+    status: Status | None
+    """Of the running engine that takes it, None for one of our own."""
+
+    @property
+    def legs_text(self) -> str:
+        return f"{self.lead.instrument} against {self.hedge.instrument}"
+
+    def arguments(self) -> dict[str, str]:
+        """Return the legs as the command `pair_start` takes them."""
+        return {
+            "instrument": self.lead.instrument,
+            "account": self.lead.account,
+            "hedge_instrument": self.hedge.instrument,
+            "hedge_account": self.hedge.account,
+        }
+
+    def planned(self, words: dict[str, str], clock: Clock) -> PairPlan:
+        """Return the plan on the books of now; ConfigError for what cannot be a pair."""
+        from perpmaker.strategies.pair.planning import plan_pair
+
+        params = self._params(words)
+        lead, hedge, rate = asyncio.run(self._look(clock))
+        maker, taker = self._fees(params)
+        try:
+            plan = plan_pair(
+                params, lead, hedge, legs=(self.lead.account, self.hedge.account), maker=maker, taker=taker, rate=rate
+            )
+        except ValueError as error:
+            raise ConfigError(f"--size: {error}") from None
+        notes = (*plan.notes, *self._limits(plan))
+        return msgspec.structs.replace(plan, notes=notes)
+
+    def _params(self, words: dict[str, str]) -> PairParams:
+        from perpmaker.strategies.pair.params import PairParams
+        from perpmaker.strategies.registry import parse_params
+        from perpmaker.strategies.words import table_of
+
+        legs = {key: text for key, text in self.arguments().items() if key != "account"}
+        try:
+            params = parse_params("pair", table_of("pair", {**words, **legs}))
+        except ConfigError as error:
+            raise ConfigError("\n".join(option_of(line) for line in str(error).splitlines())) from None
+        if not isinstance(params, PairParams):
+            raise TypeError(f"a pair's parameters are {PairParams.__name__}")
+        return params
+
+    async def _look(self, clock: Clock) -> tuple[OrderBook, OrderBook, Rate]:
+        from perpmaker.engine.booklook import Market, look, told_rate
+        from perpmaker.strategies.pair.planning import Rate
+
+        engine = self.engine
+        places = [Market(venue, engine.env, engine.exchange) for venue in (engine.venue, self.hedge_venue)]
+
+        async def book(key: str, market: Market, leg: Leg) -> OrderBook:
+            try:
+                return await look(market, leg.instrument, clock)
+            except ConfigError as error:
+                raise ConfigError(str(error).replace("--instrument", f"--{key}", 1)) from None
+
+        lead, hedge = await asyncio.gather(book("lead", places[0], self.lead), book("hedge", places[1], self.hedge))
+        source, target = hedge.instrument.quote, lead.instrument.quote
+        if source == target:
+            return lead, hedge, Rate(Decimal(1), "both are quoted in the same currency", 0.0)
+        for market, turned in ((places[1], False), (places[0], True)):
+            told = await told_rate(market, *((target, source) if turned else (source, target)), clock)
+            if told is not None:
+                age_s = max(clock.now_ns() - told.ts_event_ns, 0) / 1e9
+                return (
+                    lead,
+                    hedge,
+                    Rate(1 / told.rate if turned else told.rate, f"{source}/{target}, {told.told_by}", age_s),
+                )
+        return lead, hedge, Rate(Decimal(1), f"{source}/{target}", None)
+
+    def _fees(self, params: PairParams) -> tuple[Fee, Fee]:
+        """Return the lead's maker fee and the hedge's taker fee: what fills or a schedule say, else what is assumed."""
+        from perpmaker.strategies.pair.planning import Fee
+
+        known = self._schedule()
+        lead, hedge = known.get(self.lead.instrument), known.get(self.hedge.instrument)
+        maker = None if lead is None else lead[0]
+        taker = None if hedge is None else hedge[1]
+        said = "own fills or the venue's schedule" if self.status is not None else "the venue's schedule"
+        assumed = "assumed until own fills show it"
+        return (
+            Fee(params.assumed_maker_fee_bps, assumed) if maker is None else Fee(maker, said),
+            Fee(params.assumed_taker_fee_bps, assumed) if taker is None else Fee(taker, said),
+        )
+
+    def _schedule(self) -> dict[str, tuple[Decimal | None, Decimal | None]]:
+        """Return maker and taker fees in bps by instrument, as far as anybody says."""
+        if self.status is not None:
+            return {
+                row.instrument: (_number(row.maker_fee_bps), _number(row.taker_fee_bps)) for row in self.status.markets
+            }
+        if self.engine.plan is None:
+            return {}
+        fees = self.engine.plan.spec(0, {}).fees
+        return {str(name): (rates.maker * 10_000, rates.taker * 10_000) for name, rates in fees.items()}
+
+    def _limits(self, plan: PairPlan) -> list[str]:
+        config = self.engine.config
+        if config is None:
+            return []
+        found: list[str] = []
+        clip = plan.clip * plan.notional / plan.size if plan.size else Decimal(0)
+        if plan.notional > config.risk.max_position_notional and plan.mode != "close_existing":
+            found.append(
+                f"the size is worth {plan.notional:.0f}; risk.max_position_notional "
+                f"{config.risk.max_position_notional} refuses it"
+            )
+        if clip > config.risk.max_order_notional:
+            found.append(
+                f"a clip is worth {clip:.0f}; risk.max_order_notional {config.risk.max_order_notional} refuses it"
+            )
+        return found
+
+
+def find_venues(home: Path, path: Path | None, asked: Asked, *, dry_run: bool) -> Venues:
+    """Return legs and engine: with CONFIG who holds both accounts, else one of our own; without, who runs in the home."""
+    from perpmaker.cli.engine_link import client_of
+    from perpmaker.control.home import running
+
+    if path is None:
+        return _of_running(home, asked)
+    from perpmaker import config as configuration
+    from perpmaker.cli.supervision import refuse_second
+    from perpmaker.engine.locks import lock_folder
+    from perpmaker.engine.pairshot import holder_of_legs, leg_for, legs_of_market, pairshot_plan, refuse_one_exchange
+
+    config = configuration.load(path)
+    if asked.market is not None and asked.lead is None and asked.hedge is None:
+        lead, hedge = legs_of_market(config, asked.market)
+    elif asked.lead is not None and asked.hedge is not None:
+        lead = leg_for(config, "lead", asked.lead, asked.lead_account)
+        hedge = leg_for(config, "hedge", asked.hedge, asked.hedge_account)
+    else:
+        raise ConfigError("--market, or --lead and --hedge: say which instruments")
+    refuse_one_exchange(config, lead, hedge)
+    exchange = running(home, "exchange") if config.env == "local" else None
+    dotenv = next((file for file in (home / ".env", Path(".env")) if file.is_file()), None)
+    plan = pairshot_plan(config, (lead, hedge), exchange, dotenv)
+    run_file = None
+    holder = holder_of_legs(plan, (lead, hedge), lock_folder(configuration.runtime_folder()))
+    if holder is not None:
+        run_file = running(Path(holder.home), "engine")
+        if run_file is None or run_file.pid != holder.pid:
+            raise ConfigError(f"the accounts are in use by {holder.engine!r} (pid {holder.pid}), which takes no pairs")
+    elif not dry_run:
+        refuse_second(home, "engine")
+    lead_venue, hedge_venue = (config.account[leg.account].venue for leg in (lead, hedge))
+    engine = Engine(run_file, plan, lead.account, lead.instrument, lead_venue, config.env, exchange, config)
+    return Venues(engine, lead, hedge, hedge_venue, None if run_file is None else client_of(run_file).status())
+
+
+def _of_running(home: Path, asked: Asked) -> Venues:
+    from perpmaker.cli.engine_link import NothingRuns, client_of
+    from perpmaker.control.home import running
+    from perpmaker.model.ids import AccountId, InstrumentId
+    from perpmaker.strategies.api import Leg
+
+    run_file = running(home, "engine")
+    if run_file is None:
+        raise NothingRuns(f"no engine runs in {home}; name a CONFIG, and one is started for this pair")
+    status = client_of(run_file).status()
+    lead, hedge = _chosen(status.markets, asked)
+    env = run_file.extra.get("env", "")
+    exchange = running(home, "exchange") if env == "local" else None
+    accounts = (asked.lead_account or lead.accounts[0], asked.hedge_account or hedge.accounts[0])
+    legs = [
+        Leg(AccountId(name), InstrumentId(row.instrument)) for name, row in zip(accounts, (lead, hedge), strict=True)
+    ]
+    engine = Engine(run_file, None, legs[0].account, legs[0].instrument, _venue(lead.exchange), env, exchange, None)
+    return Venues(engine, legs[0], legs[1], _venue(hedge.exchange), status)
+
+
+def _chosen(markets: list[MarketRow], asked: Asked) -> tuple[MarketRow, MarketRow]:
+    """Return the two instruments of a running engine; ConfigError naming what it follows."""
+    from perpmaker.model.ids import HOME_EXCHANGE
+    from perpmaker.strategies.pair.planning import ONE_EXCHANGE
+
+    known = {row.instrument: row for row in markets}
+    if asked.market is not None and asked.lead is None and asked.hedge is None:
+        found = [row for row in markets if row.base.lower() == asked.market.lower()]
+        if len(found) != 2 or found[0].exchange == found[1].exchange:
+            there = ", ".join(row.instrument for row in found) or "nothing"
+            raise ConfigError(f"--market {asked.market}: the engine follows {there} of it; name --lead and --hedge")
+        first, second = found
+        return (second, first) if second.exchange == HOME_EXCHANGE else (first, second)
+    if asked.lead is None or asked.hedge is None:
+        raise ConfigError("--market, or --lead and --hedge: say which instruments")
+    for key, name in (("lead", asked.lead), ("hedge", asked.hedge)):
+        if name not in known:
+            raise ConfigError(
+                f"--{key} {name}: is not followed by the engine; it follows {', '.join(known) or 'nothing'}"
+            )
+    lead, hedge = known[asked.lead], known[asked.hedge]
+    if lead.exchange == hedge.exchange:
+        raise ConfigError(f"--hedge {hedge.instrument}: both legs are on {lead.exchange}; {ONE_EXCHANGE}")
+    return lead, hedge
+
+
+def _venue(exchange: str) -> str:
+    """Return the venue as configurations name it."""
+    return exchange if exchange in ("grvt", "backpack") else f"ccxt:{exchange}"
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

@@ -1,0 +1,182 @@
+"""What a pair is going to do, on the books of now: sizes, costs, edges, and what stands in its way. Pure."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Decimal
+from typing import Final
+
+import msgspec
+
+from perpmaker.model.book import Book
+from perpmaker.model.depth import bbo, price_for
+from perpmaker.model.ids import AccountId, InstrumentId
+from perpmaker.model.order import Side
+from perpmaker.strategies.pair.direction import HAIRCUT
+from perpmaker.strategies.pair.params import PairParams
+from perpmaker.strategies.pair.sizes import common_lot, smallest_qty, towards_zero
+
+ONE_EXCHANGE: Final = (
+    "the legs of a pair must be on different exchanges: own accounts paired on one exchange would trade with each other, "
+    "which is wash trading"
+)
+"""Why two legs on one exchange are refused (REQUIREMENTS §7)."""
+_BPS: Final = Decimal(10_000)
+
+
+class Fee(msgspec.Struct, frozen=True):
+    """A rate in bps of notional, > 0 is a cost, and who says so."""
+
+    bps: Decimal
+    source: str
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """What one unit of the hedge's currency is worth in the lead's; `age_s` None where nobody told one and 1 is assumed."""
+
+    rate: Decimal
+    source: str
+    age_s: float | None
+
+
+class LegPlan(msgspec.Struct, frozen=True):
+    """One leg: its rules, what it is quoted at, and what an order of this kind (maker, taker) costs there."""
+
+    account: AccountId
+    exchange: str
+    instrument: InstrumentId
+    quote: str
+    tick: Decimal
+    lot: Decimal
+    min_qty: Decimal
+    min_notional: Decimal
+    bid_px: Decimal
+    ask_px: Decimal
+    kind: str
+    fee: Fee
+
+
+class PairPlan(msgspec.Struct, frozen=True):
+    """`size` and `clip` are base units that both venues take; edges are what a clip earns now, after both fees.
+
+    `hedge_slippage_bps`: how much worse than the touch a clip's hedge is on the book of now; None: not enough is shown.
+    """
+
+    mode: str
+    direction: str
+    iterations: int
+    base: str
+    size: Decimal
+    clip: Decimal
+    clips: int
+    lot: Decimal
+    least: Decimal
+    notional: Decimal
+    lead: LegPlan
+    hedge: LegPlan
+    breakeven_bps: Decimal
+    rate: Rate
+    buy_edge_bps: Decimal | None
+    sell_edge_bps: Decimal | None
+    hedge_slippage_bps: Decimal | None
+    notes: tuple[str, ...]
+
+
+def plan_pair(params: PairParams, lead: Book, hedge: Book, *, legs: tuple[AccountId, AccountId], maker: Fee, taker: Fee,
+              rate: Rate) -> PairPlan:  # fmt: skip
+    """Return the plan; ValueError for what cannot be a pair, with the reason."""
+    rules, other = lead.instrument, hedge.instrument
+    if rules.base != other.base:
+        raise ValueError(f"{rules.instrument_id} is {rules.base}, {other.instrument_id} is {other.base}: no hedge")
+    here, there = bbo(lead), bbo(hedge)
+    if here is None or there is None:
+        raise ValueError(f"{(rules if here is None else other).instrument_id}: a side of the book is empty")
+    lot = common_lot(rules, other)
+    least = max(smallest_qty(rules, here.mid_px), smallest_qty(other, there.mid_px))
+    by = Decimal(1) if params.size_in == "contracts" else here.mid_px
+    size, clip = (towards_zero(wanted / by, lot) for wanted in (params.size, params.clip or params.size))
+    if clip < least:
+        raise ValueError(
+            f"{params.clip or params.size} {'' if params.size_in == 'contracts' else 'of notional '}is {plain(clip)} "
+            f"{rules.base} in lots of both venues ({plain(lot)}); it must be at least {plain(least)}"
+        )
+    edges = {side: _edge_bps(hedge, side, clip, here.touch_px(side.opposite), maker, taker, rate) for side in Side}
+    slips = [price_for(hedge, clip, side, params.hedge.max_slippage_bps, haircut=HAIRCUT) for side in Side]
+    enough = [priced.slippage_bps for priced in slips if priced is not None and priced.is_enough]
+    slippage_bps = max(enough) if len(enough) == len(slips) else None
+    return PairPlan(
+        mode=params.mode,
+        direction=params.rule.direction,
+        iterations=params.iterations,
+        base=rules.base,
+        size=size,
+        clip=clip,
+        clips=int((size / clip).to_integral_value(ROUND_CEILING)),
+        lot=lot,
+        least=least,
+        notional=size * here.mid_px,
+        lead=_leg(legs[0], lead, here.bid_px, here.ask_px, "maker", maker),
+        hedge=_leg(legs[1], hedge, there.bid_px, there.ask_px, "taker", taker),
+        breakeven_bps=maker.bps + taker.bps,
+        rate=rate,
+        buy_edge_bps=edges[Side.BUY],
+        sell_edge_bps=edges[Side.SELL],
+        hedge_slippage_bps=slippage_bps,
+        notes=tuple(_notes(params, size, clip, by, rate, edges, slippage_bps)),
+    )
+
+
+def _edge_bps(
+    hedge: Book, side: Side, clip: Decimal, px: Decimal, maker: Fee, taker: Fee, rate: Rate
+) -> Decimal | None:
+    """Return what a clip earns when the lead fills at its touch and the hedge takes at once."""
+    priced = price_for(hedge, clip, side.opposite, haircut=HAIRCUT)
+    if priced is None or not priced.is_enough:
+        return None
+    return side.sign * (priced.vwap * rate.rate - px) / px * _BPS - maker.bps - taker.bps
+
+
+def _leg(account: AccountId, book: Book, bid_px: Decimal, ask_px: Decimal, kind: str, fee: Fee) -> LegPlan:
+    rules = book.instrument
+    return LegPlan(
+        account=account,
+        exchange=rules.exchange,
+        instrument=rules.instrument_id,
+        quote=rules.quote,
+        tick=rules.tick,
+        lot=rules.lot,
+        min_qty=rules.min_qty,
+        min_notional=rules.min_notional,
+        bid_px=bid_px,
+        ask_px=ask_px,
+        kind=kind,
+        fee=fee,
+    )
+
+
+def _notes(params: PairParams, size: Decimal, clip: Decimal, by: Decimal, rate: Rate,
+           edges: dict[Side, Decimal | None], slippage_bps: Decimal | None) -> list[str]:  # fmt: skip
+    """Return what should be known before."""
+    found: list[str] = []
+    if params.size_in == "contracts" and size != params.size and params.mode != "close_existing":
+        found.append(f"the size is rounded down to {plain(size)}: what both venues take")
+    if params.size_in == "contracts" and params.clip is not None and clip != params.clip:
+        found.append(f"the clip is rounded down to {plain(clip)}: what both venues take")
+    if rate.age_s is None:
+        found.append(f"nobody tells the conversion rate ({rate.source}); 1 is assumed, and that is a risk of its own")
+    if slippage_bps is None:
+        found.append(
+            f"the hedge's book does not show a clip within its cap of {plain(params.hedge.max_slippage_bps)} bps: "
+            "it may be retried, then unwound"
+        )
+    wanted = params.rule.entry_edge_bps
+    known = [edge for edge in edges.values() if edge is not None]
+    if wanted is not None and (not known or max(known) < Decimal(str(wanted))):
+        found.append(f"neither side earns the {wanted:g} bps asked for now: it waits until one does")
+    if params.rule.direction == "basis":
+        found.append("the basis is measured for a minute before it can say a side")
+    return found
+
+
+def plain(number: Decimal) -> str:
+    """Return a decimal without exponent and without zeros at its end."""
+    return f"{number.normalize() if number else Decimal(0):f}"

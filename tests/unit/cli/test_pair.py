@@ -1,0 +1,351 @@
+"""`perpmaker pair`: its words, its legs, its plan, how it ends; and the monitor's commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from io import StringIO
+from pathlib import Path
+
+import click
+import msgspec
+import pytest
+from click.testing import CliRunner
+from rich.console import Console, RenderableType
+from tests.unit.engine.test_pair_commands import Bench, bench
+from tests.unit.strategies.pair.two_venues import HEDGE, LEAD, RULES
+
+from perpmaker import config as configuration
+from perpmaker.cli.main import cli
+from perpmaker.cli.pair import INCOMPLETE, INTERRUPTED, command, exit_code
+from perpmaker.cli.pair_options import MODES, OPTIONS, complete_instrument, complete_market, option_of, read_words
+from perpmaker.cli.pair_progress import NEWS_POLLS, PairProgress
+from perpmaker.cli.pair_text import monitor, plan_text, verdict
+from perpmaker.cli.pair_venues import Asked, find_venues
+from perpmaker.clock import ManualClock
+from perpmaker.config import Config
+from perpmaker.control.messages import PairRow
+from perpmaker.engine.pairshot import leg_for, legs_of_market, pairshot_plan, refuse_one_exchange
+from perpmaker.engine.pairview import PairView
+from perpmaker.errors import ConfigError
+from perpmaker.marketdata.book import OrderBook
+from perpmaker.model.ids import AccountId
+from perpmaker.strategies.pair.params import PairParams
+from perpmaker.strategies.pair.planning import Fee, PairPlan, Rate, plan_pair
+from perpmaker.strategies.registry import params_schema, parse_params
+from perpmaker.strategies.words import table_of
+
+ROOT = Path(__file__).resolve().parents[3]
+PAIR = ROOT / "configs" / "pair.toml"
+D = Decimal
+
+
+def said(what: RenderableType) -> str:
+    out = StringIO()
+    Console(file=out, width=200).print(what)
+    return out.getvalue()
+
+
+def options(**given: str) -> dict[str, object]:
+    return {f"pair_{key}": value for key, value in given.items()}
+
+
+# words
+
+
+def test_every_option_is_a_key_of_the_strategy() -> None:
+    known = {row.name for row in params_schema("pair")}
+    assert {key for _, key, _, _ in OPTIONS} <= known
+
+
+def test_options_become_words_and_modes_lose_their_hyphens() -> None:
+    words = read_words(
+        options(mode="build-hold-close", size="0.5", maker_timeout_s="3") | {"others": ("hedge.retry_s=5",)}
+    )
+    assert words == {"mode": "build_hold_close", "size": "0.5", "maker.timeout_s": "3", "hedge.retry_s": "5"}
+
+
+def test_all_modes_are_the_strategys() -> None:
+    modes = next(row.allowed for row in params_schema("pair") if row.name == "mode")
+    assert {mode.replace("-", "_") for mode in MODES} == set(modes.removeprefix("one of ").split(", "))
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (options(size="1"), "--mode is missing"),
+        (options(mode="alternate"), "--size is missing"),
+        (options(mode="alternate", size="1") | {"others": ("nonsense",)}, "--set nonsense: must be KEY=VALUE"),
+    ],
+)
+def test_what_is_missing_is_named_by_its_option(given: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        read_words(given)
+
+
+def test_closing_needs_a_clip_alone() -> None:
+    assert read_words(options(mode="close-existing", clip="0.1"))["size"] == "0.1"
+
+
+def test_complaints_of_the_strategy_are_told_by_option() -> None:
+    assert option_of("maker.timeout_s = 1e9: must be less") == "--maker-timeout-s = 1e9: must be less"
+    assert option_of("colour = 'red': unknown key") == "colour = 'red': unknown key"
+
+
+def test_numbers_names_and_tables_are_read_from_words() -> None:
+    table = table_of("pair", {"iterations": "3", "maker.timeout_s": "2.5", "size": "0.10", "session": "7", "mode": "x"})
+    assert table == {"iterations": 3, "maker": {"timeout_s": 2.5}, "size": "0.10", "session": "7", "mode": "x"}
+    assert table_of("pair", {"iterations": "many"}) == {"iterations": "many"}
+
+
+# legs
+
+
+def of_pairs() -> Config:
+    return configuration.load(PAIR, {})
+
+
+def test_a_market_is_the_two_instruments_that_are_named_with_the_lead_on_grvt() -> None:
+    lead, hedge = legs_of_market(of_pairs(), "eth")
+    assert (lead.account, lead.instrument) == ("main", "ETH_USDT_Perp")
+    assert (hedge.account, hedge.instrument) == ("hedge", "ETH_USDC_PERP@backpack")
+
+
+def test_a_market_that_is_not_named_twice_is_refused_with_those_that_are() -> None:
+    with pytest.raises(ConfigError, match=r"--market DOGE: the configuration names nothing of it; .* BTC, ETH, SOL"):
+        legs_of_market(of_pairs(), "DOGE")
+
+
+def test_the_account_of_a_leg_is_found_by_instrument_by_exchange_or_by_name() -> None:
+    config = of_pairs()
+    assert leg_for(config, "hedge", "ETH_USDC_PERP", None).account == "hedge"
+    assert leg_for(config, "hedge", "OTHER_PERP@backpack", None).account == "hedge"
+    assert leg_for(config, "lead", "OTHER_PERP", "main").instrument == "OTHER_PERP"
+    with pytest.raises(ConfigError, match=r"--lead-account: say which account trades OTHER_PERP; allowed: hedge, main"):
+        leg_for(config, "lead", "OTHER_PERP", None)
+    with pytest.raises(ConfigError, match="--lead-account nobody: is not an account"):
+        leg_for(config, "lead", "OTHER_PERP", "nobody")
+
+
+def test_two_legs_on_one_exchange_are_refused_by_identity_not_by_adapter() -> None:
+    text = PAIR.read_text().replace('venue = "backpack"', 'venue = "ccxt:grvt"')
+    config = configuration.parse(configuration.tomllib.loads(text, parse_float=Decimal), {}, source="test")
+    lead = leg_for(config, "lead", "ETH_USDT_Perp", "main")
+    hedge = leg_for(config, "hedge", "ETH_USDC_PERP", "hedge")
+    with pytest.raises(
+        ConfigError, match="both on grvt; the legs of a pair must be on different exchanges.*wash trading"
+    ):
+        refuse_one_exchange(config, lead, hedge)
+
+
+def test_the_refusal_of_one_exchange_ends_the_command_with_the_code_of_wrong_configuration(tmp_path: Path) -> None:
+    asked = Asked(None, "ETH_USDT_Perp", "BTC_USDT_Perp", None, None)
+    with pytest.raises(ConfigError, match="wash trading") as refusal:
+        find_venues(tmp_path, PAIR, asked, dry_run=True)
+    assert refusal.value.exit_code == 3
+
+
+def test_an_engine_for_a_pair_names_both_legs_alone_and_brings_earlier_pairs_up_paused() -> None:
+    config = of_pairs().model_copy(update={"env": "prod"})
+    keys = {"GRVT_API_KEY": "k", "GRVT_PRIVATE_KEY": "0x" + "11" * 32, "GRVT_TRADING_ACCOUNT_ID": "1"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**keys, "BACKPACK_API_KEY": "a", "BACKPACK_SECRET": "b"}.items():
+            patch.setenv(name, value)
+        plan = pairshot_plan(config, legs_of_market(config, "ETH"), None, None)
+    named = {name: section.instruments for name, section in plan.config.account.items()}
+    assert named == {"main": ["ETH_USDT_Perp"], "hedge": ["ETH_USDC_PERP@backpack"]}
+    assert plan.config.strategy == []
+    assert plan.spec(1, {"old": 5}).pause_added
+
+
+def test_an_account_that_the_journal_does_not_know_is_refused_with_what_to_add() -> None:
+    config = of_pairs()
+    legs = legs_of_market(config, "ETH")
+    bare = config.account["hedge"].model_copy(update={"instruments": []})
+    without = config.model_copy(update={"account": {**config.account, "hedge": bare}})
+    with pytest.raises(
+        ConfigError, match=r'to add it: instruments = \["ETH_USDC_PERP@backpack"\] in \[account.hedge\]'
+    ):
+        pairshot_plan(without, legs, None, None)
+
+
+# the plan
+
+
+def book(name: str, levels: Sequence[tuple[int, int]], asks: Sequence[tuple[int, int]]) -> OrderBook:
+    made = OrderBook(RULES[LEAD if name == "lead" else HEDGE])
+    made.snapshot(tuple(levels), tuple(asks), 0, 0)
+    return made
+
+
+def planned(*, rate: Rate | None = None, depth: int = 5_000, **words: str) -> PairPlan:
+    given = {
+        "mode": "alternate",
+        "size": "0.5",
+        "hedge_account": "second",
+        "hedge_instrument": HEDGE,
+        "instrument": LEAD,
+    }
+    params = parse_params("pair", table_of("pair", given | words))
+    assert isinstance(params, PairParams)
+    return plan_pair(
+        params,
+        book("lead", [(260_000, 1_000)], [(260_010, 1_000)]),
+        book("hedge", [(52_000, depth)], [(52_002, depth)]),
+        legs=(AccountId("first"), AccountId("second")),
+        maker=Fee(D("-0.1"), "own fills"),
+        taker=Fee(D(5), "the schedule"),
+        rate=rate or Rate(D("1.0001"), "USDC/USDT, backpack", 3.0),
+    )
+
+
+def test_a_plan_has_legs_lots_fees_breakeven_and_the_rate_with_its_source_and_age() -> None:
+    text = said(plan_text(planned(clip="0.2", iterations="3")))
+    for part in (
+        "alternate, 3 cycles",
+        "ETH_USDT_Perp on grvt, account first: 2600 / 2600.1 USDT, lot 0.01, tick 0.01, at least 0.01 and 20 USDT",
+        "ETH_USDC_PERP@backpack on backpack, account second",
+        "multiples of 0.01 ETH, at least 0.02",
+        "0.5 ETH (about 1300 USDT) a cycle, in 3 clips of 0.2",
+        "-0.10 bps maker on grvt (own fills); 5.00 bps taker on backpack (the schedule)",
+        "4.90 bps between the two prices",
+        "1 USDC = 1.000100 USDT (USDC/USDT, backpack, 3 s old)",
+    ):
+        assert part in text
+
+
+def test_edges_are_after_both_fees_and_in_the_leads_currency() -> None:
+    plan = planned()
+    assert plan.buy_edge_bps == (D("2600") * D("1.0001") - 2600) / 2600 * 10_000 - D("4.9")
+    assert plan.sell_edge_bps == (D("2600.1") - D("2600.1") * D("1.0001")) / D("2600.1") * 10_000 - D("4.9")
+
+
+def test_notional_is_rounded_down_to_what_both_venues_take() -> None:
+    plan = planned(size="1000", clip="500", size_in="notional")
+    assert (plan.size, plan.clip) == (D("0.38"), D("0.19"))
+
+
+def test_a_plan_says_what_stands_in_its_way() -> None:
+    plan = planned(size="0.505", rate=Rate(D(1), "USDC/USDT", None), depth=10, **{"rule.entry_edge_bps": "3"})
+    notes = " | ".join(plan.notes)
+    for part in (
+        "rounded down to 0.5",
+        "nobody tells the conversion rate",
+        "does not show a clip",
+        "neither side earns the 3 bps",
+    ):
+        assert part in notes
+    assert "ASSUMED" in said(plan_text(plan))
+
+
+def test_a_size_below_what_both_venues_take_is_no_plan() -> None:
+    with pytest.raises(
+        ValueError, match=r"0\.015 is 0\.01 ETH in lots of both venues \(0\.01\); it must be at least 0\.02"
+    ):
+        planned(size="0.015")
+
+
+# the end
+
+
+def a_row(rig: Bench) -> PairRow:
+    (row,) = PairView(rig.engine, ManualClock(rig.now_ns), lambda slot: (slot.state.value, "")).pairs()
+    return row
+
+
+@pytest.fixture(scope="module")
+def held() -> PairRow:
+    """A pair that was built and is held."""
+    rig = bench()
+    rig.pair(mode="build_and_hold")
+    rig.until(lambda: rig.is_over, 60)
+    return a_row(rig)
+
+
+def test_what_was_asked_for_is_done_with_code_0_and_hedged_is_said(held: PairRow) -> None:
+    assert exit_code(held, interrupted=False, engine_code=0) == 0
+    assert verdict(held) == (
+        "hedged: 0.5 ETH_USDT_Perp, -0.5 ETH_USDC_PERP@backpack stay open (built; the position is held)"
+    )
+
+
+def test_a_flat_end_and_what_else_the_accounts_hold_are_said(held: PairRow) -> None:
+    legs = [msgspec.structs.replace(leg, qty="0") for leg in held.legs]
+    row = msgspec.structs.replace(held, status="Flat", legs=legs)
+    assert verdict(row).startswith(
+        "flat: the pair holds nothing; besides, not the pair's: first holds 0.5 ETH_USDT_Perp, second holds -0.5"
+    )
+
+
+def test_an_open_end_is_said_in_capitals_and_never_ends_with_code_0(held: PairRow) -> None:
+    row = msgspec.structs.replace(held, status="Unbalanced", net_delta="0.1", net_notional="260")
+    assert verdict(row).startswith("LEFT OPEN: 0.1 (260 USDT) is not hedged")
+    assert exit_code(row, interrupted=False, engine_code=0) == INCOMPLETE
+    assert exit_code(row, interrupted=True, engine_code=0) == INCOMPLETE
+
+
+def test_fewer_cycles_than_asked_a_stop_and_the_engines_trouble_have_codes_of_their_own(held: PairRow) -> None:
+    row = msgspec.structs.replace(held, cycles=2, asked=5)
+    assert exit_code(row, interrupted=False, engine_code=0) == INCOMPLETE
+    assert exit_code(row, interrupted=True, engine_code=0) == INTERRUPTED
+    assert exit_code(held, interrupted=False, engine_code=5) == 5
+
+
+# progress and monitor
+
+
+def test_progress_says_each_thing_once_and_an_open_amount_after_a_while(held: PairRow) -> None:
+    out = StringIO()
+    with PairProgress(Console(file=out, width=200), "legs") as progress:
+        for row in (
+            msgspec.structs.replace(held, phase="open", cycles=0, asked=2),
+            msgspec.structs.replace(held, phase="open", cycles=0, asked=2),
+            *[msgspec.structs.replace(held, phase="open", cycles=0, asked=2, status="Unbalanced")] * (NEWS_POLLS + 5),
+            msgspec.structs.replace(held, phase="close", cycles=1, asked=2, skipped=1),
+        ):
+            progress.tell(row)
+    lines = out.getvalue().splitlines()
+    assert [line.split(":")[0].split(";")[0] for line in lines] == [
+        "pair-eth", "builds", "Unbalanced", "cycle 1 of 2 done", "closes",
+        "a clip was not filled in time and is tried again (1 so far)", "hedged again",
+    ]  # fmt: skip
+
+
+def test_the_monitor_shows_positions_status_and_questions(held: PairRow) -> None:
+    asking = msgspec.structs.replace(held, state="asking", question="Unexpected: buy 1. Go on?", status="Same side")
+    text = said(monitor([held, asking]))
+    for part in (
+        "0.5 ETH_USDT_Perp",
+        "-0.5 ETH_USDC_PERP@backpack",
+        "Hedged",
+        "Same side",
+        "1/1",
+        "asking: Unexpected",
+    ):
+        assert part in text
+
+
+# the shell
+
+
+def context(*arguments: str) -> click.Context:
+    return command.make_context("pair", list(arguments), resilient_parsing=True)
+
+
+def test_the_shell_completes_markets_and_instruments_of_a_configuration(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERPMAKER_HOME", str(tmp_path))
+        ctx = context(str(PAIR))
+        market = next(each for each in command.params if each.name == "market")
+        assert [item.value for item in complete_market(ctx, market, "e")] == ["ETH"]
+        assert [item.value for item in complete_instrument(ctx, market, "sol")] == [
+            "SOL_USDC_PERP@backpack",
+            "SOL_USDT_Perp",
+        ]
+        assert complete_instrument(context(), market, "sol") == []
+
+
+@pytest.mark.parametrize("arguments", [["pairs"], ["pairs", "stop"], ["pairs", "answer", "pair-eth", "stop"]])
+def test_the_monitor_needs_a_running_engine(tmp_path: Path, arguments: list[str]) -> None:
+    result = CliRunner().invoke(cli, ["--home", str(tmp_path), *arguments])
+    assert getattr(result.exception, "exit_code", None) == 9
