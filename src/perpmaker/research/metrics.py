@@ -225,13 +225,14 @@ def bootstrap_interval(
     *,
     seed: int,
     level: float = 0.9,
-    resamples: int = 500,
+    resamples: int = 300,
     block: float | None = None,
 ) -> Interval:
     """Return the central `level` of a statistic over resampled series: the stationary bootstrap.
 
     Politis and Romano (1994), J. American Statistical Association 89, 1303-1313: blocks of random length, mean `block`
-    (n**(1/3) if not given) keep what hangs together in time. The ends are percentiles; nan below ten values.
+    (n**(1/3) if not given) keep what hangs together in time. Rows of a table are drawn whole. The ends are percentiles;
+    nan below ten values.
     """
     count = len(values)
     if count < 10:

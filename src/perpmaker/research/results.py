@@ -65,6 +65,11 @@ class Market:
     fills: Fills
     quotes: Quotes
 
+    @property
+    def notional(self) -> float:
+        """Traded, buys and sells."""
+        return float(np.sum(self.fills.notional))
+
 
 @dataclass(frozen=True)
 class OrderCounts:
@@ -110,8 +115,8 @@ class Run:
 
     @property
     def notional(self) -> float:
-        """Traded, buys and sells."""
-        return float(sum(np.sum(market.fills.notional) for market in self.markets))
+        """Traded, buys and sells, of all markets."""
+        return sum(market.notional for market in self.markets)
 
 
 @dataclass(frozen=True, eq=False)
