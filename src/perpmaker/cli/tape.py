@@ -292,9 +292,11 @@ def _described(tape: Tape, paths: tuple[Path, ...]) -> dict[str, Any]:
 
 def _show_examination(found: Examination) -> None:
     _table(
-        ("instrument", "snapshots", "changes", "trades", "tickers", "gaps", "crossed", "longest silence", "latency ms"),
+        ("instrument", "snapshots", "changes", "trades", "tickers", "gaps", "crossed"),
         [(str(name), *_cells(finding)) for name, finding in found.instruments.items()],
     )
+    for name, finding in found.instruments.items():
+        click.echo(f"{name}: {_times(finding)}")
     for text in found.warnings:
         click.echo(f"warning: {text}")
     for text in found.errors:
@@ -305,20 +307,26 @@ def _show_examination(found: Examination) -> None:
 
 def _cells(finding: Finding) -> tuple[str, ...]:
     counts = (finding.snapshots, finding.deltas, finding.trades, finding.tickers, finding.gaps, finding.crossed)
-    latency = "" if finding.latency_ms is None else " / ".join(f"{value:.1f}" for value in finding.latency_ms)
-    return (*(f"{count:,}" for count in counts), f"{finding.longest_silence_ns / _NS_PER_S:.1f} s", latency)
+    return tuple(f"{count:,}" for count in counts)
+
+
+def _times(finding: Finding) -> str:
+    silence = f"silent for {finding.longest_silence_ns / _NS_PER_S:.1f} s at most"
+    if finding.latency_ms is None:
+        return f"{silence}, no venue times"
+    least, median, high = finding.latency_ms
+    return f"{silence}, latency {least:.1f} ms at least, {median:.1f} in the middle, {high:.1f} at 99 %"
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_edge=False)
-    for place, column in enumerate(header):
-        table.add_column(column, justify="left" if place == 0 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    """Print aligned columns, whole whatever the width: names and numbers are there to be copied."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        first, *others = (
+            cell.ljust(width) if not place else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        click.echo("  ".join((first, *others)))
 
 
 def _must_be_tape(path: Path) -> None:

@@ -16,6 +16,7 @@ from perpmaker.model.ids import InstrumentId
 from perpmaker.tape.columns import Columns, checksum
 from perpmaker.tape.levels import Levels
 from perpmaker.tape.reader import Tape, TapeFile, TapeSequence, chunk_events
+from perpmaker.tape.schema import REPLAYED
 
 LONG_SILENCE_NS: Final = 60 * 1_000_000_000
 
@@ -28,12 +29,15 @@ class Finding(msgspec.Struct):
     trades: int = 0
     tickers: int = 0
     gaps: int = 0
+    """Times at which a whole book could not be vouched for, and went on later."""
     crossed: int = 0
     """Messages after which the best bid was not below the best ask."""
     before_snapshot: int = 0
     """Changes of a book that no snapshot began."""
     unknown_removals: int = 0
     """Removals of levels that were not there; venues send some, many mean that something is missing."""
+    in_doubt: bool = False
+    """Whether the tape ends so."""
     longest_silence_ns: int = 0
     first_ns: int = 0
     last_ns: int = 0
@@ -102,9 +106,9 @@ class _Looking:
 
     def times(self, columns: Columns) -> None:
         recv_ns, event_ns, places = columns.recv_ns, columns.event_ns, columns.instrument
+        told = (event_ns > 0) & ((columns.flags & REPLAYED) == 0)
         self._steps_back += int(np.count_nonzero(np.diff(recv_ns) < 0)) + (int(recv_ns[0]) < self._last_ns)
         self._last_ns = int(recv_ns[-1])
-        told = event_ns > 0
         for place in np.unique(places[told]).tolist():
             ours = told & (places == place)
             latencies = (recv_ns[ours] - event_ns[ours])[:: max(1, int(ours.sum()) // 4096)]
@@ -124,8 +128,9 @@ class _Looking:
             case BookSnapshot() | BookDelta():
                 self._on_book(event, finding)
             case BookStale():
-                finding.gaps += 1
-                self._books[event.instrument].is_whole = False
+                book = self._books[event.instrument]
+                finding.in_doubt = finding.in_doubt or book.is_whole
+                book.is_whole = False
             case Trade():
                 finding.trades += 1
             case Ticker():
@@ -133,6 +138,8 @@ class _Looking:
 
     def _on_book(self, event: BookSnapshot | BookDelta, finding: Finding) -> None:
         book = self._books[event.instrument]
+        finding.gaps += finding.in_doubt
+        finding.in_doubt = False
         if isinstance(event, BookSnapshot):
             finding.snapshots += 1
             book.start(event.bids, event.asks)

@@ -150,7 +150,8 @@ class TapeSequence:
         self.name = name
         self.files = files
         self.instruments, self._maps = _united(files)
-        ordered = all(earlier.last_recv_ns <= later.first_recv_ns for earlier, later in pairwise(files))
+        filled = [file for file in files if file.rows]
+        ordered = all(earlier.last_recv_ns <= later.first_recv_ns for earlier, later in pairwise(filled))
         self.in_order = ordered and all(file.in_order for file in files)
 
     @property
@@ -163,11 +164,11 @@ class TapeSequence:
 
     @property
     def first_recv_ns(self) -> int:
-        return self.files[0].first_recv_ns
+        return min((file.first_recv_ns for file in self.files if file.rows), default=0)
 
     @property
     def last_recv_ns(self) -> int:
-        return self.files[-1].last_recv_ns
+        return max((file.last_recv_ns for file in self.files), default=0)
 
     @property
     def fingerprint(self) -> str:

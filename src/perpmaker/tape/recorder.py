@@ -33,6 +33,7 @@ from perpmaker.tape.levels import Books
 
 ROTATE_NS: Final = 3600 * NS_PER_S
 ROTATE_BYTES: Final = 256 * 1024 * 1024
+_MARKET: Final = (BookSnapshot, BookDelta, BookStale, Trade, Ticker)
 
 
 class Seen(msgspec.Struct):
@@ -48,7 +49,8 @@ class Seen(msgspec.Struct):
 class Recorder:
     """Takes events; `compact` is handed each finished live file. Call `resume` first where an earlier life may have ended.
 
-    Instruments are known by their InstrumentListed; data of one that was not listed raises DataError.
+    Instruments are known by their InstrumentListed; data of one that was not listed could not be read again, and is counted
+    instead.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Recorder:
         self.seen: dict[InstrumentId, Seen] = {}
         self.events = 0
         self.link_losses = 0
+        self.unlisted = 0
         self.bytes_closed = 0
         self._wanted = None if wanted is None else frozenset({None, *wanted})
         self._rotate_ns = rotate_ns
@@ -94,6 +97,9 @@ class Recorder:
     def take(self, event: Event) -> None:
         """Record an event, unless it is of an instrument nobody wants."""
         if self._wanted is not None and _instrument(event) not in self._wanted:
+            return
+        if isinstance(event, _MARKET) and event.instrument not in self._listed:
+            self.unlisted += 1
             return
         file = self._open(event.ts_recv_ns)
         if isinstance(event, InstrumentListed):
@@ -139,7 +145,7 @@ class Recorder:
         if isinstance(event, Connectivity):
             self.link_losses += not event.up
             return
-        if not isinstance(event, BookSnapshot | BookDelta | BookStale | Trade | Ticker):
+        if not isinstance(event, _MARKET):
             return
         seen = self.seen.get(event.instrument)
         if seen is None:
@@ -172,10 +178,15 @@ def free_name(folder: Path, ts_ns: int, suffix: str = live.SUFFIX) -> Path:
     return path
 
 
-def compact(path: Path, *, source: str = "perpmaker record") -> Path:
-    """Write a finished live file as a tape beside it, then remove it. Needs numpy; returns the tape's path."""
-    target = path.with_suffix(schema.SUFFIX)
-    compact_all([path], target, source=source, clamp=True)
+def compact(path: Path, *, source: str = "perpmaker record") -> Path | None:
+    """Write a finished live file as a tape beside it, then remove it. Needs numpy.
+
+    Returns the tape's path, None for a file in which nothing was recorded yet, which is removed too.
+    """
+    target = None
+    if live.whole_bytes(path):
+        target = path.with_suffix(schema.SUFFIX)
+        compact_all([path], target, source=source, clamp=True)
     path.unlink()
     return target
 
