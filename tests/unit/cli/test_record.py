@@ -98,7 +98,7 @@ async def test_an_instrument_that_is_not_listed_is_refused_by_name(tmp_path: Pat
 
 
 async def test_a_recording_that_was_killed_is_taken_up(tmp_path: Path) -> None:
-    file = live.LiveFile(tmp_path / "20260101T000000-000000Z.live")
+    file = live.LiveFile(tmp_path / "20200101T000000-000000Z.live")
     for event in script():
         file.add(live.EVENT, msgspec.json.encode(event))
     file.close()
