@@ -240,7 +240,8 @@ class ExecutionBegun(msgspec.Struct, frozen=True, tag=True):
 class ExecutionChild(msgspec.Struct, frozen=True, tag=True):
     """A child of a parent order is about to be sent; its fate is told by what is known of its order.
 
-    `visible_qty`: what the book showed inside its price, haircut taken off; `touch_px` what it met first.
+    `visible_qty`: what the book showed inside its price, haircut taken off; `touch_px` what it met first; `others_qty`:
+    what others had traded since the parent order began.
     """
 
     execution_id: str
@@ -248,6 +249,7 @@ class ExecutionChild(msgspec.Struct, frozen=True, tag=True):
     visible_qty: Decimal
     touch_px: Decimal
     ts_ns: int
+    others_qty: Decimal = Decimal(0)
 
 
 class ExecutionEnded(msgspec.Struct, frozen=True, tag=True):

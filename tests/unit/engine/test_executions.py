@@ -11,8 +11,9 @@ from tests.unit.engine.maker import Maker, made
 from tests.unit.engine.rig import BTC, ETH, LIMITS, MAIN, Rig, instrument, strategy_spec
 
 from perpmaker.engine.records import ExecutionBegun, ExecutionChild, ExecutionEnded
-from perpmaker.model.events import InstrumentListed
+from perpmaker.model.events import InstrumentListed, Trade
 from perpmaker.model.execution import Ending, ExecutionReport
+from perpmaker.model.ids import TradeId
 from perpmaker.model.order import Side, TimeInForce
 from perpmaker.model.quote import Sweep
 from perpmaker.strategies.api import Context, Strategy, StrategyParams
@@ -331,6 +332,31 @@ def test_a_restart_in_the_middle_of_a_target_ends_it_and_the_strategy_states_it_
     idle(later).wanted = Decimal("0.010")
     later.run(2)
     assert later.positions[BTC] == Decimal("0.010")
+
+
+@pytest.mark.parametrize("crashed", [True, False], ids=["crash", "checkpoint"])
+def test_a_pov_keeps_the_volume_it_counted_over_a_restart(crashed: bool) -> None:
+    rig = idle_rig()
+    execute(rig, algo="pov", participation="0.5", duration_ms="600000")
+    rig.run(1)
+    trade(rig, "0.004")
+    rig.run(2)
+    assert report(rig).filled_qty == Decimal("0.004")
+    trade(rig, "0.004")  # our own, as the public sees it
+    later = Rig(*rig.spec.strategies, limits=WIDE, epoch=2, venue=rig)
+    later.engine.restore(None if crashed else rig.engine.checkpoint(), rig.journal if crashed else [])
+    later.start()
+    later.run(5)
+    assert report(later).filled_qty == Decimal("0.004")
+    trade(later, "0.003")
+    later.run(2)
+    assert report(later).filled_qty == Decimal("0.007")
+
+
+def trade(rig: Rig, qty: str) -> None:
+    """Let the public see a trade."""
+    lots = int(Decimal(qty) / Decimal("0.001"))
+    rig.feed(Trade(BTC, 600_000, lots, Side.BUY, TradeId(f"p{len(rig.events)}"), rig.now_ns, rig.now_ns))
 
 
 def test_a_checkpoint_holds_what_is_being_worked() -> None:

@@ -6,7 +6,8 @@ has ended. `execution/algos` decides, the desk and the gate stand in the way as 
 After a restart a parent order that stands for itself goes on if its deadline lies ahead and the account still trades its
 instrument, with its arrival price; every other one ends with the truth about it (`Ending.RESTART`): steps to a wanted
 position are stated anew by their strategy, and a sweep's book and deadline belong to the life that ended. Either waits
-until reconciliation has proved its last child.
+until reconciliation has proved its last child. Of the volume of others that a pov has counted, what came after its last
+child is lost with a crash: it then does less than its share, never more.
 """
 
 from __future__ import annotations
@@ -182,7 +183,10 @@ class Executions:
         rest = self._restored.get(record.execution_id)
         if rest is not None:
             children = (*rest.children, record.child)
-            self._restored[record.execution_id] = msgspec.structs.replace(rest, children=children)
+            others_qty = max(rest.others_qty, record.others_qty)
+            self._restored[record.execution_id] = msgspec.structs.replace(
+                rest, children=children, others_qty=others_qty
+            )
 
     def restore_end(self, record: ExecutionEnded) -> None:
         self._restored.pop(record.report.order.execution_id, None)
@@ -308,7 +312,14 @@ class Executions:
         ticks = 0 if book is None else book.ask_ticks if order.side.sign > 0 else book.bid_ticks
         rules = world.instruments[order.instrument]
         world.out.record(
-            ExecutionChild(order.execution_id, tally.record(), child.visible_qty, rules.px(ticks), world.now_ns)
+            ExecutionChild(
+                order.execution_id,
+                tally.record(),
+                child.visible_qty,
+                rules.px(ticks),
+                world.now_ns,
+                parent.others_qty,
+            )
         )
         self._desk.submit(
             (

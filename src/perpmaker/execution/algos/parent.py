@@ -77,6 +77,8 @@ class ParentAtRest(msgspec.Struct, frozen=True):
     started_ns: int
     deadline_ns: int
     children: tuple[ChildRecord, ...]
+    others_qty: Decimal = ZERO
+    """What others were seen to trade meanwhile."""
 
 
 class Parent:
@@ -91,6 +93,8 @@ class Parent:
         self.ended_ns = 0
         self.next_look_ns = now_ns
         """When to step again if nothing happens before."""
+        self.others_qty = ZERO
+        """What others were seen to trade since the start, as of the last look."""
         self._tactic: Tactic = tactic_of(order.algorithm)
         self._ending: Ending | None = None
         self._text = ""
@@ -98,6 +102,8 @@ class Parent:
         self._wait_ending = Ending.DEADLINE
         self._remaining = order.qty
         self._traded_lots = 0
+        self._others_before = self._own_before = ZERO
+        """Of the life before: what others traded, and what of ours this life's public trades do not have."""
         self._placed_ns = 0
         self._child_ended_ns = 0
         self._cancel_asked_ns = 0
@@ -116,10 +122,12 @@ class Parent:
         """Go on with a parent order of the life before; `fills` are all that are booked of its children."""
         parent = cls(rest.order, rest.started_ns)
         parent.arrival, parent.deadline_ns = rest.arrival, rest.deadline_ns
+        parent._others_before = parent.others_qty = rest.others_qty
         for child in rest.children:
             parent.tally.add(ChildRecord(child.client_order_id, child.number, child.px, child.qty))
         for fill in fills:
             parent.tally.book(fill)
+        parent._own_before = parent.tally.filled_qty
         parent._placed_ns = parent._child_ended_ns = now_ns
         return parent
 
@@ -306,7 +314,9 @@ class Parent:
         arrival = self.arrival
         if arrival is None:
             raise ValueError("a parent order looks at the market only once it has arrived")
-        own_qty = self.tally.filled_qty
+        own_qty = self.tally.filled_qty - self._own_before
+        others_qty = self._others_before + scene.instrument.qty(self._traded_lots) - own_qty
+        self.others_qty = max(self.others_qty, others_qty)  # too low until the public has seen our last fill
         return Look(
             now_ns=scene.now_ns,
             started_ns=self.started_ns,
@@ -321,7 +331,7 @@ class Parent:
             last_child_ns=self._placed_ns or self.started_ns,
             largest_notional=scene.largest_notional,
             own_opposite_px=scene.own_opposite_px,
-            traded_qty=max(scene.instrument.qty(self._traded_lots) - own_qty, ZERO),
+            traded_qty=self.others_qty,
         )
 
     # --- ending
@@ -379,4 +389,6 @@ class Parent:
         )
 
     def at_rest(self) -> ParentAtRest:
-        return ParentAtRest(self.order, self.arrival, self.started_ns, self.deadline_ns, self.tally.records())
+        return ParentAtRest(
+            self.order, self.arrival, self.started_ns, self.deadline_ns, self.tally.records(), self.others_qty
+        )
