@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, Protocol, TypeVar
@@ -160,6 +161,7 @@ class ControlPort:
         await response.prepare(request)
         for text in joined(object_pieces(members.items()), _SENT_AT_ONCE):
             await response.write(text)
+            await asyncio.sleep(0)  # the market and the traders go on meanwhile
         await response.write_eof()
         return response
 
