@@ -72,7 +72,8 @@ def command(
     """Run a configuration over a recorded market, with simulated orders; credentials are not needed.
 
     The result is a band, one run a fill model, and says what it assumed. Everything that happened goes to a folder as
-    Parquet; a run repeats to the last bit, which its hash shows. docs/explanation/simulation.md says where it ends.
+    Parquet, with a report to look at; a run repeats to the last bit, which its hash shows. docs/explanation/simulation.md
+    says where it ends.
     """
     import msgspec
     from rich.console import Console
@@ -82,6 +83,8 @@ def command(
     from perpmaker.clock import WallClock
     from perpmaker.engine.backtest import BAND, Setup, backtest, only
     from perpmaker.engine.backtest_files import summary, write_results
+    from perpmaker.research.backtest_results import results_of
+    from perpmaker.research.report import write_report
     from perpmaker.tape.reader import ALWAYS, open_tape
 
     load_whole(path)
@@ -95,10 +98,12 @@ def command(
     took_s = (WallClock().now_ns() - began_ns) / _NS
     folder = out or home / "backtests" / f"{_stamp(began_ns)}-{config.name}"
     write_results(results, folder, config=str(path))
+    page = write_report(results_of(results, config), folder)
     if as_json:
         click.echo(msgspec.json.encode(summary(results, config=str(path))).decode())
         return
     _tell(Console(), results, took_s, folder)
+    click.echo(f"report: {page}")
 
 
 class Bars:
