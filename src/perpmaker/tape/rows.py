@@ -187,21 +187,22 @@ class Rows:
 
     def _ticker(self, event: Ticker) -> None:
         prices = [
-            (kind, _units(value, FIXED))
+            (kind, _printed(str(value), FIXED))
             for kind, value in ((Kind.MARK, event.mark_px), (Kind.INDEX, event.index_px), (Kind.LAST_PX, event.last_px))
             if value is not None
         ]
-        rate = 0 if event.funding_rate is None else _units(event.funding_rate, RATE)
-        if rate is None or any(units is None for _, units in prices):  # finer than the columns' units
+        rate = (0, 0) if event.funding_rate is None else _printed(str(event.funding_rate), RATE)
+        if rate is None or any(printed is None for _, printed in prices):  # finer than the columns' units
             self.text(Kind.EVENT, encode_event(event), event.ts_recv_ns)
             return
         place, recv_ns, event_ns = self.place(event.instrument), event.ts_recv_ns, event.ts_event_ns
         flags = FIRST
-        for kind, units in prices:
-            self.values.extend((recv_ns, event_ns, kind, flags, place, 0, units or 0, 0, 0))
+        for kind, printed in prices:
+            units, digits = printed or (0, 0)
+            self.values.extend((recv_ns, event_ns, kind, flags, place, 0, units, digits, 0))
             flags = 0
         flags |= LAST | (ABSENT if event.funding_rate is None else 0)
-        self.values.extend((recv_ns, event_ns, Kind.FUNDING, flags, place, 0, rate, 0, event.next_funding_ns))
+        self.values.extend((recv_ns, event_ns, Kind.FUNDING, flags, place, 0, *rate, event.next_funding_ns))
 
     def _stale(self, event: BookStale) -> None:
         place = self.place(event.instrument)
@@ -224,19 +225,27 @@ class Rows:
 
 
 @lru_cache(maxsize=4096)
-def _units(value: Decimal, unit: Decimal) -> int | None:
-    """Return `value` in whole units that give it back exactly; None when there are none."""
+def _printed(text: str, unit: Decimal) -> tuple[int, int] | None:
+    """Return a number in whole units, and its digits after the point; None when these do not give it back as printed."""
+    value = Decimal(text)
     try:
         units, rest = divmod(value, unit)
     except InvalidOperation:  # not finite, or more digits than there are
         return None
-    return None if rest or not -_MAX <= units <= _MAX else int(units)
+    exponent = value.as_tuple().exponent
+    if rest or not -_MAX <= units <= _MAX or not isinstance(exponent, int) or exponent > 0:
+        return None
+    printed = int(units), -exponent
+    return printed if str(_decimal(*printed, unit)) == text else None
 
 
 @lru_cache(maxsize=4096)
-def _decimal(units: int, unit: Decimal) -> Decimal:
-    value = units * unit
-    return value.quantize(Decimal(1)) if value == value.to_integral_value() else value.normalize()
+def _decimal(units: int, digits: int, unit: Decimal) -> Decimal:
+    """Return a number with so many digits after the point. Raises DataError when that is not what it has."""
+    try:
+        return (units * unit).quantize(Decimal((0, (1,), -digits)))
+    except InvalidOperation:
+        raise DataError(f"{units} x {unit} has not {digits} digits after the point") from None
 
 
 def events_of(rows: Iterable[Row], texts: Sequence[str], instruments: Sequence[InstrumentId]) -> Iterator[Event]:
@@ -308,14 +317,14 @@ def _sides(rows: Sequence[Row]) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
 
 
 def _ticker_of(rows: Sequence[Row], instruments: Sequence[InstrumentId]) -> Ticker:
-    prices = {row[2]: _decimal(row[6], FIXED) for row in rows[:-1]}
-    recv_ns, event_ns, _, flags, place, _, rate, _, next_funding_ns = rows[-1]
+    prices = {row[2]: _decimal(row[6], row[7], FIXED) for row in rows[:-1]}
+    recv_ns, event_ns, _, flags, place, _, rate, digits, next_funding_ns = rows[-1]
     return Ticker(
         instruments[place],
         mark_px=prices.get(Kind.MARK),
         index_px=prices.get(Kind.INDEX),
         last_px=prices.get(Kind.LAST_PX),
-        funding_rate=None if flags & ABSENT else _decimal(rate, RATE),
+        funding_rate=None if flags & ABSENT else _decimal(rate, digits, RATE),
         next_funding_ns=next_funding_ns,
         ts_event_ns=event_ns,
         ts_recv_ns=recv_ns,

@@ -38,13 +38,14 @@ class Kind(enum.IntEnum):
     BBO = 4
     """The best price of a side as a ticker stream told it; `aux` is the update id; LAST with the ask."""
     MARK = 5
-    """`px` in 1e-9 quote units."""
+    """`px` in 1e-9 quote units, `qty` the digits after the point as the venue printed it."""
     INDEX = 6
-    """`px` in 1e-9 quote units."""
+    """As MARK."""
     LAST_PX = 7
-    """`px` in 1e-9 quote units."""
+    """As MARK."""
     FUNDING = 8
-    """`px` is the rate per interval in 1e-15 (positive: longs pay), `aux` the next payment, ns. Ends a ticker."""
+    """`px` is the rate per interval in 1e-15 (positive: longs pay), `qty` its digits after the point, `aux` the next
+    payment, ns. Ends a ticker."""
     STALE = 9
     """The book cannot be vouched for until the next SNAPSHOT; `aux` is the place of the reason in STALE_REASONS."""
     EVENT = 10

@@ -51,6 +51,15 @@ def test_a_price_finer_than_the_columns_unit_is_kept_exactly(tmp_path: Path) -> 
     assert list(events(open_tape(_write(tmp_path / "x.tape", [fine])))) == [fine]
 
 
+def test_numbers_of_a_ticker_keep_the_digits_they_were_printed_with(tmp_path: Path) -> None:
+    told = [("61590.300000000", "0.00010"), ("100", "0"), ("0.10", "-0.0001"), ("1E+2", "0E-9"), ("0.000", "0.010000")]
+    given: list[Event] = [
+        Ticker(BTC, Decimal(px), Decimal(px), None, Decimal(rate), 0, START_NS, START_NS) for px, rate in told
+    ]
+    found = list(events(open_tape(_write(tmp_path / "x.tape", given))))
+    assert list(map(str, found)) == list(map(str, given))
+
+
 def test_a_part_of_the_time_is_read_alone(tmp_path: Path) -> None:
     given = random_events(3000)
     tape = open_tape(_write(tmp_path / "x.tape", given))
