@@ -94,6 +94,8 @@ class EngineSection(Section):
     rehearse_ms: Annotated[int, Field(ge=0, le=1000)] = 0
     """Walk the way from a frame to a signed order after this many quiet milliseconds, with nothing leaving, so that the
     next order finds it warm; costs some per cent of a core (about 8 at 2). 0: never."""
+    record: bool = False
+    """Record everything the engine sees and does, to be played again; the newest 20 GiB are kept."""
 
 
 class PortSection(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-ENGINES, JOURNAL, STORE = "engines", "journal", "store.sqlite"
+ENGINES, JOURNAL, STORE, RECORDINGS = "engines", "journal", "store.sqlite", "recordings"
 
 
 def engine_folder(home: Path, name: str, env: str) -> Path:
@@ -23,6 +23,11 @@ def engine_folders(home: Path) -> list[Path]:
 
 def journal_folder(engine: Path) -> Path:
     return engine / JOURNAL
+
+
+def recordings_folder(engine: Path) -> Path:
+    """Return where an engine that records keeps its sessions, a folder for each of its lives."""
+    return engine / RECORDINGS
 
 
 def store_path(engine: Path) -> Path:

@@ -28,10 +28,11 @@ from perpmaker.engine.commands import CommandDesk
 from perpmaker.engine.control import ControlServer
 from perpmaker.engine.core import Engine
 from perpmaker.engine.failpoints import FailingIntentLog, Failpoints
-from perpmaker.engine.folders import journal_folder, store_path
+from perpmaker.engine.folders import journal_folder, recordings_folder, store_path
 from perpmaker.engine.journals import Opened, open_or_quarantine, strategy_numbers
 from perpmaker.engine.latchfile import read_latch, stricter, write_latch
 from perpmaker.engine.pump import Pump
+from perpmaker.engine.recording import SessionRecording, session_of
 from perpmaker.engine.records import Boot, FillBooked, Latch, Record
 from perpmaker.engine.rehearsal import Rehearsal
 from perpmaker.engine.store import Store
@@ -69,6 +70,7 @@ class Parts:
         self._latch_thread.submit(_nothing)
         self._syncing: asyncio.Future[None] | None = None
         self._rehearsal: Rehearsal | None = None
+        self._recording: SessionRecording | None = None
         opened = self._open_journal()
         self.journal, self.halt = opened.journal, opened.halt
         self.telemetry = Telemetry()
@@ -99,6 +101,7 @@ class Parts:
             on_epoch=self._on_epoch,
             on_fatal=around.on_fatal,
             failpoints=around.failpoints,
+            recording=self._recording,
         )
         self.desk = CommandDesk(
             self.engine,
@@ -144,6 +147,8 @@ class Parts:
         """Let go of journal and threads; what is written is on disk when this returns."""
         if self._rehearsal is not None:
             self._rehearsal.end()
+        if self._recording is not None:
+            self._recording.close()
         self._latch_thread.shutdown(wait=True)
         self.journal.close()
 
@@ -216,11 +221,22 @@ class Parts:
         self._strategies = numbers
         boot = Boot(opened.next_epoch, __version__, os.getpid(), "start", clock.now_ns(), numbers)
         opened.journal.append_now(boot)
-        engine = Engine(plan.spec(opened.next_epoch, {**recovered.strategies, **numbers}))
+        spec = plan.spec(opened.next_epoch, {**recovered.strategies, **numbers})
+        engine = Engine(spec)
         latch = stricter(recovered.latch, read_latch(self._around.folder))
         if latch is not None:
             engine.restore_kill(latched=True, reason=latch.reason, since_ns=latch.ts_ns)
-        engine.restore(None if recovered.checkpoint is None else recovered.checkpoint.state, recovered.records)
+        checkpoint = None if recovered.checkpoint is None else recovered.checkpoint.state
+        engine.restore(checkpoint, recovered.records)
+        if plan.config.engine.record:
+            session = session_of(
+                plan.config.model_dump(mode="json"), spec, build=__version__, latch=latch, checkpoint=checkpoint,
+                records=recovered.records,
+            )  # fmt: skip
+            self._recording = SessionRecording(
+                recordings_folder(self._around.folder), session,
+                name_ns=clock.now_ns(), on_trouble=self._from_thread("recording_failed"),
+            )  # fmt: skip
         return engine
 
     # --- hearing

@@ -15,6 +15,7 @@ from perpmaker.clock import Clock
 from perpmaker.engine.core import Engine, for_journal
 from perpmaker.engine.failpoints import AFTER_ACK, AFTER_WRITE, BEFORE_SIGN, Failpoints
 from perpmaker.engine.journal import Journal
+from perpmaker.engine.recording import EngineRecording, NoRecording
 from perpmaker.engine.records import FillBooked, Happened, Latch, Record, Said
 from perpmaker.engine.telemetry import Telemetry
 from perpmaker.engine.timers import LoopTimers
@@ -59,6 +60,7 @@ class Pump:
         on_epoch: Callable[[int], None],
         on_fatal: Callable[[Exception], None],
         failpoints: Failpoints,
+        recording: EngineRecording | None = None,
     ) -> None:
         self.gateways: dict[AccountId, OrderGateway] = {}
         self.events = 0
@@ -75,6 +77,7 @@ class Pump:
         self._on_epoch = on_epoch
         self._on_fatal = on_fatal
         self._failpoints = failpoints
+        self._recording = recording or NoRecording()
         self._timers = LoopTimers(clock, self.take)
         self._queue: deque[Event] = deque()
         self._busy = False
@@ -104,7 +107,10 @@ class Pump:
 
     def begin(self) -> None:
         """Start the core; its first commands are carried out."""
-        self._carry_out(self._engine.start(self._clock.now_ns()), 0)
+        now_ns = self._clock.now_ns()
+        commands = self._engine.start(now_ns)
+        self._recording.began(now_ns, commands)
+        self._carry_out(commands, 0)
         self._beat_ns = self._clock.monotonic_ns()
 
     def beat(self) -> None:
@@ -146,9 +152,11 @@ class Pump:
             private = for_journal(event, self._engine.world)
             if private is not None:
                 self.write(Happened(private, self._clock.now_ns()))
+        self._recording.took(event)
         self._probe.begin()
         try:
             commands = self._engine.process(event)
+            self._recording.answered(commands)
             received_ns = event.ts_recv_ns if isinstance(event, BookDelta | BookSnapshot) else 0
             self._carry_out(commands, received_ns)
         except Exception as error:  # noqa: BLE001 (the engine loop: our own books may be wrong, so nothing goes on)
