@@ -168,6 +168,38 @@ class SimulationSection(Section):
     """Per funding interval, positive when longs pay; none: what the feed or the tape says, if it does."""
 
 
+class TuneRange(Section):
+    """Where to look for one key; what is left out follows from the key's own range and default."""
+
+    low: Exact | None = None
+    """The least value to try; none: a quarter of the default, within what the key allows."""
+    high: Exact | None = None
+    """The greatest; none: four times the default."""
+    log: bool = False
+    """Whether equal ratios count as equal steps, for what spans more than one order of magnitude."""
+    choices: Annotated[list[str], Field(max_length=16)] = []
+    """Names to choose from, for keys that are names; none: all of them."""
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> TuneRange:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"tune.vary: low = {self.low} must be below high = {self.high}")
+        if self.log and self.low is not None and self.low <= 0:
+            raise ValueError(f"tune.vary: low = {self.low} must be above 0 with log = true")
+        return self
+
+
+class TuneSection(Section):
+    """What `perpmaker tune` may change, and what it looks for; the options of the command come first."""
+
+    strategy: str = ""
+    """Whose keys, by its name; none: the only strategy's."""
+    objective: Literal["sharpe", "sortino", "pnl", "calmar", "cost"] = "sharpe"
+    """What is made as large as possible; cost: as little loss per traded notional as possible."""
+    vary: Annotated[dict[str, TuneRange], Field(max_length=32)] = {}
+    """Keys of the strategy, dotted as on this page, each with its range: "quoting.layers" = { low = 1, high = 9 }."""
+
+
 class StrategySection(Section):
     """One strategy: the common keys here, those of its kind in `params` as read."""
 
@@ -191,7 +223,7 @@ class Config(Section):
     env: Literal["local", "testnet", "staging", "prod"]
     """Which venue environment; local is the practice exchange on this machine."""
     mode: Literal["live", "paper"] = "paper"
-    """live: orders go to the environment's venue. paper: no engine of this version runs it."""
+    """live: orders go to the environment's venue. paper: its public market, simulated orders (`[simulation]`), no key."""
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = "engine"
     """The engine's name; with the environment it names the folder of journal and store."""
     instance: Annotated[int, Field(ge=0, le=4095)] = 1
@@ -206,6 +238,7 @@ class Config(Section):
     dashboard: DashboardSection = DashboardSection()
     exchange: ExchangeSection = ExchangeSection()
     simulation: SimulationSection = SimulationSection()
+    tune: TuneSection = TuneSection()
     strategy: Annotated[list[StrategySection], Field(max_length=64)] = []
 
     @model_validator(mode="after")

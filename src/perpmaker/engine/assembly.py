@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from perpmaker.control.home import RunFile
 from perpmaker.engine.core import AccountSpec, EngineSpec, FeeRates, StrategySpec
 from perpmaker.engine.locks import LockKey, instrument_key, journal_key, sub_account_key
 from perpmaker.engine.pairing import all_legs, other_legs, with_qualified_legs
+from perpmaker.engine.paper_account import PaperAccount
 from perpmaker.engine.records import AccountPrint, Fingerprint
 from perpmaker.errors import ConfigError
 from perpmaker.model.ids import HOME_EXCHANGE, NARROW_INSTANCE_BITS, AccountId, InstrumentId, StrategyId, instrument_id
@@ -28,6 +30,7 @@ from perpmaker.venues.grvt.gateway import GatewayAccount
 from perpmaker.venues.secret import Secret
 
 LOCAL: Final = "local"
+_BPS: Final = Decimal(10_000)
 ARMED_ENVIRONMENTS: Final = ("prod",)
 """Where live trading needs a person's confirmation first."""
 
@@ -53,7 +56,8 @@ class FaceAccount(msgspec.Struct, frozen=True):
     secret: str
 
 
-AccountKeys = GatewayAccount | CcxtAccount
+AccountKeys = GatewayAccount | CcxtAccount | PaperAccount
+PAPER: Final = "paper"
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -69,6 +73,16 @@ class Plan(msgspec.Struct, frozen=True):
     """ccxt's addresses by configured venue: those of the practice exchange, {} for the venue's own."""
     pause_added: bool = False
     """Whether pairs that people started in earlier lives come up paused."""
+
+    @property
+    def is_paper(self) -> bool:
+        """Whether orders are simulated beside the venue's public feed."""
+        return self.config.mode == PAPER
+
+    @property
+    def realm(self) -> str:
+        """What the engine's folder is named after besides its name: paper and live never share a journal."""
+        return f"{self.config.env}-{PAPER}" if self.is_paper else self.config.env
 
     @property
     def venue(self) -> str:
@@ -96,6 +110,8 @@ class Plan(msgspec.Struct, frozen=True):
         """What no second engine may hold: the journal, every sub-account, every instrument."""
         env, instance = self.config.env, self.exchange_instance
         keys = [journal_key(journal)]
+        if self.is_paper:
+            return keys  # nothing of it is at the venue
         keys += [
             sub_account_key(self.exchange_of(name), env, key.sub_account_id, instance)
             for name, key in self.keys.items()
@@ -136,24 +152,29 @@ class Plan(msgspec.Struct, frozen=True):
             config_hash=self.config_hash,
             numbers=dict(numbers),
             pause_added=self.pause_added,
+            books_show_own=not self.is_paper,
         )
 
     def _account_spec(self, name: AccountId, limits: Limits, section: AccountSection) -> AccountSpec:
         exchange = self.exchange_of(name)
         named = tuple(InstrumentId(instrument) for instrument in section.instruments)
-        if isinstance(self.keys[name], GatewayAccount):
+        if exchange == HOME_EXCHANGE and section.venue == HOME_EXCHANGE:
             return AccountSpec(name, exchange, limits, section.quote_expiry_s, instruments=named)
         offered = quirks_of(self.venue_of(name)).capabilities
-        life_s = section.quote_expiry_s if offered.signature_expiry else 0
+        life_s = section.quote_expiry_s if offered.signature_expiry or self.is_paper else 0
         return AccountSpec(name, exchange, limits, life_s, offered.client_id_bits, named)
 
     def _fees(self) -> dict[InstrumentId, FeeRates]:
         """Return what trading costs until own fills have shown it, where a venue's row says."""
         found = {}
+        section = self.config.simulation
+        simulated = FeeRates(section.maker_fee_bps / _BPS, section.taker_fee_bps / _BPS)
         traded = [(leg.account, str(leg.instrument)) for row in self.config.strategy for leg in all_legs(row)]
         traded += [(name, instrument) for name in self.keys for instrument in self.config.account[name].instruments]
         for name, instrument in traded:
-            if isinstance(self.keys[name], CcxtAccount):
+            if self.is_paper:
+                found[InstrumentId(instrument)] = simulated
+            elif isinstance(self.keys[name], CcxtAccount):
                 quirks = quirks_of(self.venue_of(name))
                 if quirks.maker_fee is not None and quirks.taker_fee is not None:
                     found[InstrumentId(instrument)] = FeeRates(quirks.maker_fee, quirks.taker_fee)
@@ -165,11 +186,6 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
 
     `exchange` is the practice exchange's run file, for env local. Raises ConfigError naming what is wrong.
     """
-    if config.mode != "live":
-        raise ConfigError(
-            f'mode = {config.mode!r}: this version runs mode = "live" alone; for practice use env = "local" '
-            '(the practice exchange) or env = "testnet"'
-        )
     config = as_traded(config)
     used = used_accounts(config)
     if not used:
@@ -179,12 +195,16 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
         )
     for row in config.strategy:
         make_strategy(row.kind, _params(row))  # raises for wrong parameters before anything is started
-    keys = {
-        AccountId(name): _keys(AccountId(name), section, config.env, exchange, dotenv)
+    keys: dict[AccountId, AccountKeys] = {
+        AccountId(name): (
+            PaperAccount(AccountId(name))
+            if config.mode == PAPER
+            else _keys(AccountId(name), section, config.env, exchange, dotenv)
+        )
         for name, section in config.account.items()
         if name in used
     }
-    narrow = [name for name, key in keys.items() if isinstance(key, CcxtAccount)]
+    narrow = [name for name in keys if config.account[name].venue != HOME_EXCHANGE]
     if narrow and config.instance >= 1 << NARROW_INSTANCE_BITS:
         raise ConfigError(
             f"instance: {config.instance} is not allowed with account.{narrow[0]}, whose client order ids have 32 bits; "
@@ -199,7 +219,7 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
         config=config,
         environment=(
             environment(config.env, _addresses(config, exchange))
-            if any(isinstance(key, GatewayAccount) for key in keys.values())
+            if any(config.account[name].venue == HOME_EXCHANGE for name in keys)
             else None
         ),
         exchange_instance=exchange.extra.get("instance_id", "") if config.env == LOCAL and exchange else "",

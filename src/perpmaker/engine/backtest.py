@@ -20,6 +20,7 @@ from perpmaker.engine.backtest_models import (
     simulated_spec,
     traded_instruments,
     venue_settings,
+    with_expiry,
 )
 from perpmaker.engine.backtest_tables import Table
 from perpmaker.engine.core import Engine
@@ -234,11 +235,6 @@ class Run:
             "mark": "mid, once a second" if played.marks_from_mid else "as the tape says",
             "balance": f"{section.balance} per account",
         }
-
-
-def with_expiry(order: NewOrder, now_ns: int, life_ns: int) -> NewOrder:
-    """Return an order that says when its signature expires."""
-    return order if order.expire_ns else msgspec.structs.replace(order, expire_ns=now_ns + life_ns)
 
 
 def _bars(engine: Engine) -> Mapping[InstrumentId, Sequence[int]]:

@@ -15,6 +15,7 @@ from perpmaker.engine.pairing import all_legs
 from perpmaker.errors import ConfigError
 from perpmaker.model.ids import HOME_EXCHANGE, AccountId, InstrumentId
 from perpmaker.model.instrument import Instrument
+from perpmaker.model.order import NewOrder
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.simulation import (
     ConstantLatency,
@@ -121,6 +122,11 @@ def account_plans(config: Config, instruments: Mapping[InstrumentId, Instrument]
             SimulatedAccountPlan(AccountId(name), exchange_of(config, name), currency, config.simulation.balance)
         )
     return plans
+
+
+def with_expiry(order: NewOrder, now_ns: int, life_ns: int) -> NewOrder:
+    """Return an order that says when its signature expires."""
+    return order if order.expire_ns else msgspec.structs.replace(order, expire_ns=now_ns + life_ns)
 
 
 def exchange_of(config: Config, account: str) -> str:

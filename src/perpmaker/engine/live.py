@@ -91,7 +91,7 @@ class LiveEngine:
 
     def __init__(self, plan: Plan, home: Path, recent: logs.RecentLines, clock: Clock, failpoints: Failpoints) -> None:
         self.plan = plan
-        self.folder = engine_folder(home, plan.config.name, plan.config.env)
+        self.folder = engine_folder(home, plan.config.name, plan.realm)
         self.log = logs.get("engine").bind(engine=plan.config.name, env=plan.config.env)
         self._home = home
         self._recent = recent

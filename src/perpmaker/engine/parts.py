@@ -31,6 +31,7 @@ from perpmaker.engine.failpoints import FailingIntentLog, Failpoints
 from perpmaker.engine.folders import journal_folder, recordings_folder, store_path
 from perpmaker.engine.journals import Opened, open_or_quarantine, strategy_numbers
 from perpmaker.engine.latchfile import read_latch, stricter, write_latch
+from perpmaker.engine.paper_venues import PaperVenues
 from perpmaker.engine.pump import Pump
 from perpmaker.engine.recording import SessionRecording, session_of
 from perpmaker.engine.records import Boot, FillBooked, Latch, Record
@@ -89,6 +90,7 @@ class Parts:
         self.store = Store.open(
             store_path(around.folder), journal_folder(around.folder), on_trouble=self._from_thread("store_in_trouble")
         )
+        paper = PaperVenues(plan, clock, loop, epoch=opened.next_epoch) if plan.is_paper else None
         self.pump = Pump(
             self.engine,
             self.journal,
@@ -102,6 +104,7 @@ class Parts:
             on_fatal=around.on_fatal,
             failpoints=around.failpoints,
             recording=self._recording,
+            timers=None if paper is None else paper.clock.timers,
         )
         self.desk = CommandDesk(
             self.engine,
@@ -123,6 +126,7 @@ class Parts:
             kill=self.engine.world.kill,
             clock=clock,
             timings=self.telemetry,
+            paper=paper,
         )
         self.pump.gateways = self.venue.gateways
         self.upkeep = Upkeep(

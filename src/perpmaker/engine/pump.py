@@ -18,7 +18,7 @@ from perpmaker.engine.journal import Journal
 from perpmaker.engine.recording import EngineRecording, NoRecording
 from perpmaker.engine.records import FillBooked, Happened, Latch, Record, Said
 from perpmaker.engine.telemetry import Telemetry
-from perpmaker.engine.timers import LoopTimers
+from perpmaker.engine.timers import LoopTimers, Timers
 from perpmaker.engine.view import View
 from perpmaker.model.commands import (
     CancelAll,
@@ -61,6 +61,7 @@ class Pump:
         on_fatal: Callable[[Exception], None],
         failpoints: Failpoints,
         recording: EngineRecording | None = None,
+        timers: Timers | None = None,
     ) -> None:
         self.gateways: dict[AccountId, OrderGateway] = {}
         self.events = 0
@@ -78,7 +79,7 @@ class Pump:
         self._on_fatal = on_fatal
         self._failpoints = failpoints
         self._recording = recording or NoRecording()
-        self._timers = LoopTimers(clock, self.take)
+        self._timers: Timers = timers or LoopTimers(clock, self.take)
         self._queue: deque[Event] = deque()
         self._busy = False
         self._beat_ns = clock.monotonic_ns()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from perpmaker.clock import Clock
 from perpmaker.model.events import Timer
@@ -12,6 +12,13 @@ from perpmaker.model.units import NS_PER_MS, NS_PER_S
 
 EARLY_NS: Final = 5 * NS_PER_MS
 """More than this before its time means that the host's clock was set back: the timer is due all the same."""
+
+
+class Timers(Protocol):
+    """Where the core's timers wait: setting a key again moves it."""
+
+    def set(self, key: str, at_ns: int) -> None: ...
+    def stop(self) -> None: ...
 
 
 class LoopTimers:

@@ -11,6 +11,8 @@ from perpmaker.clock import Clock
 from perpmaker.engine.assembly import Plan
 from perpmaker.engine.chart import CANDLE_S
 from perpmaker.engine.core import Engine
+from perpmaker.engine.paper import PaperFeed
+from perpmaker.engine.paper_venues import PaperVenues
 from perpmaker.errors import ConfigError
 from perpmaker.model.ids import HOME_EXCHANGE, AccountId, InstrumentId
 from perpmaker.model.instrument import Instrument
@@ -44,6 +46,7 @@ class VenueIO:
         kill: KillEpoch,
         clock: Clock,
         timings: Timings,
+        paper: PaperVenues | None = None,
     ) -> None:
         self._plan = plan
         self._epoch = epoch
@@ -58,9 +61,12 @@ class VenueIO:
         self.gateways: dict[AccountId, OrderGateway] = {}
         for place, (name, who) in enumerate(plan.keys.items()):
             seed = plan.config.instance * 64 + place
-            if isinstance(who, CcxtAccount):
+            if paper is not None:
+                self.gateways[name] = paper.gateway(name, engine, intents, kill)
+                self._feed_beside(name, paper, seed)
+            elif isinstance(who, CcxtAccount):
                 self.gateways[name] = self._through_ccxt(name, who, seed)
-            else:
+            elif isinstance(who, GatewayAccount):
                 self.gateways[name] = self._on_grvt(who, place, seed)
 
     async def start(self, sink: Sink) -> None:
@@ -120,16 +126,31 @@ class VenueIO:
             )
         return feed.listed
 
-    def _through_ccxt(self, name: AccountId, who: CcxtAccount, seed: int) -> OrderGateway:
-        plan = self._plan
-        venue, exchange = plan.venue_of(name), plan.exchange_of(name)
-        quirks, urls = quirks_of(venue), plan.faces.get(venue, {})
+    def _feed_beside(self, name: AccountId, paper: PaperVenues, seed: int) -> None:
+        """Make the public feed of a paper account's exchange, once; the simulated venue hears it first."""
+        exchange = self._plan.exchange_of(name)
+        if exchange in self.feeds:
+            return
+        if self._plan.venue_of(name) != HOME_EXCHANGE:
+            self._ccxt_feed(name, seed)
+        elif self._plan.environment is not None:
+            self._grvt_listed(self._plan.environment)
+        self.feeds[exchange] = PaperFeed(self.feeds[exchange], paper.clock)
+
+    def _ccxt_feed(self, name: AccountId, seed: int) -> None:
+        venue, exchange = self._plan.venue_of(name), self._plan.exchange_of(name)
+        quirks = quirks_of(venue)
         if exchange not in self.feeds:
             convert = (quirks.settle, REPORTING) if quirks.settle not in ("", REPORTING) else None
             self.feeds[exchange] = CcxtFeed(
-                quirks=quirks, clock=self._clock, seed=seed, urls=urls, timings=self._timings,
+                quirks=quirks, clock=self._clock, seed=seed, urls=self._plan.faces.get(venue, {}), timings=self._timings,
                 options=FeedOptions(convert=convert),
             )  # fmt: skip
+
+    def _through_ccxt(self, name: AccountId, who: CcxtAccount, seed: int) -> OrderGateway:
+        venue = self._plan.venue_of(name)
+        quirks, urls = quirks_of(venue), self._plan.faces.get(venue, {})
+        self._ccxt_feed(name, seed)
         return CcxtGateway(
             quirks=quirks, who=who, intents=self._intents, kill=self._kill, clock=self._clock, seed=seed, urls=urls,
             timings=self._timings,

@@ -5,6 +5,7 @@ runs it on the live clock, a backtest on the tape's; both through one `Timeline`
 docs/explanation/simulation.md says what it does and where it ends.
 """
 
+from perpmaker.simulation.account import AccountAtRest
 from perpmaker.simulation.chance import Chance
 from perpmaker.simulation.latency import (
     ConstantLatency,
@@ -20,6 +21,7 @@ from perpmaker.simulation.venue import SimulatedVenue
 
 __all__ = [
     "CAPABILITIES",
+    "AccountAtRest",
     "Chance",
     "ConstantLatency",
     "FeeSchedule",

@@ -12,7 +12,7 @@ import msgspec
 from perpmaker.model.events import Fill, FundingPaid, PositionReport, Source
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId
 from perpmaker.model.instrument import Instrument
-from perpmaker.model.order import Side
+from perpmaker.model.order import NewOrder, Side
 from perpmaker.portfolio.position import RunningPosition
 from perpmaker.simulation.market import Market
 from perpmaker.simulation.order import ZERO, VenueOrder
@@ -33,9 +33,8 @@ class AccountAtRest(msgspec.Struct, frozen=True):
     """Signed quantity and entry cost, by instrument."""
     fills: tuple[Fill, ...] = ()
     """The last ones, for whoever reads the account anew."""
-    orders: int = 0
-    trades: int = 0
-    payments: int = 0
+    orders: tuple[tuple[NewOrder, Decimal], ...] = ()
+    """Those that were live, each with what it had executed: the venue cancelled them when the process was gone."""
 
 
 class SimulatedAccount:
@@ -99,7 +98,8 @@ class SimulatedAccount:
     def unrealized(self, markets: Mapping[InstrumentId, Market]) -> Decimal:
         total = ZERO
         for name, position in self.positions.items():
-            if position.qty and (mark_px := mark_of(markets[name])) is not None:
+            market = markets.get(name)
+            if position.qty and market is not None and (mark_px := mark_of(market)) is not None:
                 total += position.unrealized(mark_px)
         return total
 
@@ -119,8 +119,8 @@ class SimulatedAccount:
         total = ZERO
         names = {*self.positions, *(order.order.instrument for order in self.live.values()), *(more or {})}
         for name in sorted(names):
-            mark_px = mark_of(markets[name])
-            if mark_px is not None:
+            market = markets.get(name)
+            if market is not None and (mark_px := mark_of(market)) is not None:
                 total += self.adjusted_qty(name, (more or {}).get(name, ZERO)) * mark_px
         return total / rules.leverage
 
@@ -140,7 +140,8 @@ class SimulatedAccount:
     def maintenance_margin(self, markets: Mapping[InstrumentId, Market], rules: MarginRules) -> Decimal:
         total = ZERO
         for name, position in self.positions.items():
-            if position.qty and (mark_px := mark_of(markets[name])) is not None:
+            market = markets.get(name)
+            if position.qty and market is not None and (mark_px := mark_of(market)) is not None:
                 total += abs(position.qty) * mark_px
         return total * rules.maintenance_frac
 

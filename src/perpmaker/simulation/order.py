@@ -28,6 +28,7 @@ class VenueOrder:
         "looked_ns",
         "number",
         "order",
+        "order_id",
         "px_ticks",
         "qty_lots",
         "reason",
@@ -49,6 +50,7 @@ class VenueOrder:
         self.reason = ""
         self.number = 0
         """Its place in time among all orders that arrived; 0 while it waits."""
+        self.order_id = ""
         self.arrived_ns = self.updated_ns = now_ns
         self.expire_ns = order.expire_ns
         self.ahead = 0
@@ -65,7 +67,7 @@ class VenueOrder:
 
     @property
     def venue_order_id(self) -> VenueOrderId | None:
-        return VenueOrderId(f"s{self.number}") if self.number else None
+        return VenueOrderId(self.order_id) if self.order_id else None
 
     def execute(self, lots: int, px_ticks: int) -> None:
         self.leaves_lots -= lots

@@ -46,7 +46,11 @@ class Timeline:
         venue = self._concerned(event)
         if venue is not None:
             venue.on_market(event)
-        self._deliver(event)
+        self._advancing = True  # what the engine does about it, it does at this instant
+        try:
+            self._deliver(event)
+        finally:
+            self._advancing = False
         self.advance(self.now_ns)
 
     def advance(self, now_ns: int) -> None:

@@ -63,17 +63,18 @@ MIN_TTL_MS, DEFAULT_TTL_MS, MAX_TTL_MS = 100, 100, 5_000
 _REASON: Final = {2080: "BELOW_MARGIN", 2081: "EXCEED_MAX_POSITION_SIZE"}
 _NOBODY: Final = ClientOrderId(0)
 _VENUE: Final = StrategyId("")
-KEPT_AT_REST: Final = 2_000
+_DISCONNECTED: Final = "CLIENT_CANCEL_ON_DISCONNECT_TRIGGERED"
 
 _Action = Callable[[int], None]
 _Shown = BookDelta | BookSnapshot | BookStale | Trade | Ticker
 
 
 class SimulatedVenue:
-    """One exchange with any number of instruments and accounts."""
+    """One exchange with any number of instruments and accounts. `mark` begins its ids: two lives never share one."""
 
-    def __init__(self, settings: VenueSettings, latency: Latency, chance: Chance) -> None:
+    def __init__(self, settings: VenueSettings, latency: Latency, chance: Chance, mark: str = "s") -> None:
         self.settings = settings
+        self._mark = mark
         self.latency = latency
         self.markets: dict[InstrumentId, Market] = {}
         self.accounts: dict[AccountId, SimulatedAccount] = {}
@@ -119,28 +120,23 @@ class SimulatedVenue:
         self._paces[account] = Pace(self.settings.orders_per_s, self.settings.orders_burst)
 
     def restore_account(self, rest: AccountAtRest) -> None:
-        """Open an account as an earlier life left it."""
+        """Open an account as an earlier life left it; the instruments it traded must be listed."""
         self.open_account(rest.account, rest.balance, rest.currency)
         account = self.accounts[rest.account]
         for name, (qty, cost) in rest.positions.items():
             position = account.positions[name] = RunningPosition(name, qty)
             position.cost = cost
         account.fills.extend(rest.fills)
-        self._orders, self._trades = max(self._orders, rest.orders), max(self._trades, rest.trades)
-        self._payments = max(self._payments, rest.payments)
-
-    def account_at_rest(self, name: AccountId) -> AccountAtRest:
-        account = self.accounts[name]
-        return AccountAtRest(
-            account=name,
-            currency=account.currency,
-            balance=account.balance,
-            positions={n: (p.qty, p.cost) for n, p in account.positions.items() if p.qty},
-            fills=tuple(account.fills)[-KEPT_AT_REST:],
-            orders=self._orders,
-            trades=self._trades,
-            payments=self._payments,
-        )
+        for order, cum_qty in rest.orders:
+            market = self.markets.get(order.instrument)
+            if market is None:
+                continue
+            rules = market.instrument
+            gone = VenueOrder(order, rules, 0, rules.to_lots(order.qty), self._venue_ns)
+            gone.leaves_lots, gone.cum_lots = gone.qty_lots - rules.to_lots(cum_qty), rules.to_lots(cum_qty)
+            gone.cost_tick_lots = gone.cum_lots * (0 if order.px is None else rules.to_ticks(order.px))
+            gone.status, gone.reason = VenueStatus.CANCELED, _DISCONNECTED
+            account.close(gone)
 
     # --- time
 
@@ -334,7 +330,7 @@ class SimulatedVenue:
         """An order meets the market: it is refused, trades, rests, or both of the last."""
         wanted, market = order.order, self.markets[order.order.instrument]
         self._orders += 1
-        order.number, order.arrived_ns = self._orders, venue_ns
+        order.number, order.order_id, order.arrived_ns = self._orders, f"{self._mark}{self._orders}", venue_ns
         if order.expire_ns <= venue_ns:
             self._close(order, VenueStatus.EXPIRED, "EXPIRED", venue_ns)
             return
@@ -441,7 +437,7 @@ class SimulatedVenue:
     def _dead_man(self, account: SimulatedAccount, venue_ns: int) -> None:
         if account.dead_man_ns and account.dead_man_ns <= venue_ns:
             account.dead_man_ns = 0
-            self._cancel_all(account.account, None, venue_ns, "CLIENT_CANCEL_ON_DISCONNECT_TRIGGERED")
+            self._cancel_all(account.account, None, venue_ns, _DISCONNECTED)
 
     # --- money
 
@@ -486,7 +482,7 @@ class SimulatedVenue:
             account=account.account,
             client_order_id=order.order.client_order_id,
             venue_order_id=order.venue_order_id,
-            trade_id=TradeId(f"s{self._trades}"),
+            trade_id=TradeId(f"{self._mark}{self._trades}"),
             instrument=rules.instrument_id,
             side=order.side,
             px=px,
@@ -555,7 +551,7 @@ class SimulatedVenue:
                     instrument=name,
                     amount=amount,
                     currency=market.instrument.quote,
-                    payment_id=f"s{self._payments}",
+                    payment_id=f"{self._mark}{self._payments}",
                     ts_event_ns=venue_ns,
                     ts_recv_ns=recv_ns,
                 )
@@ -594,7 +590,7 @@ class SimulatedVenue:
         )
         self._orders += 1
         order = VenueOrder(wanted, rules, 0, rules.to_lots(abs(held)), venue_ns)
-        order.number = self._orders
+        order.number, order.order_id = self._orders, f"{self._mark}{self._orders}"
         executions = market.take(order)
         mark_px = mark_of(market)
         if order.leaves_lots and mark_px is not None:

@@ -9,8 +9,14 @@ import pytest
 from .adapters import Adapter, Session
 from .backpack_adapter import BackpackAdapter
 from .grvt_adapter import GrvtAdapter, GrvtLiteAdapter
+from .simulated_adapter import SimulatedAdapter
 
-ADAPTERS = {"ccxt_backpack": BackpackAdapter, "grvt": GrvtAdapter, "grvt_lite": GrvtLiteAdapter}
+ADAPTERS = {
+    "ccxt_backpack": BackpackAdapter,
+    "grvt": GrvtAdapter,
+    "grvt_lite": GrvtLiteAdapter,
+    "simulated": SimulatedAdapter,
+}
 
 
 @pytest.fixture(scope="session", params=sorted(ADAPTERS))

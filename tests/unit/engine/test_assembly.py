@@ -79,7 +79,6 @@ def test_locks_are_on_the_account_every_instrument_and_the_journal_of_this_excha
     ("changes", "exchange", "text"),
     [
         ({}, None, "needs a practice exchange"),
-        ({"mode": "paper"}, EXCHANGE, 'runs mode = "live" alone'),
         ({"account": {"main": {"local_account": 7}}}, EXCHANGE, "accounts 0 to 1"),
         ({}, msgspec.structs.replace(EXCHANGE, extra={}), "lists no accounts"),
         ({}, msgspec.structs.replace(EXCHANGE, urls={}), "ready line has no"),
@@ -113,6 +112,22 @@ def test_locks_are_on_the_account_every_instrument_and_the_journal_of_this_excha
 def test_what_is_wrong_is_named(changes: dict[str, Any], exchange: RunFile | None, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         make_plan(config(**changes), exchange, None)
+
+
+def test_paper_has_no_key_locks_nothing_at_the_venue_and_keeps_a_journal_of_its_own(tmp_path: Path) -> None:
+    simulated = {"taker_fee_bps": 5, "maker_fee_bps": 1}
+    plan = make_plan(config(mode="paper", env="prod", simulation=simulated), None, None)
+    assert plan.keys[AccountId("main")].sub_account_id == "paper-main"
+    assert [key.parts[0] for key in plan.lock_keys(tmp_path)] == ["journal"]
+    assert (
+        build_live(config(mode="paper"), tmp_path, recent=logs.RecentLines(), exchange=EXCHANGE).folder.name
+        == "e-local-paper"
+    )
+    spec = plan.spec(1, {"btc": 1})
+    assert (spec.needs_arming, spec.books_show_own) == (False, False)
+    assert {name: (rates.maker, rates.taker) for name, rates in spec.fees.items()} == {
+        "BTC_USDT_Perp": (Decimal("0.0001"), Decimal("0.0005"))
+    }
 
 
 def test_a_local_address_elsewhere_is_refused() -> None:
