@@ -56,6 +56,8 @@ class Engine(msgspec.Struct, frozen=True):
     env: str
     exchange: RunFile | None
     config: Config | None
+    home: Path = Path()
+    """Where its journal is."""
 
     @property
     def name(self) -> str:
@@ -82,6 +84,11 @@ class Result(msgspec.Struct, frozen=True):
 @click.option("--instrument", metavar="NAME", required=True, help="By the venue's own symbol.")
 @click.option("--algo", metavar="NAME", default="sweep", help=f"{', '.join(ALGORITHM_NAMES)}.")
 @click.option("--account", metavar="NAME", help="Account of the configuration; default the one that trades it.")
+@click.option(
+    "--adapt",
+    is_flag=True,
+    help="sweep: cap and child timeout by what earlier orders of this size needed; never a wider cap.",
+)
 @click.option("--reduce-only", is_flag=True, help="Never beyond a flat position.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and end; sends nothing, takes no lock.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation of the plan.")
@@ -98,6 +105,7 @@ def command(
     instrument: str,
     algo: str,
     account: str | None,
+    adapt: bool,
     reduce_only: bool,
     dry_run: bool,
     yes: bool,
@@ -124,7 +132,16 @@ def command(
     logs.configure(level="ERROR")  # what happens is told as it happens
     clock = WallClock()
     book = asyncio.run(_look(engine, clock))
+    learned: list[str] = []
+    if adapt:
+        from perpmaker.cli.execution_adapting import adapted
+
+        given = {key: value for key, value in options.items() if value is not None}
+        adapted_parameters, learned = adapted(engine, wanted, given, book)
+        algorithm, parameters = read_algorithm(algo, {**options, **adapted_parameters})
+        wanted = msgspec.structs.replace(wanted, algorithm=algorithm, parameters=parameters)
     planned, notes = make_plan_of(engine, wanted, book)
+    notes = [*learned, *notes]
     console = _console(as_json)
     show_plan(console, planned, book, notes)
     if dry_run:
@@ -192,13 +209,14 @@ def find_engine(home: Path, path: Path | None, instrument: str, account: str | N
     if dry_run:
         here = running(home, "engine")
         same = here if here is not None and here.extra.get("engine") == config.name else None
-        return Engine(same, None, name, instrument_id, venue, config.env, exchange, config)
+        return Engine(same, None, name, instrument_id, venue, config.env, exchange, config, home)
     dotenv = next((file for file in (home / ".env", Path(".env")) if file.is_file()), None)
     plan = oneshot_plan(config, name, instrument_id, exchange, dotenv)
     holder = holder_of_account(plan, name, lock_folder(configuration.runtime_folder()))
-    run_file = None
+    run_file, at = None, home
     if holder is not None:
-        run_file = running(Path(holder.home), "engine")
+        at = Path(holder.home)
+        run_file = running(at, "engine")
         if run_file is None or run_file.pid != holder.pid:
             raise ConfigError(
                 f"account {name} is in use by {holder.engine!r} (pid {holder.pid}), which takes no orders; try again when "
@@ -206,7 +224,7 @@ def find_engine(home: Path, path: Path | None, instrument: str, account: str | N
             )
     else:
         refuse_second(home, "engine")
-    return Engine(run_file, plan, name, instrument_id, venue, config.env, exchange, config)
+    return Engine(run_file, plan, name, instrument_id, venue, config.env, exchange, config, at)
 
 
 def _running_engine(home: Path, instrument: str, account: str | None) -> Engine:
@@ -221,7 +239,7 @@ def _running_engine(home: Path, instrument: str, account: str | None) -> Engine:
     exchange = running(home, "exchange") if env == "local" else None
     venue = instrument.partition("@")[2] or HOME_EXCHANGE
     name = AccountId(account) if account is not None else None
-    return Engine(run_file, None, name, InstrumentId(instrument), venue, env, exchange, None)
+    return Engine(run_file, None, name, InstrumentId(instrument), venue, env, exchange, None, home)
 
 
 async def _look(engine: Engine, clock: Clock) -> OrderBook:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from perpmaker.research.execution_needs import Need
     from perpmaker.research.execution_orders import OrderSeen
     from perpmaker.research.execution_report import Children, ExecutionAnalysis
     from perpmaker.research.execution_report import Group as Orders
@@ -20,6 +21,10 @@ _NONE: Final = "-"
 _OF_GROUPS: Final = (
     "bps: slippage from the arrival touch, above 0 is worse, weighted by what was filled; p50, p95 of orders; half: the "
     "half-spread, apart; fees in bps; ch. and took: the median order"
+)
+_OF_NEEDS: Final = (
+    "short: for want of offers, time or children; p50: worst child of the median order, from the arrival touch; cap: would "
+    "have done 95 of 100, with room; execute --adapt uses cap and timeout"
 )
 _OF_CHILDREN: Final = (
     "none: sent and not filled; of shown: filled, in parts of what the book showed, haircut off, for as much as was asked; "
@@ -40,6 +45,8 @@ def report_text(analysis: ExecutionAnalysis, last: int) -> Group:
             _grouped("Hour of the beginning, UTC", "hour", [hour for hour in analysis.by_hour if hour.orders]),
             Text(_OF_GROUPS, "dim"),
         ]
+    if analysis.needs:
+        parts += [_needs(analysis.needs), Text(_OF_NEEDS, "dim")]
     children = [*analysis.taking, *([analysis.resting] if analysis.resting.children else [])]
     if children:
         parts += [_children(children), Text(_OF_CHILDREN, "dim")]
@@ -106,6 +113,26 @@ def _grouped(title: str, what: str, groups: Sequence[Orders]) -> Table:
             _number(group.fee_bps),
             _number(group.children_p50, 1),
             _took(group.took_p50_s),
+        )
+    return table
+
+
+def _needs(needs: Sequence[Need]) -> Table:
+    table = _table("What sweeps needed")
+    table.add_column("instrument", overflow="fold")
+    table.add_column("size", no_wrap=True)
+    for name in ("orders", "short", "p50", "cap bps", "answers", "timeout"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for need in needs:
+        table.add_row(
+            need.instrument,
+            need.size,
+            str(need.orders),
+            str(need.short),
+            _signed(need.needed_p50_bps),
+            _NONE if need.cap_bps is None else str(need.cap_bps),
+            str(need.answers),
+            _NONE if need.timeout_ms is None else f"{need.timeout_ms} ms",
         )
     return table
 

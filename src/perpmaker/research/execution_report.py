@@ -13,11 +13,11 @@ from typing import Final
 import msgspec
 
 from perpmaker.model.units import NS_PER_S
+from perpmaker.research.execution_needs import Need, needs
 from perpmaker.research.execution_orders import ChildSeen, OrderSeen
+from perpmaker.research.execution_sizes import size_named, size_names
+from perpmaker.research.quantile import quantile
 
-SIZES: Final = (0.01, 0.05, 0.2, 0.5, 1.0)
-"""Upper bounds of the groups by size, in parts of the depth shown at arrival; above the last is a group of its own."""
-UNKNOWN_SIZE: Final = "unknown"
 _HOUR_NS: Final = 3600 * NS_PER_S
 LAST_CHILD: Final = 5
 """Children from this number on are one group."""
@@ -83,6 +83,7 @@ class ExecutionAnalysis(msgspec.Struct, frozen=True):
     taking: tuple[Children, ...]
     """Children that take, by their number within the order."""
     resting: Children
+    needs: tuple[Need, ...]
     endings: dict[str, int]
     orders: tuple[OrderSeen, ...]
 
@@ -99,12 +100,13 @@ def analysed(engine: str, orders: Sequence[OrderSeen]) -> ExecutionAnalysis:
         from_ns=orders[0].started_ns if orders else 0,
         to_ns=orders[-1].started_ns if orders else 0,
         whole=_group("all", over),
-        by_size=_groups(over, size_of, [*map(_size_name, range(len(SIZES) + 1)), UNKNOWN_SIZE]),
+        by_size=_groups(over, size_of, size_names()),
         by_venue=_groups(over, lambda order: order.venue),
         by_algorithm=_groups(over, lambda order: order.algorithm),
         by_hour=tuple(_group(f"{hour:02d}", [o for o in over if hour_of(o) == hour]) for hour in range(24)),
         taking=_by_number([child for child in children if not child.rested]),
         resting=_children("resting", [child for child in children if child.rested]),
+        needs=needs(over),
         endings=dict(sorted(endings.items(), key=lambda item: -item[1])),
         orders=tuple(orders),
     )
@@ -125,31 +127,12 @@ def chosen(
 
 def size_of(order: OrderSeen) -> str:
     """Return the name of the size group of an order."""
-    share = order.of_depth
-    if share is None:
-        return UNKNOWN_SIZE
-    return _size_name(sum(share > bound for bound in SIZES))
+    return size_named(order.of_depth)
 
 
 def hour_of(order: OrderSeen) -> int:
     """Return the UTC hour in which an order began."""
     return order.started_ns // _HOUR_NS % 24
-
-
-def quantile(values: Sequence[float], share: float) -> float | None:
-    """Return the quantile of values by linear interpolation, None of none."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
-
-
-def _size_name(place: int) -> str:
-    low = f"{SIZES[place - 1]:.0%}" if place else "0%"
-    return f"{low} to {SIZES[place]:.0%}" if place < len(SIZES) else f"above {low}"
 
 
 def _groups(

@@ -12,7 +12,8 @@ from tests.unit.engine.rig import BTC, Rig
 from tests.unit.engine.test_executions import execute, idle, idle_rig, report
 
 from perpmaker.research.execution_orders import ChildSeen, OrderSeen, gathered, venue_of
-from perpmaker.research.execution_report import analysed, chosen, hour_of, quantile, size_of
+from perpmaker.research.execution_report import analysed, chosen, hour_of, size_of
+from perpmaker.research.quantile import quantile
 
 HOUR_NS = 3_600_000_000_000
 
