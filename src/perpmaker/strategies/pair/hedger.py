@@ -18,7 +18,7 @@ from typing import Final
 
 from perpmaker.model.depth import bbo
 from perpmaker.model.ids import InstrumentId
-from perpmaker.model.order import Side
+from perpmaker.model.order import OrderState, Side
 from perpmaker.model.quote import Sweep
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.strategies.api import Context
@@ -58,6 +58,9 @@ class Hedger:
         self._rung_ns = 0
         self._cap_px: dict[tuple[InstrumentId, Side], Decimal] = {}
         self._algorithm: Sweep | None = None
+        self._entered_ns = 0
+        self._in_question_ns = 0
+        """Since when the outcome of an order of the ladder is unknown; 0 while none is."""
         self._alarmed_ns = 0
         self._home_qty = ZERO
         """What the hedge leg holds when what is being brought home is there."""
@@ -117,7 +120,7 @@ class Hedger:
         """The legs are equal: calm once nothing is at work that could change that, and all of it is booked."""
         if self.rung is Rung.CALM:
             return
-        self._rung_ns = ctx.now_ns()  # should they differ again the rung begins anew
+        self._rung_ns = self._entered_ns = ctx.now_ns()  # should they differ again the rung begins anew
         if not self._is_idle(ctx):
             self._withdraw(ctx)
         elif all(ctx.proven_qty(name) == ctx.position(name).qty for name in self._legs):
@@ -137,18 +140,32 @@ class Hedger:
         if self.rung is Rung.CALM:
             self._since_ns = now_ns
             self._enter(ctx, Rung.HEDGING)
+        self._watch_questions(ctx)
         if self._is_idle(ctx):
-            spent_s = (now_ns - self._rung_ns) / NS_PER_S
-            if self.rung is Rung.HEDGING and spent_s >= p.retry_s:
+            if self.rung is Rung.HEDGING and self._is_spent(p.retry_s, now_ns):
                 self._enter(ctx, Rung.FALLBACK if self._fallback is not None else Rung.UNWINDING)
                 self._tell(ctx, "warning", "pair_hedge_failed", holdings)
-            elif self.rung is Rung.FALLBACK and spent_s >= p.fallback_s:
+            elif self.rung is Rung.FALLBACK and self._is_spent(p.fallback_s, now_ns):
                 self._enter(ctx, Rung.UNWINDING)
                 self._tell(ctx, "warning", "pair_fallback_failed", holdings)
-            elif self.rung is Rung.UNWINDING and spent_s >= p.unwind_s:
+            elif self.rung is Rung.UNWINDING and self._is_spent(p.unwind_s, now_ns):
                 self._enter(ctx, Rung.STUCK)
         self._work(ctx, holdings, still_to_come)
         self._alarm(ctx, holdings)
+
+    def _watch_questions(self, ctx: Context) -> None:
+        """Do not count the time it takes to find out what became of an order: a try that was lost is made up for."""
+        unknown = any(view.state is OrderState.UNKNOWN for name in self._worked for view in ctx.open_orders(name))
+        if unknown:
+            self._in_question_ns = self._in_question_ns or ctx.now_ns()
+        elif self._in_question_ns:
+            self._rung_ns += ctx.now_ns() - self._in_question_ns
+            self._in_question_ns = 0
+
+    def _is_spent(self, limit_s: float, now_ns: int) -> bool:
+        """Whether a rung's time is over; with all that was in question at most twice its length."""
+        tried_ns, stood_ns = now_ns - self._rung_ns, now_ns - self._entered_ns
+        return tried_ns >= limit_s * NS_PER_S or stood_ns >= 2 * limit_s * NS_PER_S
 
     def _work(self, ctx: Context, holdings: Holdings, still_to_come: Decimal) -> None:
         """State the wanted position of the leg whose turn it is."""
@@ -277,6 +294,7 @@ class Hedger:
 
     def _enter(self, ctx: Context, rung: Rung) -> None:
         self.rung, self._rung_ns, self._algorithm = rung, ctx.now_ns(), None
+        self._entered_ns, self._in_question_ns = ctx.now_ns(), 0
 
     def _alarm(self, ctx: Context, holdings: Holdings) -> None:
         """Say so for as long as an amount stays open on the last rungs."""
