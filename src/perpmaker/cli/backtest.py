@@ -14,6 +14,7 @@ from perpmaker.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from perpmaker.config import Config
     from perpmaker.engine.backtest import Progress, Results
     from perpmaker.simulation import FillModel
 
@@ -53,6 +54,7 @@ class When(click.ParamType):
     "--fill-model", "models", metavar="MODEL", multiple=True,
     help="pessimistic, queue, optimistic or classic; may be repeated. Default: the first three, as a band.",
 )  # fmt: skip
+@click.option("--strategy", "strategies", metavar="NAME", multiple=True, help="Run these alone; may be repeated.")
 @click.option("--as", "named", metavar="TAPE=CONFIG", multiple=True, help="Take an instrument of the tape for another.")
 @click.option("--out", metavar="FOLDER", type=click.Path(path_type=Path), help="For the results; default: in the home.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
@@ -65,6 +67,7 @@ def command(
     to_ns: int | None,
     seed: int,
     models: tuple[str, ...],
+    strategies: tuple[str, ...],
     named: tuple[str, ...],
     out: Path | None,
     as_json: bool,
@@ -88,7 +91,7 @@ def command(
     from perpmaker.tape.reader import ALWAYS, open_tape
 
     load_whole(path)
-    config = configuration.load(path)
+    config = with_strategies(configuration.load(path), strategies)
     tape = open_tape(*tapes)
     console = Console(stderr=True)
     began_ns = WallClock().now_ns()
@@ -104,6 +107,17 @@ def command(
         return
     _tell(Console(), results, took_s, folder)
     click.echo(f"report: {page}")
+
+
+def with_strategies(config: Config, names: tuple[str, ...]) -> Config:
+    """Return a configuration of some of its strategies, all when none is named; ConfigError for one that is not there."""
+    known = [row.name for row in config.strategy]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ConfigError(f"--strategy {unknown[0]}: is not in the configuration; it has {', '.join(known)}")
+    if not names:
+        return config
+    return config.model_copy(update={"strategy": [row for row in config.strategy if row.name in names]})
 
 
 class Bars:

@@ -209,5 +209,7 @@ def test_the_command_tells_the_band_the_tape_and_the_models(tape: Tape, tmp_path
         assert words in told.output
     one = CliRunner().invoke(cli, [*common, "--fill-model", "classic", "--json", "--to", "2023-11-14T22:13:30"])
     assert list(json.loads(one.output)["runs"]) == ["classic"]
+    other = CliRunner().invoke(cli, [*common, "--strategy", "eth"])
+    assert "--strategy eth: is not in the configuration; it has btc" in str(other.exception)
     wrong = CliRunner().invoke(cli, [*common, "--fill-model", "lucky"])
     assert "--fill-model lucky: is not one of queue, optimistic, pessimistic, classic" in str(wrong.exception)
