@@ -24,7 +24,7 @@ from perpmaker.strategies.pair.direction import HAIRCUT, rate_of
 from perpmaker.strategies.pair.hedger import Hedger
 from perpmaker.strategies.pair.holdings import ZERO, Holdings, overfills, status_of
 from perpmaker.strategies.pair.params import LegParams
-from perpmaker.strategies.pair.sizes import common_lot, larger_lot, smallest_qty, towards_zero
+from perpmaker.strategies.pair.sizes import common_lot, larger_lot, smallest_qty, towards_zero, unlike
 from perpmaker.strategies.pair.summary import Counts, Summary, shown, summarise
 from perpmaker.strategies.schema import key
 
@@ -90,6 +90,7 @@ class CrossMaker(Strategy[CrossMakerParams]):
     def on_start(self, ctx: Context) -> None:
         self._memo = self._remembered(ctx) or Memo(self.params.session, Holdings.begun(ctx, self._legs), Counts())
         self._started = True
+        self._memo.stopped = unlike(*(ctx.instrument(name) for name in self._legs)) or self._memo.stopped
         if self._memo.question:
             ctx.ask(self._memo.question)
         ctx.set_timer(_TICK, ctx.now_ns() + TICK_NS)

@@ -24,7 +24,7 @@ from perpmaker.strategies.pair.hedger import Hedger
 from perpmaker.strategies.pair.holdings import ZERO, Holdings, overfills, status_of
 from perpmaker.strategies.pair.params import PairParams
 from perpmaker.strategies.pair.programme import Present, Programme, advance
-from perpmaker.strategies.pair.sizes import common_lot, larger_lot, smallest_qty, towards_zero
+from perpmaker.strategies.pair.sizes import common_lot, larger_lot, smallest_qty, towards_zero, unlike
 from perpmaker.strategies.pair.stability import Stability
 from perpmaker.strategies.pair.summary import Counts, Summary, shown, summarise
 
@@ -78,6 +78,9 @@ class Pair(Strategy[PairParams]):
         else:
             self._memo = remembered
         self._started = True
+        why = unlike(*(ctx.instrument(name) for name in self._legs))
+        if why:
+            self._end(ctx, why)
         if self._memo.question:
             ctx.ask(self._memo.question)
         ctx.set_timer(_TICK, ctx.now_ns() + TICK_NS)
@@ -150,10 +153,18 @@ class Pair(Strategy[PairParams]):
             ctx.notice("warning", "pair_forgot", {"instrument": self._lead, "text": str(error)})
             return None
         if memo.session != self.params.session or tuple(memo.holdings.legs) != self._legs:
+            self._leave_behind(ctx, memo)
             return None
         if memo.programme.mode != self.params.mode:
             memo.programme = Programme(self.params.mode)
         return memo
+
+    def _leave_behind(self, ctx: Context, memo: Memo) -> None:
+        """Say what an earlier session, or other legs, still hold: from now on nobody looks after it."""
+        held = ", ".join(f"{leg.qty} {name}" for name, leg in memo.holdings.legs.items() if leg.qty)
+        if held:
+            fields = {"instrument": self._lead, "session": memo.session, "held": held}
+            ctx.notice("warning", "pair_left_behind", fields)
 
     def _begin(self, ctx: Context) -> None:
         holdings = Holdings.begun(ctx, self._legs)

@@ -15,6 +15,14 @@ def common_lot(*instruments: Instrument) -> Decimal:
     return unit * lcm(*(int(instrument.lot / unit) for instrument in instruments))
 
 
+def unlike(*instruments: Instrument) -> str:
+    """Return why legs cannot hedge each other, "" when they can: they have to be of one underlying."""
+    if len({instrument.base for instrument in instruments}) == 1:
+        return ""
+    told = ", ".join(f"{instrument.base} ({instrument.instrument_id})" for instrument in instruments)
+    return f"the legs are not of one underlying: {told}"
+
+
 def larger_lot(*instruments: Instrument) -> Decimal:
     """Return what "one lot" means where lots differ (RELIABILITY G9)."""
     return max(instrument.lot for instrument in instruments)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from itertools import pairwise
 
+import msgspec
+import pytest
 from tests.unit.strategies.pair.sessions import assert_sums_are_the_venues, cash, done, pair
 from tests.unit.strategies.pair.two_venues import Crowd, TwoVenues
 
@@ -337,3 +339,15 @@ def test_the_summary_adds_up_in_the_leads_currency() -> None:
     assert D(told["net"]) == round(gross - fees, 4)
     assert D(told["edge_bps"]) == round(gross / of_face[rig.lead][2] * 10_000, 2)
     assert D(told["cost_per_million"]) == round((fees - gross) / volume * 1_000_000, 2)
+
+
+@pytest.mark.parametrize("kind", ["pair", "cross_maker"])
+def test_legs_of_two_underlyings_are_never_traded(kind: str) -> None:
+    sizes = {"mode": "build_and_hold", "size": "0.5"} if kind == "pair" else {"qty": "0.5", "max_qty": "1"}
+    rig = TwoVenues(sizes, kind=kind)
+    rig.hedge.rules = msgspec.structs.replace(rig.hedge.rules, base="BTC")
+    rig.start().run(10)
+    assert not rig.lead.orders
+    assert rig.status()["waits_for"] == (
+        "the legs are not of one underlying: ETH (ETH_USDT_Perp), BTC (ETH_USDC_PERP@backpack)"
+    )

@@ -118,6 +118,7 @@ def test_another_session_begins_anew_and_leaves_what_was_built() -> None:
     rig.base = {face.account: face.position for face in rig.faces.values()}
     rig.restart()
     done(rig)
+    assert rig.told("pair_left_behind")[0]["held"] == "0.50 ETH_USDT_Perp, -0.500 ETH_USDC_PERP@backpack"
     assert (rig.lead.position, rig.hedge.position) == (1, -1)
     assert memo(rig).holdings.legs[rig.lead.instrument].volume == sum(
         (fill.qty * fill.px for fill in rig.lead.fills[1:]), D(0)
