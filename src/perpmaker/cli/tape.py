@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from perpmaker.errors import ConfigError, DataError
+from perpmaker.errors import ConfigError, DataError, InvariantError
 
 if TYPE_CHECKING:
     from perpmaker.tape.examine import Examination, Finding
@@ -182,6 +182,30 @@ def simulate(output: Path, hours: float, seed: int, activity: float, listing: Pa
     click.echo(f"{output}: {rows:,} rows, {_size(output)}")
 
 
+@command.command()
+@click.argument("path", metavar="SESSION", type=click.Path(exists=True, path_type=Path))
+def replay(path: Path) -> None:
+    """Play a recorded life of an engine through the core again: the same events have to give the same commands.
+
+    SESSION is a folder that an engine with `[engine] record = true` left in recordings/, or the tape made of one. Exit
+    code 8 when an answer differs: then something reached the core by another way than its events.
+    """
+    from perpmaker.cli.export import progress
+    from perpmaker.engine.replaying import replay as play_again
+
+    with progress("replaying") as steps:
+        found = play_again(path, steps=lambda events: steps(events, 0))
+    if found.difference is None:
+        click.echo(
+            f"{found.events:,} events gave the same commands, {found.commands:,} of them, in {found.answers:,} answers"
+        )
+        return
+    click.echo(f"after event {found.difference.event:,} the answers differ")
+    click.echo(f"recorded: {found.difference.recorded}")
+    click.echo(f"replayed: {found.difference.replayed}")
+    raise SystemExit(InvariantError.exit_code)
+
+
 # --- conversions
 
 
@@ -224,8 +248,18 @@ def _show_report(report: Report) -> None:
 def _compact(paths: list[Path], output: Path) -> None:
     from perpmaker.tape.recorder import compact_all
 
-    lines = compact_all(paths, output, source=f"recorded by perpmaker in {len(paths)} files", clamp=True)
+    is_session = _begins_with_session(paths[0])
+    source = f"recorded by perpmaker in {len(paths)} files"
+    lines = compact_all(paths, output, source=source, clamp=not is_session)
     click.echo(f"{output}: {sum(lines.values()):,} events of {len(paths)} files, {_size(output)}")
+
+
+def _begins_with_session(path: Path) -> bool:
+    """A session's order is the order of processing, whatever the times say."""
+    from perpmaker.tape import live
+
+    first = next(live.read_live(path), None)
+    return first is not None and first.tag == live.SESSION
 
 
 def _rewrite(paths: list[Path], output: Path) -> None:

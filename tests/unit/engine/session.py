@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,9 +22,11 @@ SPECS = (
 )
 
 
-def record() -> Rig:
+def record(listen: Callable[[Rig], None] = lambda rig: None) -> Rig:
     """A minute with fills, lost answers, a lost link, a pause, an unexplained position, a close and a kill."""
-    rig = Rig(*SPECS).start()
+    rig = Rig(*SPECS)
+    listen(rig)
+    rig.start()
     for step in range(40):
         rig.mid[BTC] += Decimal((step * 7) % 41 - 20)
         rig.mid[ETH] += Decimal((step * 3) % 5 - 2)
