@@ -10,7 +10,7 @@ from perpmaker.execution.tracked import OrderKey, TrackedOrder
 from perpmaker.marketdata.book import OwnLevels
 from perpmaker.model.ids import AccountId, InstrumentId
 from perpmaker.model.instrument import Instrument
-from perpmaker.model.order import OrderState, Side
+from perpmaker.model.order import OrderState, Side, TimeInForce
 from perpmaker.risk.gate import Exposure
 
 _ZERO: Final = Decimal(0)
@@ -136,11 +136,13 @@ def _best(orders: Mapping[tuple[AccountId, OrderKey], TrackedOrder], side: Side)
 
 
 def _levels(orders: Mapping[tuple[AccountId, OrderKey], TrackedOrder], rules: Instrument) -> dict[int, int]:
-    """Sum what rests per price. Figures that are no multiples (foreign, from before a change of rules) are rounded."""
+    """Sum what rests in the public book per price. Figures that are no multiples (foreign, from before a change of rules) are rounded."""
     lots_at: dict[int, int] = {}
     for tracked in orders.values():
         px = tracked.order.px
         if px is None or tracked.state not in (OrderState.OPEN, OrderState.CANCEL_SENT):
+            continue
+        if tracked.order.tif is TimeInForce.RPI:  # it is not shown there
             continue
         ticks, lots = round(px / rules.tick), round(tracked.leaves_qty / rules.lot)
         lots_at[ticks] = lots_at.get(ticks, 0) + lots

@@ -14,7 +14,7 @@ from perpmaker.execution.tracked import OrderChange, TrackedOrder
 from perpmaker.marketdata.book import TopOfBook
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId
 from perpmaker.model.instrument import Instrument
-from perpmaker.model.order import CancelOrder, NewOrder, OrderState, Side
+from perpmaker.model.order import CancelOrder, NewOrder, OrderState, Side, TimeInForce
 from perpmaker.model.quote import Quote
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 
@@ -169,7 +169,7 @@ class WorkingOrders:
             opposite = (best(self._instrument, Side.SELL), best(self._instrument, Side.BUY))
             for slot in slots:
                 plan.work(slot, self._held(slot, now_ns), opposite[slot & 1])
-        orders = tuple([self._order(slot, px, qty, now_ns) for slot, px, qty in plan.creations])
+        orders = tuple([self._order(slot, target, now_ns) for slot, target in plan.creations])
         cancels = tuple([self._cancel(tracked) for tracked in plan.cancels])
         return LadderChange(cancels, orders, plan.kept, tuple(plan.dropped))
 
@@ -227,7 +227,8 @@ class WorkingOrders:
         held = now_ns < self._held_until_ns[slot & 1] or now_ns < self._refused_until_ns.get(slot, 0)
         return Dropped.REJECT_HOLD if held else None
 
-    def _order(self, slot: int, px: Decimal, qty: Decimal, now_ns: int) -> NewOrder:
+    def _order(self, slot: int, target: _Target, now_ns: int) -> NewOrder:
+        px, qty, _, rpi = target
         return NewOrder(
             client_order_id=self._next_id(),
             account=self._account,
@@ -236,6 +237,7 @@ class WorkingOrders:
             side=_side(slot),
             px=px,
             qty=qty,
+            tif=TimeInForce.RPI if rpi else TimeInForce.GTT,
             post_only=True,
             expire_ns=now_ns + self._rules.quote_life_ns if self._rules.quote_life_ns else 0,
             tag=_TAGS[slot],
@@ -277,8 +279,8 @@ class _Plan:
         budget: int,
     ) -> None:
         self.cancels: list[TrackedOrder] = []
-        self.creations: list[tuple[int, Decimal, Decimal]] = []
-        """(slot, price, quantity)."""
+        self.creations: list[tuple[int, _Target]] = []
+        """(slot, what it shall hold)."""
         self.dropped: list[DroppedQuote] = []
         self.kept = 0
         self.short_of = Dropped.NO_BUDGET
@@ -335,7 +337,7 @@ class _Plan:
         if target is None:
             self.cancels += standing
             return
-        px, qty, _ = target
+        px = target[0]
         good = next((tracked for tracked in standing if self._is_good(tracked, target)), None)
         if good is not None:
             self.kept += 1
@@ -351,7 +353,7 @@ class _Plan:
         if reason is None:
             self._budget -= 1
             self.cancels += standing
-            self.creations.append((slot, px, qty))
+            self.creations.append((slot, target))
             return
         self.dropped.append(DroppedQuote(_side(slot), slot // 2, reason))
         for tracked in standing:
@@ -371,11 +373,11 @@ class _Plan:
         px = instrument.tick * ticks
         if px * qty < instrument.min_notional:
             return Dropped.BELOW_MIN_NOTIONAL
-        return px, qty, quote.tolerance_bps
+        return px, qty, quote.tolerance_bps, quote.rpi
 
     def _is_good_at_a_glance(self, tracked: TrackedOrder, quote: Quote, market_px: float) -> bool:
         """Say whether `_is_good` surely holds, in floats and without rounding: within tolerance by more than a tick."""
-        if tracked.cancel_sent_ns or not self._lives_on(tracked):
+        if tracked.cancel_sent_ns or not self._lives_on(tracked) or _is_rpi(tracked) is not quote.rpi:
             return False
         wanted_px = float(quote.px)
         if not abs(tracked.px_float - wanted_px) <= quote.tolerance_bps * 1e-4 * wanted_px - self._tick:
@@ -389,7 +391,9 @@ class _Plan:
 
     def _is_good(self, tracked: TrackedOrder, target: _Target) -> bool:
         """Say whether an order may keep its queue place: near enough, adequate size, not about to expire."""
-        px, qty, tolerance_bps = target
+        px, qty, tolerance_bps, rpi = target
+        if _is_rpi(tracked) is not rpi:
+            return False
         if tracked.order.px != px:
             wanted_px = float(px)
             if not abs(tracked.px_float - wanted_px) * 1e4 <= tolerance_bps * wanted_px:
@@ -408,11 +412,15 @@ class _Plan:
 
     def _is_too_passive(self, tracked: TrackedOrder, target: _Target) -> bool:
         """Say whether all that is wrong with an order is that it is too far from the market: no risk while it waits."""
-        order, (px, qty, _) = tracked.order, target
+        order, (px, qty, _, _) = tracked.order, target
         if order.px is None or tracked.leaves_qty > qty * self._rules.keep_size_max_frac:
             return False
         return order.px <= px if order.side is Side.BUY else order.px >= px
 
 
-_Target = tuple[Decimal, Decimal, float]
-"""A wanted quote, rounded and clipped: (price, quantity, tolerance in bps)."""
+def _is_rpi(tracked: TrackedOrder) -> bool:
+    return tracked.order.tif is TimeInForce.RPI
+
+
+_Target = tuple[Decimal, Decimal, float, bool]
+"""A wanted quote, rounded and clipped: (price, quantity, tolerance in bps, for retail flow only)."""

@@ -27,6 +27,8 @@ class Quote(msgspec.Struct, frozen=True):
     layer: int = 0
     tolerance_bps: float = 0.0
     """An existing order of this layer stays when it is within this distance of `px` and its size still fits."""
+    rpi: bool = False
+    """Only retail flow may take it (TimeInForce.RPI), where the venue has that; it is not in the public book."""
 
 
 CapFrom = Literal["touch", "mid"]

@@ -15,7 +15,7 @@ from perpmaker.model.events import (
     SubmitUnknown,
     VenueStatus,
 )
-from perpmaker.model.order import OrderState
+from perpmaker.model.order import OrderState, TimeInForce
 from perpmaker.model.quote import Quote
 
 
@@ -351,3 +351,22 @@ def test_a_tag_names_a_slot_and_nothing_else_does() -> None:
     assert quote_slot("quote bid") is None
     with pytest.raises(ValueError, match="between 0 and 255"):
         quote_tag(BUY, 256)
+
+
+def _retail(px: str, layer: int = 0) -> Quote:
+    return Quote(D(px), D("0.01"), layer, rpi=True)
+
+
+def test_a_retail_quote_becomes_an_rpi_order_that_is_no_part_of_the_public_book(ladder: Ladder) -> None:
+    shown, hidden = ladder.rest([quote("59990"), _retail("59990", layer=128)])
+    assert (shown.order.tif, hidden.order.tif) == (TimeInForce.GTT, TimeInForce.RPI)
+    assert hidden.order.post_only
+    assert ladder.stage.table.own_levels(BTC_ID).bids == {599_900: 10}
+    assert ladder.change([quote("59990"), _retail("59990", layer=128)]).is_empty
+
+
+def test_a_quote_that_became_retail_is_replaced(ladder: Ladder) -> None:
+    (order,) = ladder.rest([quote("59990")])
+    change = ladder.change([_retail("59990")])
+    assert [cancel.client_order_id for cancel in change.cancels] == [order.client_order_id]
+    assert [new.tif for new in change.orders] == [TimeInForce.RPI]
