@@ -1,33 +1,50 @@
 """The market maker: estimates, quoting model, inventory skew, layers and hard cap; docs/explanation/quoting-models.md.
 
-Once per `refresh_interval_s` a `Stance` is taken from the estimates (distances around fair); on every book it is laid
-around the present fair value. So the work on a book is plain arithmetic, and the models may cost what they cost.
+Once per `refresh_interval_s` a plan is made: a `Stance` from the estimates (distances around fair), the regime, what is
+allowed at all. On every book it is laid around the present fair value. So the work on a book is plain arithmetic, and the
+models may cost what they cost.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated, ClassVar, Final
 
 import msgspec
 
 from perpmaker.model.book import Book
 from perpmaker.model.events import Bar, BookStale, Connectivity, Fill, Trade
+from perpmaker.model.ids import ClientOrderId
 from perpmaker.model.instrument import Instrument
-from perpmaker.model.order import OrderState, OrderView, Side
-from perpmaker.model.quote import Quote
+from perpmaker.model.order import OrderView, Side
+from perpmaker.model.quote import Quote, Sweep
 from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.api import Context, Explained, Strategy, StrategyParams, Subscription
 from perpmaker.strategies.estimators.market import MarketEstimates
 from perpmaker.strategies.estimators.params import EstimateParams
-from perpmaker.strategies.quoting.explain import explain_stance
+from perpmaker.strategies.quoting.explain import explain_stance, explain_watching
+from perpmaker.strategies.quoting.fair import (
+    AlphaParams,
+    FairPrice,
+    FairValue,
+    FundingParams,
+    ReferenceParams,
+    funding_shift,
+)
+from perpmaker.strategies.quoting.governor import Governor, GovernorParams
 from perpmaker.strategies.quoting.inert import Inert, inert_parameters
 from perpmaker.strategies.quoting.inventory import Inventory, Sizes
-from perpmaker.strategies.quoting.ladder import SideWish, VenueRules, side_quotes
+from perpmaker.strategies.quoting.ladder import VenueRules
+from perpmaker.strategies.quoting.markouts import MarkoutParams, Markouts, Place
 from perpmaker.strategies.quoting.params import QuotingParams
 from perpmaker.strategies.quoting.permit import FREE, Mode, Permit, strictest
+from perpmaker.strategies.quoting.protection import Protection, ProtectionParams
+from perpmaker.strategies.quoting.schedule import Schedule, ScheduleParams
+from perpmaker.strategies.quoting.sides import NAMES, SideLayout, no_nearer, shown, side_of_ladder
 from perpmaker.strategies.quoting.stance import Conditions, Stance, take_stance
+from perpmaker.strategies.quoting.tags import quote_place
+from perpmaker.strategies.quoting.toxicity import ToxicityParams, Vpin
 from perpmaker.strategies.schema import key
 from perpmaker.strategies.signals.anchor import Anchored, anchored
 from perpmaker.strategies.signals.filters import Regime
@@ -36,8 +53,6 @@ from perpmaker.strategies.signals.watch import RegimeState, RegimeWatch
 
 _REFRESH: Final = "refresh"
 _INERT_CHECK_NS: Final = 30 * NS_PER_S
-_GOING: Final = (OrderState.CANCEL_SENT, OrderState.UNKNOWN)
-_NAMES: Final = {Side.BUY: "bids", Side.SELL: "asks"}
 
 
 class MarketMakerParams(StrategyParams, frozen=True, kw_only=True):
@@ -49,6 +64,19 @@ class MarketMakerParams(StrategyParams, frozen=True, kw_only=True):
     quoting: QuotingParams = msgspec.field(default_factory=QuotingParams)
     estimates: EstimateParams = msgspec.field(default_factory=EstimateParams)
     regime: RegimeParams = msgspec.field(default_factory=RegimeParams)
+    alpha: AlphaParams = msgspec.field(default_factory=AlphaParams)
+    reference: ReferenceParams = msgspec.field(default_factory=ReferenceParams)
+    funding: FundingParams = msgspec.field(default_factory=FundingParams)
+    schedule: ScheduleParams = msgspec.field(default_factory=ScheduleParams)
+    protection: ProtectionParams = msgspec.field(default_factory=ProtectionParams)
+    markout: MarkoutParams = msgspec.field(default_factory=MarkoutParams)
+    toxicity: ToxicityParams = msgspec.field(default_factory=ToxicityParams)
+    governor: GovernorParams = msgspec.field(default_factory=GovernorParams)
+
+    def problems(self) -> Sequence[str]:
+        if self.reference.instrument == self.instrument:
+            return (f"reference.instrument = {self.instrument!r}: must be another than the one it trades",)
+        return ()
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -58,6 +86,9 @@ class _Plan(msgspec.Struct, frozen=True):
     rules: VenueRules
     regime: RegimeState
     spacing_bps: float
+    tolerance_bps: float
+    limit_notional: float
+    funding_shift: float
     permit: Permit
     inputs: Mapping[str, Explained]
 
@@ -72,16 +103,28 @@ class MarketMaker(Strategy[MarketMakerParams]):
         super().__init__(params)
         self._estimates = MarketEstimates(params.estimates)
         self._regime = RegimeWatch(params.instrument, params.regime)
+        self._fair = FairValue(params.quoting.fair, params.alpha, params.reference)
         self._sizes = Sizes(params.quoting)
+        self._schedule = Schedule(params.schedule)
+        self._protection = Protection(params.protection)
+        self._markouts = Markouts(params.markout)
+        self._vpin = Vpin(params.toxicity)
+        self._governor = Governor(params.governor)
         self._plan: _Plan | None = None
         self._rests_until_ns = {Side.BUY: 0, Side.SELL: 0}
+        self._places: dict[ClientOrderId, Place] = {}
         self._inert: tuple[Inert, ...] = ()
         self._inert_checked_ns = 0
 
     def subscriptions(self) -> Sequence[Subscription]:
         p = self.params
         bars_s = (p.regime.bar_s,) if self._regime.on else ()
-        return (Subscription(p.instrument, book_interval_ms=p.book_interval_ms, bars_s=bars_s),)
+        own = Subscription(p.instrument, book_interval_ms=p.book_interval_ms, bars_s=bars_s)
+        if p.reference.instrument is None:
+            return (own,)
+        return (own, Subscription(p.reference.instrument, book_interval_ms=p.book_interval_ms))
+
+    # --- hooks
 
     def on_start(self, ctx: Context) -> None:
         for bar in ctx.bars(self.params.instrument, self.params.regime.bar_s):
@@ -89,23 +132,45 @@ class MarketMaker(Strategy[MarketMakerParams]):
         self._refresh(ctx)
 
     def on_book(self, ctx: Context, book: Book) -> None:
-        self._estimates.on_book(ctx.now_ns(), book.mid, book.microprice)
-        self._regime.on_mid(ctx.now_ns(), book.mid)
+        if book.instrument.instrument_id != self.params.instrument:
+            self._quote_or_withdraw(ctx)
+            return
+        self._see(ctx, book)
         self._quote(ctx, book)
 
-    def on_bar(self, ctx: Context, bar: Bar) -> None:
-        self._regime.on_bar(bar)
-
     def on_trade(self, ctx: Context, trade: Trade) -> None:
-        if not trade.replayed:
-            px = trade.px_ticks * float(ctx.instrument(trade.instrument).tick)
-            self._estimates.on_trade(ctx.now_ns(), px, trade.aggressor)
+        if trade.replayed or trade.instrument != self.params.instrument:
+            return
+        instrument, now_ns = ctx.instrument(trade.instrument), ctx.now_ns()
+        px, qty = trade.px_ticks * float(instrument.tick), trade.qty_lots * float(instrument.lot)
+        self._estimates.on_trade(now_ns, px, trade.aggressor)
+        self._fair.on_trade(now_ns, qty, trade.aggressor)
+        self._vpin.on_trade(now_ns, px * qty, trade.aggressor)
+
+    def on_bar(self, ctx: Context, bar: Bar) -> None:
+        if bar.instrument == self.params.instrument:
+            self._regime.on_bar(bar)
 
     def on_fill(self, ctx: Context, fill: Fill) -> None:
+        place = self._places.get(fill.client_order_id)
+        if place is not None:
+            fee_bps = float(fill.fee / (fill.px * fill.qty)) * 1e4
+            self._markouts.on_fill(ctx.now_ns(), place, float(fill.px), fee_bps)
         rests_until_ns = ctx.now_ns() + round(self.params.quoting.cool_down_s * NS_PER_S)
         self._rests_until_ns[fill.side] = rests_until_ns
         ctx.set_timer(f"cool_down_{fill.side.value}", rests_until_ns)
         self._quote_or_withdraw(ctx)
+
+    def on_order(self, ctx: Context, order: OrderView) -> None:
+        place = quote_place(order.tag)
+        if place is None:
+            return
+        if not order.state.is_terminal:
+            self._places[order.client_order_id] = place
+        elif self._places.pop(order.client_order_id, None) is not None:
+            self._governor.on_end(ctx.now_ns(), order.state, filled=bool(order.cum_qty))
+            if self._protection.closing:
+                self._close(ctx)
 
     def on_timer(self, ctx: Context, key: str) -> None:
         if key == _REFRESH:
@@ -119,14 +184,99 @@ class MarketMaker(Strategy[MarketMakerParams]):
     def on_stop(self, ctx: Context) -> None:
         ctx.cancel_all(self.params.instrument)
 
+    # --- the plan, once a refresh
+
     def _refresh(self, ctx: Context) -> None:
         ctx.set_timer(_REFRESH, ctx.now_ns() + round(self.params.quoting.refresh_interval_s * NS_PER_S))
         book = ctx.book(self.params.instrument)
         if book is not None:
-            self._estimates.on_book(ctx.now_ns(), book.mid, book.microprice)
-            self._regime.on_mid(ctx.now_ns(), book.mid)
+            self._see(ctx, book)
             self._plan = self._planned(ctx, book)
         self._quote_or_withdraw(ctx)
+        if self._protection.closing:
+            self._close(ctx)
+
+    def _see(self, ctx: Context, book: Book) -> None:
+        """Take a book into everything that is measured."""
+        now_ns, mid = ctx.now_ns(), book.mid
+        self._estimates.on_book(now_ns, mid, book.microprice)
+        self._regime.on_mid(now_ns, mid)
+        for side, layer in self._markouts.on_mid(now_ns, mid):
+            fields = {"instrument": self.params.instrument, "side": side.value, "layer": str(layer)}
+            ctx.notice("info", "layer_pulled", fields)
+        position = ctx.position(self.params.instrument)
+        px = float(ctx.mark_px(self.params.instrument) or mid)
+        was = self._protection.closing
+        self._protection.update(now_ns, float(position.qty), float(position.avg_entry_px), px)
+        if self._protection.closing and not was:
+            fields = {"instrument": self.params.instrument, "reason": self._protection.closing}
+            ctx.notice("warning", "protection_closes", fields)
+            self._plan = None
+
+    def _planned(self, ctx: Context, book: Book) -> _Plan:
+        p, now_ns = self.params, ctx.now_ns()
+        instrument = ctx.instrument(p.instrument)
+        rules = VenueRules.of(instrument)
+        equity = float(ctx.equity())
+        self._sizes.follow_equity(equity)
+        limit = self._limit_notional(ctx, equity)
+        conditions = Conditions(
+            fair=self._fair_now(ctx, book).px,
+            tick=rules.tick,
+            maker_fee=float(ctx.maker_fee(p.instrument) or 0),
+            q_max=max(1.0, limit / self._sizes.order_notional) if self._sizes.order_notional else 1.0,
+        )
+        reading = self._estimates.reading(now_ns)
+        regime = self._regime.state(now_ns, is_flat=not ctx.position(p.instrument).qty)
+        width = p.regime.width_mult(regime.regime)
+        stance = take_stance(p.quoting, p.estimates, reading, conditions, width=width)
+        if stance.market is not None and now_ns >= self._inert_checked_ns + _INERT_CHECK_NS:
+            self._inert_checked_ns = now_ns
+            self._look_for_inert(ctx, stance, conditions, instrument)
+        tolerance = stance.tolerance_bps * self._governor.tolerance_mult(now_ns)
+        return _Plan(
+            stance=stance,
+            rules=rules,
+            regime=regime,
+            spacing_bps=p.quoting.layer_spacing_bps * width,
+            tolerance_bps=min(tolerance, stance.half_spread_bps / 2) if tolerance > stance.tolerance_bps else tolerance,
+            limit_notional=limit,
+            funding_shift=funding_shift(p.funding, ctx.ticker(p.instrument), now_ns),
+            permit=self._permit(ctx, regime),
+            inputs={
+                **explain_stance(p.quoting, stance, reading, self._inert),
+                **regime.shown,
+                **explain_watching(self._markouts, self._governor.ratios(now_ns), self._vpin.value),
+            },
+        )
+
+    def _permit(self, ctx: Context, regime: RegimeState) -> Permit:
+        """Return what every rule together allows now."""
+        now_ns, ticker = ctx.now_ns(), ctx.ticker(self.params.instrument)
+        resting_s = self._protection.resting_s(now_ns)
+        permits = (
+            Permit(Mode.NONE, f"closing: {self._protection.closing}") if self._protection.closing else FREE,
+            Permit(Mode.NONE, f"rests {resting_s:.0f} s after a closing") if resting_s else FREE,
+            self._schedule.permit(now_ns, ticker.next_funding_ns if ticker else 0),
+            self._governor.permit(now_ns),
+            self._vpin.permit(now_ns),
+            self._regime_permit(regime),
+        )
+        return strictest(permits)
+
+    def _regime_permit(self, regime: RegimeState) -> Permit:
+        wanted = self.params.regime.when_trending
+        if regime.regime is not Regime.TRENDING or wanted == "quote":
+            return FREE
+        if wanted == "reduce":
+            return Permit(Mode.REDUCE, "only what reduces the position is quoted: the market trends")
+        return Permit(Mode.NONE, "nothing is quoted: the market trends")
+
+    def _limit_notional(self, ctx: Context, equity: float) -> float:
+        limit, share = float(ctx.max_position_notional()), self.params.quoting.max_position_equity_frac
+        return limit if share is None else min(limit, max(0.0, equity * share))
+
+    # --- the ladder, on every book
 
     def _quote_or_withdraw(self, ctx: Context) -> None:
         book = ctx.book(self.params.instrument)
@@ -136,77 +286,73 @@ class MarketMaker(Strategy[MarketMakerParams]):
         inputs = self._plan.inputs if self._plan else {}
         self._plan = None
         self._estimates.on_gap()
+        self._markouts.on_gap()
         ctx.quote(self.params.instrument)
-        ctx.explain(self.params.instrument, {**inputs, "reasons": ("no fresh book",)})
+        ctx.explain(self.params.instrument, {**inputs, "reasons": ("no fresh book",), "bids": (), "asks": ()})
 
     def _quote(self, ctx: Context, book: Book) -> None:
-        """Lay the stance around the present fair value and state the ladder."""
+        """Lay the plan around the present fair value and state the ladder."""
         plan = self._plan = self._plan or self._planned(ctx, book)
-        instrument, fair, shape = self.params.instrument, self._fair(book), plan.stance.shape
+        fair_price = self._fair_now(ctx, book)
+        fair, shape = fair_price.px, plan.stance.shape
         self._sizes.follow(fair)
-        held = self._inventory(ctx, fair)
+        held = self._inventory(ctx, fair, plan)
         q = self._sizes.q(held)
+        reservation = fair * (1 + plan.funding_shift)
         anchor = self._anchored(
-            ctx, fair - shape.half_bid - shape.skew_bid * q, fair + shape.half_ask - shape.skew_ask * q, held, plan
+            ctx,
+            reservation - shape.half_bid - shape.skew_bid * q,
+            reservation + shape.half_ask - shape.skew_ask * q,
+            held,
+            plan,
         )
         bids, no_bids = self._side(ctx, Side.BUY, anchor.bid_px, book, fair, held, plan)
         asks, no_asks = self._side(ctx, Side.SELL, anchor.ask_px, book, fair, held, plan)
-        ctx.quote(instrument, bids, asks)
-        held_back = [f"{_NAMES[side]}: held at the entry price by the anchor" for side in anchor.moved]
+        ctx.quote(self.params.instrument, bids, asks)
+        held_back = [f"{NAMES[side]}: held at the entry price by the anchor" for side in anchor.moved]
+        reasons = [plan.permit.reason] if plan.permit.reason else []
         inputs: dict[str, Explained] = {
             **plan.inputs,
+            **self._fair.shown(fair_price),
             "fair": fair,
             "q": q,
             "skew_bps": -(shape.skew_bid + shape.skew_ask) / 2 * q / fair * 1e4,
-            "reasons": tuple(reason for reason in (plan.permit.reason, no_bids, no_asks, *held_back) if reason),
+            "funding_shift_bps": plan.funding_shift * 1e4,
+            "reasons": (*reasons, *no_bids, *no_asks, *held_back),
+            "bids": shown(bids),
+            "asks": shown(asks),
         }
-        ctx.explain(instrument, inputs)
+        ctx.explain(self.params.instrument, inputs)
 
     def _side(
         self, ctx: Context, side: Side, first_px: float, book: Book, fair: float, held: Inventory, plan: _Plan
-    ) -> tuple[Sequence[Quote], str]:
-        """Return the quotes of one side, and why any are missing, "" when none is."""
+    ) -> tuple[Sequence[Quote], Sequence[str]]:
+        """Return the quotes of one side, and why any are missing."""
         if plan.permit.mode is Mode.NONE:
-            return (), ""
-        p = self.params.quoting
-        wish = SideWish(
+            return (), ()
+        regime, now_ns = self.params.regime, ctx.now_ns()
+        boosted = regime.boost and plan.regime.signal is side
+        layout = SideLayout(
             side=side,
             first_px=first_px,
             touch_px=(book.ask_ticks - 1 if side is Side.BUY else book.bid_ticks + 1) * plan.rules.tick,
-            far_px=fair * (1 - side.sign * p.max_distance_bps / 1e4),
-            spacing=fair * plan.spacing_bps / 1e4,
+            mid=book.mid,
+            fair=fair,
             qtys=self._sizes.qtys(side, held),
-            room_notional=held.room_notional(side),
-            mark_px=held.mark_px,
-            tolerance_bps=plan.stance.tolerance_bps,
-            room_qty=held.reducing_qty(side) if plan.permit.mode is Mode.REDUCE else math.inf,
+            spacing_bps=plan.spacing_bps,
+            tolerance_bps=plan.tolerance_bps,
+            reduce_only=plan.permit.mode is Mode.REDUCE,
+            boost_bps=(regime.boost_near_bps, regime.boost_far_bps) if boosted else (),
+            boost_limit_px=first_px if regime.anchor else side.sign * float("inf"),
+            order_qty=self._sizes.order_qty,
         )
-        quotes, missing = side_quotes(wish, plan.rules)
-        if plan.regime.signal is side and self.params.regime.boost and plan.permit.mode is Mode.QUOTE:
-            quotes += self._boost(wish, quotes, book.mid, plan)
-        if ctx.now_ns() < self._rests_until_ns[side]:
-            resting = _resting_px(ctx.open_orders(self.params.instrument), side)
-            return _no_nearer(quotes, side, resting), f"{_NAMES[side]}: cooling down after a fill"
-        return quotes, f"{_NAMES[side]}: {missing}" if missing else ""
-
-    def _boost(self, wish: SideWish, ladder: Sequence[Quote], mid: float, plan: _Plan) -> list[Quote]:
-        """Return the extra orders of a signal, as layers of their own behind the ladder's; the cap counts them too."""
-        p, sign = self.params.regime, wish.side.sign
-        room = wish.room_notional - sum(float(quote.qty) * max(float(quote.px), wish.mark_px) for quote in ladder)
-        made: list[Quote] = []
-        for extra, distance_bps in enumerate((p.boost_near_bps, p.boost_far_bps)):
-            wanted_px = mid * (1 - sign * distance_bps / 1e4)
-            one = msgspec.structs.replace(
-                wish,
-                first_px=sign * min(sign * wanted_px, sign * wish.first_px) if p.anchor else wanted_px,
-                qtys=(self._sizes.order_qty,),
-                room_notional=room,
-            )
-            quotes, _ = side_quotes(one, plan.rules)
-            for quote in quotes:
-                made.append(msgspec.structs.replace(quote, layer=self.params.quoting.layers + extra))
-                room -= float(quote.qty) * max(float(quote.px), wish.mark_px)
-        return made
+        quotes, reasons = side_of_ladder(
+            layout, held, self.params.quoting, plan.rules, lambda layer: self._markouts.is_pulled(now_ns, (side, layer))
+        )
+        if now_ns < self._rests_until_ns[side]:
+            orders = ctx.open_orders(self.params.instrument)
+            return no_nearer(quotes, side, orders), (f"{NAMES[side]}: cooling down after a fill",)
+        return quotes, reasons
 
     def _anchored(self, ctx: Context, bid_px: float, ask_px: float, held: Inventory, plan: _Plan) -> Anchored:
         p = self.params.regime
@@ -221,51 +367,24 @@ class MarketMaker(Strategy[MarketMakerParams]):
             is_over_limit=abs(held.position) * held.mark_px > held.limit_notional,
         )
 
-    def _inventory(self, ctx: Context, fair: float) -> Inventory:
+    def _inventory(self, ctx: Context, fair: float, plan: _Plan) -> Inventory:
         instrument = self.params.instrument
         return Inventory.of(
             ctx.position(instrument),
             ctx.open_orders(instrument),
-            limit_notional=float(ctx.max_position_notional()),
+            limit_notional=min(plan.limit_notional, float(ctx.max_position_notional())),
             mark_px=max(fair, float(ctx.mark_px(instrument) or 0)),
         )
 
-    def _fair(self, book: Book) -> float:
-        return book.microprice if self.params.quoting.fair == "microprice" else book.mid
+    def _fair_now(self, ctx: Context, book: Book) -> FairPrice:
+        other = self.params.reference.instrument
+        return self._fair.of(ctx.now_ns(), book, None if other is None else ctx.book(other))
 
-    def _planned(self, ctx: Context, book: Book) -> _Plan:
-        p, now_ns = self.params, ctx.now_ns()
-        instrument = ctx.instrument(p.instrument)
-        rules = VenueRules.of(instrument)
-        conditions = Conditions(
-            fair=self._fair(book),
-            tick=rules.tick,
-            maker_fee=float(ctx.maker_fee(p.instrument) or 0),
-            q_max=max(1.0, float(ctx.max_position_notional() / p.quoting.order_notional)),
-        )
-        reading = self._estimates.reading(now_ns)
-        regime = self._regime.state(now_ns, is_flat=not ctx.position(p.instrument).qty)
-        width = p.regime.width_mult(regime.regime)
-        stance = take_stance(p.quoting, p.estimates, reading, conditions, width=width)
-        if stance.market is not None and now_ns >= self._inert_checked_ns + _INERT_CHECK_NS:
-            self._inert_checked_ns = now_ns
-            self._look_for_inert(ctx, stance, conditions, instrument)
-        return _Plan(
-            stance=stance,
-            rules=rules,
-            regime=regime,
-            spacing_bps=p.quoting.layer_spacing_bps * width,
-            permit=strictest((self._regime_permit(regime),)),
-            inputs={**explain_stance(p.quoting, stance, reading, self._inert), **regime.shown},
-        )
-
-    def _regime_permit(self, regime: RegimeState) -> Permit:
-        wanted = self.params.regime.when_trending
-        if regime.regime is not Regime.TRENDING or wanted == "quote":
-            return FREE
-        if wanted == "reduce":
-            return Permit(Mode.REDUCE, "only what reduces the position is quoted: the market trends")
-        return Permit(Mode.NONE, "nothing is quoted: the market trends")
+    def _close(self, ctx: Context) -> None:
+        """Flatten by a capped sweep once no quote of ours stands in its way."""
+        if not any(quote_place(order.tag) for order in ctx.open_orders(self.params.instrument)):
+            cap = Sweep(max_slippage_bps=self.params.protection.close_slippage_bps)
+            ctx.target(self.params.instrument, Decimal(0), cap)
 
     def _look_for_inert(self, ctx: Context, stance: Stance, conditions: Conditions, instrument: Instrument) -> None:
         """Find the parameters that have no effect now; tell when there are others than before."""
@@ -283,23 +402,3 @@ class MarketMaker(Strategy[MarketMakerParams]):
         if {inert.name for inert in self._inert} - before:
             told = {inert.name: inert.text for inert in self._inert}
             ctx.notice("warning", "parameters_inert", {"instrument": instrument.symbol, **told})
-
-
-def _resting_px(orders: Sequence[OrderView], side: Side) -> dict[int, float]:
-    """Return the prices of a side's whole quotes by their layers. One that was partly filled is left out."""
-    head = f"quote {'bid' if side is Side.BUY else 'ask'} "
-    return {
-        int(order.tag.removeprefix(head)): float(order.px)
-        for order in orders
-        if order.tag.startswith(head) and order.px is not None and not order.cum_qty and order.state not in _GOING
-    }
-
-
-def _no_nearer(quotes: Sequence[Quote], side: Side, resting_px: Mapping[int, float]) -> list[Quote]:
-    """Return the quotes of a side that cools down: what rests may stay or move away from the market, nothing is new."""
-    sign = side.sign
-    return [
-        msgspec.structs.replace(quote, px=sign * min(sign * float(quote.px), sign * resting_px[quote.layer]))
-        for quote in quotes
-        if quote.layer in resting_px
-    ]

@@ -117,6 +117,7 @@ class FakeContext:
         self.equity_value = Decimal(100_000)
         self.position_limit = Decimal(5_000)
         self.fees: tuple[Decimal | None, Decimal | None] = (Decimal("-0.000001"), Decimal("0.00045"))
+        self.fill_fee = Decimal(0)
         self.quotes: dict[InstrumentId, Ladder] = {}
         self.quote_calls = 0
         self.targets: list[tuple[InstrumentId, Decimal, Algorithm]] = []
@@ -143,7 +144,9 @@ class FakeContext:
             strategy.on_timer(self, key)
         self.time_ns = until_ns
 
-    def fill(self, strategy: Strategy[Any], side: Side, qty: str, px: str, instrument: InstrumentId) -> None:
+    def fill(
+        self, strategy: Strategy[Any], side: Side, qty: str, px: str, instrument: InstrumentId, *, order: int = 1
+    ) -> None:
         """Move the position by a fill and tell the strategy."""
         held = self.position(instrument).qty + side.sign * Decimal(qty)
         self.positions[instrument] = self._position(instrument, held)
@@ -151,14 +154,14 @@ class FakeContext:
             self,
             Fill(
                 account=AccountId("main"),
-                client_order_id=ClientOrderId(1),
+                client_order_id=ClientOrderId(order),
                 venue_order_id=None,
                 trade_id=TradeId("1"),
                 instrument=instrument,
                 side=side,
                 px=Decimal(px),
                 qty=Decimal(qty),
-                fee=Decimal(0),
+                fee=self.fill_fee,
                 fee_currency="USDT",
                 is_taker=False,
                 realized_pnl=Decimal(0),

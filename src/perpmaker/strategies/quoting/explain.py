@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from perpmaker.model.order import Side
 from perpmaker.strategies.api import Explained
 from perpmaker.strategies.estimators.arrivals import ArrivalFit
 from perpmaker.strategies.estimators.market import Reading
+from perpmaker.strategies.quoting.governor import Ratios
 from perpmaker.strategies.quoting.inert import Inert
+from perpmaker.strategies.quoting.markouts import HORIZONS_S, Markouts
 from perpmaker.strategies.quoting.params import QuotingParams
 from perpmaker.strategies.quoting.stance import Stance
 
@@ -36,6 +39,27 @@ def explain_stance(
         **_arrivals("ask", reading.ask, reading, fair),
         "inert": tuple(found.text for found in inert),
     }
+
+
+def explain_watching(markouts: Markouts, ratios: Ratios, vpin: float | None) -> dict[str, Explained]:
+    """Return how the fills fared (mean net markouts of the last ones, in bps) and how good the orders are.
+
+    `order_quality` says which share of the orders that ended in the venue's window was unfilled, cancelled, expired.
+    """
+    found: dict[str, Explained] = {}
+    for horizon_s in HORIZONS_S:
+        for name, side in (("bid", Side.BUY), ("ask", Side.SELL)):
+            mean = markouts.mean_bps(horizon_s, side)
+            if mean is not None:
+                found[f"markout_{horizon_s}s_{name}_bps"] = mean
+    if ratios.orders:
+        found["order_quality"] = (
+            f"{ratios.orders} ended: {ratios.share(ratios.unfilled):.0%} unfilled, "
+            f"{ratios.share(ratios.cancelled):.0%} cancelled, {ratios.share(ratios.expired):.0%} expired"
+        )
+    if vpin is not None:
+        found["vpin"] = vpin
+    return found
 
 
 def _arrivals(name: str, fit: ArrivalFit | None, reading: Reading, fair: float) -> dict[str, Explained]:

@@ -16,6 +16,8 @@ _LEAVING = frozenset({OrderState.CANCEL_SENT, OrderState.UNKNOWN})
 _SIZE_REFERENCE_MOVE = 0.005
 """Sizes follow the price in steps of half a per cent, so that a lot's rounding does not flicker with every tick."""
 
+_SIZE_EQUITY_MOVE = 0.02
+
 
 class Inventory(msgspec.Struct, frozen=True):
     """Position and orders of one instrument; quantities in base units, `position` signed, long > 0.
@@ -62,22 +64,33 @@ class Sizes:
     def __init__(self, params: QuotingParams) -> None:
         self._params = params
         self._target = float(params.target_position)
-        self._notionals = [float(params.order_notional) * params.size_multiple(n) for n in range(params.layers)]
+        self.order_notional = float(params.order_notional)
+        """Of the innermost order."""
         self._reference_px = 0.0
         self._qtys: tuple[float, ...] = ()
         self.order_qty = 0.0
         """The size of the innermost order, the unit of q."""
 
+    def follow_equity(self, equity: float) -> None:
+        """Take the account's equity, where sizes are a share of it; they change when it has moved by two per cent."""
+        share = self._params.order_equity_frac
+        if share is None:
+            return
+        wanted = max(0.0, equity * share)
+        if abs(wanted - self.order_notional) > _SIZE_EQUITY_MOVE * self.order_notional:
+            self.order_notional = wanted
+            self._reference_px = 0.0
+
     def follow(self, fair: float) -> None:
         """Take the present fair value; sizes change only when it has moved half a per cent."""
         if abs(fair - self._reference_px) > _SIZE_REFERENCE_MOVE * self._reference_px:
             self._reference_px = fair
-            self._qtys = tuple(notional / fair for notional in self._notionals)
-            self.order_qty = float(self._params.order_notional) / fair
+            self.order_qty = self.order_notional / fair
+            self._qtys = tuple(self.order_qty * self._params.size_multiple(n) for n in range(self._params.layers))
 
     def q(self, inventory: Inventory) -> float:
         """Return the position beyond the target in orders, long > 0."""
-        return (inventory.position - self._target) / self.order_qty
+        return (inventory.position - self._target) / self.order_qty if self.order_qty else 0.0
 
     def qtys(self, side: Side, inventory: Inventory) -> Sequence[float]:
         """Return the sizes of a side, inside first; smaller where they would add to the position, when so configured."""

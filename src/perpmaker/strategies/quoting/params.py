@@ -83,16 +83,38 @@ class QuotingParams(Table, frozen=True, kw_only=True):
             "s", "So long after a fill its side gets no new quote; what rests stays, or moves outwards.", ge=0, le=3600
         ),
     ] = 2.0
+    price_floor: Annotated[
+        float | None, key("quote currency", "No ask stands below it; without it, anywhere.", gt=0)
+    ] = None
+    price_ceiling: Annotated[
+        float | None, key("quote currency", "No bid stands above it; without it, anywhere.", gt=0)
+    ] = None
+    order_equity_frac: Annotated[
+        float | None,
+        key("", "Size of the innermost order as a share of equity, instead of order_notional.", gt=0, le=1),
+    ] = None
+    max_position_equity_frac: Annotated[
+        float | None,
+        key("", "The position limit as a share of equity, if that is less than the risk limit.", gt=0, le=20),
+    ] = None
+    rpi_share: Annotated[
+        float,
+        key("", "Share of each quote that only retail flow can take (RPI), where the venue has it.", ge=0, le=1),
+    ] = 0.0
     refresh_interval_s: Annotated[float, key("s", "Quotes are stated anew at least this often.", ge=0.1, le=60)] = 1.0
 
     def problems(self) -> Sequence[str]:
+        found = []
         depth_bps = (self.layers - 1) * self.layer_spacing_bps
         if depth_bps >= self.max_distance_bps:
-            return (
+            found.append(
                 f"layers = {self.layers} with layer_spacing_bps = {self.layer_spacing_bps:g} reach {depth_bps:g} bps: "
-                f"must stay under max_distance_bps = {self.max_distance_bps:g}",
+                f"must stay under max_distance_bps = {self.max_distance_bps:g}"
             )
-        return ()
+        floor, ceiling = self.price_floor, self.price_ceiling
+        if floor is not None and ceiling is not None and floor >= ceiling:
+            found.append(f"price_floor = {floor:g}: must be less than price_ceiling = {ceiling:g}")
+        return found
 
     def size_multiple(self, layer: int) -> float:
         """Return the size of `layer` as a multiple of the innermost."""
