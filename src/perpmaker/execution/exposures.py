@@ -136,7 +136,7 @@ def _best(orders: Mapping[tuple[AccountId, OrderKey], TrackedOrder], side: Side)
 
 
 def _levels(orders: Mapping[tuple[AccountId, OrderKey], TrackedOrder], rules: Instrument) -> dict[int, int]:
-    """Sum what rests in the public book per price. Figures that are no multiples (foreign, from before a change of rules) are rounded."""
+    """Sum what the public book shows per price. Figures that are no multiples (foreign, older rules) are rounded."""
     lots_at: dict[int, int] = {}
     for tracked in orders.values():
         px = tracked.order.px

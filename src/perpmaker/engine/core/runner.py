@@ -24,6 +24,10 @@ from perpmaker.strategies.api import Explained
 MAX_CALLS: Final = 200
 """Hook calls of one strategy within one event: more is a loop that feeds itself (RELIABILITY M2)."""
 SAMPLE_NS: Final = 10 * NS_PER_S
+TURN_NS: Final = 1 * NS_PER_S
+"""Decisions are written down every `SAMPLE_NS`, and when they turned, not more often than this."""
+_TURNS: Final = ("model", "phase", "warming_up", "regime", "signal")
+_DIGITS: Final = str.maketrans("", "", "0123456789.,-")
 _BOOK_TIMER: Final = "book"
 _STRATEGY_TIMER: Final = "strategy"
 
@@ -222,7 +226,7 @@ class Runner:
         self._carry_out(slot)
 
     def _carry_out(self, slot: Slot) -> None:
-        if slot.explained_ns and slot.explained_ns - slot.sampled_ns >= SAMPLE_NS:
+        if slot.explained_ns == self._world.now_ns:
             self._sample(slot)
         if not slot.wish:
             return
@@ -256,11 +260,25 @@ class Runner:
         self._world.out.tell(Notice("error", "strategy_failed", fields, self._world.now_ns))
 
     def _sample(self, slot: Slot) -> None:
-        slot.sampled_ns = slot.explained_ns
+        """Write a decision down, its inputs with the quotes they led to, when it is time or when it turned."""
+        since_ns = slot.explained_ns - slot.sampled_ns
+        if since_ns < TURN_NS:
+            return
+        turn = tuple(turn_of(inputs) for inputs in slot.explained.values())
+        if since_ns < SAMPLE_NS and turn == slot.sampled_turn:
+            return
+        slot.sampled_ns, slot.sampled_turn = slot.explained_ns, turn
         for instrument, inputs in slot.explained.items():
             self._world.out.record(
                 Decision(slot.spec.strategy, instrument, plain(inputs), self._world.now_ns),
             )
+
+
+def turn_of(inputs: Mapping[str, Explained]) -> tuple[object, ...]:
+    """Return what of a decision is words: the regime, the signal, the reasons without their figures."""
+    reasons = inputs.get("reasons")
+    said = tuple(text.translate(_DIGITS) for text in reasons) if isinstance(reasons, tuple | list) else reasons
+    return (*(inputs.get(name) for name in _TURNS), said)
 
 
 def plain(inputs: Mapping[str, Explained]) -> dict[str, float | int | str | bool | list[str] | None]:

@@ -105,6 +105,8 @@ class Slot:
         self.explained: dict[InstrumentId, Mapping[str, Explained]] = {}
         self.explained_ns = 0
         self.sampled_ns = 0
+        self.sampled_turn: tuple[object, ...] = ()
+        """What the decision written down last said in words."""
         self.subscriptions: dict[InstrumentId, Subscription] = {}
         self.book_told_ns: dict[InstrumentId, int] = {}
         self.book_pending: set[InstrumentId] = set()
