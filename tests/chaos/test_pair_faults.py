@@ -116,8 +116,16 @@ def test_a_hedge_venue_that_does_everything_30_s_late_costs_no_more_than_a_clip_
     assert_kept(rig, 90)
 
 
+def test_a_hedge_lost_on_its_way_is_made_up_for() -> None:
+    rig = in_the_middle(playing())
+    rig.hedge.loses_next = True
+    assert_kept(rig, ONE_FAULT_S)
+    assert not rig.hedge.loses_next
+    assert not rig.told("pair_unwound")
+
+
 @pytest.mark.parametrize("lasts_s", [1, 6])
-def test_an_order_lost_on_its_way(lasts_s: float) -> None:
+def test_orders_and_cancels_lost_on_their_way(lasts_s: float) -> None:
     rig = in_the_middle(playing())
     rig.hedge.accepts = False
     rig.run(lasts_s)

@@ -138,6 +138,8 @@ class Face:
         self.refuses = ""
         self.latency_s = 0.0
         """Until an order does what it does, and again until that is known."""
+        self.loses_next = False
+        """The next order is lost on its way."""
         self.orders_late_s = 0.0
         """Besides, until an order arrives."""
         self.replies_late_s = 0.0
@@ -585,10 +587,11 @@ class TwoVenues:
             if face.refuses:
                 self.feed(SubmitRejected(face.account, order.client_order_id, 1, face.refuses, self.now_ns))
                 continue
-            if not face.accepts or not face.answers or face.orders_late_s or face.replies_late_s or face.latency_s > 1:
+            is_lost, face.loses_next = face.loses_next or not face.accepts, False
+            if is_lost or not face.answers or face.orders_late_s or face.replies_late_s or face.latency_s > 1:
                 unknown = SubmitUnknown(face.account, order.client_order_id, "no answer", self.now_ns)
                 self.later(1.0, self._gave_up(unknown))
-            if face.accepts:
+            if not is_lost:
                 self.later(face.latency_s + face.orders_late_s, lambda order=order: self._match(face, order))  # type: ignore[misc]
 
     def _gave_up(self, unknown: SubmitUnknown) -> Callable[[], None]:
