@@ -143,21 +143,19 @@ def command(
     planned, notes = make_plan_of(engine, wanted, book)
     notes = [*learned, *notes]
     console = _console(as_json)
-    show_plan(console, planned, book, notes)
+    show_plan(console, planned, book, notes, where_text(engine))
     if dry_run:
         if as_json:
             click.echo(_pretty({"plan": planned}))
         return
     arm = ask(engine, yes=yes, confirm=confirm)
     arguments = command_arguments(engine, wanted)
-    row, interrupted, engine_code = carry_out(home, engine, arguments, console, clock, arm)
+    row, interrupted, engine_code, verified = carry_out(home, engine, arguments, console, clock, arm)
     code = exit_code(row, interrupted=interrupted, engine_code=engine_code)
     if row is not None:
         from perpmaker.cli.execution_text import summary_text
 
-        by = engine.name or "an engine of its own, which verified that nothing is open"
-        if engine_code:
-            by = f"an engine of its own, which ended with code {engine_code}: what is open is not verified"
+        by = engine.name or own_engine_text(engine_code, verified=verified)
         console.print(summary_text(row, book.instrument, worked_by=by))
     else:
         click.echo("perpmaker: stopped before anything was sent", err=True)
@@ -175,6 +173,15 @@ def read_qty(text: str) -> Decimal:
     if not qty.is_finite() or qty <= 0:
         raise ConfigError(f"--qty {text}: must be a number above 0, in base units")
     return qty
+
+
+def own_engine_text(engine_code: int, *, verified: bool) -> str:
+    """Say who worked an order and what is known of orders that might be left."""
+    if engine_code:
+        return f"an engine of its own, which ended with code {engine_code}: what is open is not verified"
+    if verified:
+        return "an engine of its own, which verified that nothing is open"
+    return "an engine of its own; every order of it has ended, but the venue did not answer to confirm it"
 
 
 def exit_code(row: ExecutionRow | None, *, interrupted: bool, engine_code: int) -> int:
@@ -318,10 +325,17 @@ def _without_own(
     return seen, None if best is None else book.instrument.px(best)
 
 
-def show_plan(console: Console, planned: ExecutionPlan, book: OrderBook, notes: list[str]) -> None:
+def where_text(engine: Engine) -> str:
+    """Say in which environment the order would be sent, and whether to the venue or on paper."""
+    status = _status(engine)
+    mode = status.mode if status is not None else "" if engine.config is None else str(engine.config.mode)
+    return ", ".join(part for part in (engine.env, mode) if part)
+
+
+def show_plan(console: Console, planned: ExecutionPlan, book: OrderBook, notes: list[str], where: str = "") -> None:
     from perpmaker.cli.execution_text import plan_text
 
-    console.print(plan_text(planned, book.instrument, notes))
+    console.print(plan_text(planned, book.instrument, notes, where))
 
 
 def ask(engine: Engine, *, yes: bool, confirm: str | None) -> str:
@@ -371,8 +385,11 @@ def command_arguments(engine: Engine, wanted: Wanted) -> dict[str, str]:
 
 def carry_out(
     home: Path, engine: Engine, arguments: dict[str, str], console: Console, clock: Clock, arm: str
-) -> tuple[ExecutionRow | None, bool, int]:
-    """Have it worked; returns how it ended, whether Ctrl-C asked for that, and the exit code of an engine of our own."""
+) -> tuple[ExecutionRow | None, bool, int, bool]:
+    """Have it worked; returns how it ended and whether Ctrl-C asked for that.
+
+    Of an engine of our own also its exit code, and whether the venue showed that nothing is left open.
+    """
     from perpmaker.cli.execution_drive import OwnEngine, hand_over
     from perpmaker.cli.execution_progress import Progress
 
@@ -382,7 +399,7 @@ def carry_out(
 
             client = AsyncControlClient.of(engine.run_file)
             row, interrupted = asyncio.run(hand_over(client, arguments, clock, progress.tell, arm))
-            return row, interrupted, 0
+            return row, interrupted, 0, False
         if engine.plan is None or engine.account is None:
             raise ConfigError("an engine of its own needs a CONFIG")
         from perpmaker import config as configuration
@@ -399,7 +416,8 @@ def carry_out(
         )
         settle_process()
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            return runner.run(own.work(arguments, arm))
+            end, interrupted, engine_code = runner.run(own.work(arguments, arm))
+        return end, interrupted, engine_code, live.verified_empty
 
 
 def _console(as_json: bool) -> Console:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perpmaker.errors import ConfigError
@@ -21,7 +22,7 @@ def adapted(
 
     Raises ConfigError for an algorithm without a cap of this kind.
     """
-    from perpmaker.engine.folders import engine_folder, journal_folder
+    from perpmaker.engine.folders import journal_folder
     from perpmaker.research.execution_needs import need_of, needs
     from perpmaker.research.execution_orders import orders_in
 
@@ -29,7 +30,7 @@ def adapted(
         raise ConfigError(f"--adapt: allowed with sweep and its presets, not with {wanted.algo}")
     if wanted.algorithm.cap_from != "touch":
         raise ConfigError("--adapt: what orders needed is known from the touch; allowed: --cap-from touch")
-    folder = journal_folder(engine_folder(engine.home, _name(engine), engine.env))
+    folder = journal_folder(_folder(engine))
     share = _of_depth(wanted, book)
     known = needs(orders_in(folder)) if folder.is_dir() else ()
     return chosen(wanted.algorithm, given, None if share is None else need_of(known, engine.instrument, share))
@@ -40,7 +41,7 @@ def chosen(algorithm: Sweep, given: Mapping[str, str], need: Need | None) -> tup
     changes: dict[str, str] = {}
     if need is None:
         return changes, ["--adapt: no earlier order of this size is known; the cap and the timeout stay"]
-    of = f"{need.orders} earlier orders of {need.size} of the depth"
+    of = f"{need.orders} earlier order{'s' if need.orders > 1 else ''} of {need.size} of the depth"
     if need.cap_bps is None:
         notes = [f"--adapt: the cap stays: {of}, {need.short} of them short, say too little"]
     elif need.cap_bps >= algorithm.max_slippage_bps:
@@ -54,10 +55,18 @@ def chosen(algorithm: Sweep, given: Mapping[str, str], need: Need | None) -> tup
     return changes, notes
 
 
-def _name(engine: Engine) -> str:
-    if engine.config is not None:
-        return engine.config.name
-    return "" if engine.run_file is None else engine.run_file.extra.get("engine", "")
+def _folder(engine: Engine) -> Path:
+    """Return where the engine keeps what it recorded."""
+    from perpmaker.engine.assembly import PAPER
+    from perpmaker.engine.folders import engine_folder
+
+    if engine.run_file is not None and "folder" in engine.run_file.extra:
+        return Path(engine.run_file.extra["folder"])
+    config = engine.config
+    if config is None:
+        return engine.home
+    realm = f"{config.env}-{PAPER}" if config.mode == PAPER else config.env
+    return engine_folder(engine.home, config.name, realm)
 
 
 def _of_depth(wanted: Wanted, book: OrderBook) -> float | None:

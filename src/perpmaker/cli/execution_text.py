@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SHOWN_CHILDREN: Final = 10
 
 
-def plan_text(plan: ExecutionPlan, rules: Instrument, notes: list[str]) -> Group:
-    """Lay a plan out: what it meets, what it expects, what would remain."""
+def plan_text(plan: ExecutionPlan, rules: Instrument, notes: list[str], where: str = "") -> Group:
+    """Lay a plan out: what it meets, what it expects, what would remain. `where`: environment, and live or paper."""
     base = rules.base
     rows = [
         ("order", f"{plan.side} {plan.qty} {base} of {rules.instrument_id} by {plan.algorithm}"),
@@ -35,7 +35,7 @@ def plan_text(plan: ExecutionPlan, rules: Instrument, notes: list[str]) -> Group
         ("would remain", f"{_qty(plan.remaining_qty)} {base}"),
         ("takes at most", f"{plan.lasts_s:.4g} s"),
     ]
-    table = _pairs(f"Plan on the book of now, {rules.exchange}", rows)
+    table = _pairs(f"Plan on the book of now, {rules.exchange} {where}".rstrip(), rows)
     parts: list[Table | Text] = [table]
     if len(plan.children) > 1:
         parts.append(_planned(plan))

@@ -101,6 +101,8 @@ class LiveEngine:
         self._fatal: BaseException | None = None
         self._signals = 0
         self._parts: Parts | None = None
+        self.verified_empty = False
+        """Whether the venue showed, at the end, that no order of ours is left."""
 
     @property
     def parts(self) -> Parts:
@@ -212,7 +214,7 @@ class LiveEngine:
 
     def _in_order(self, parts: Parts) -> int:
         """Write the last words; the journal ends with them."""
-        verified = parts.engine.verified_empty
+        verified = self.verified_empty = parts.engine.verified_empty
         parts.engine.assert_identity()
         parts.desk.look_after()
         parts.upkeep.checkpoint()

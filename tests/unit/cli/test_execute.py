@@ -13,7 +13,17 @@ from tests.unit.engine.test_assembly import EXCHANGE, config
 from tests.unit.execution.algos.workbench import ASK, RULES, thin_levels
 
 from perpmaker.cli.algorithm_options import MEANING, read_algorithm
-from perpmaker.cli.execute import Engine, Wanted, ask, command_arguments, exit_code, make_plan_of, read_qty
+from perpmaker.cli.execute import (
+    Engine,
+    Wanted,
+    ask,
+    command_arguments,
+    exit_code,
+    make_plan_of,
+    own_engine_text,
+    read_qty,
+    where_text,
+)
 from perpmaker.cli.execution_text import child_line, plan_text, summary_text
 from perpmaker.cli.main import cli
 from perpmaker.control.messages import ExecutionChildRow, ExecutionRow
@@ -184,8 +194,9 @@ def test_a_quantity_that_is_no_lot_multiple_is_told_as_the_option() -> None:
 
 def test_a_plan_shows_depth_children_worst_price_slippage_and_rest() -> None:
     planned, _ = make_plan_of(engine(), wanted(), book())
-    shown = text_of(plan_text(planned, RULES, ["a note"]))
+    shown = text_of(plan_text(planned, RULES, ["a note"], "local, live"))
     for said in (
+        "grvt local, live",
         "depth inside the cap",
         "0.66 ETH shown, 0.462 after the haircut",
         "worst price",
@@ -265,6 +276,17 @@ def test_a_summary_tells_slippage_and_half_spread_apart() -> None:
         "0.6 ETH",
     ):
         assert said in shown
+
+
+def test_what_is_left_open_is_verified_only_when_the_venue_showed_it() -> None:
+    assert "verified that nothing is open" in own_engine_text(0, verified=True)
+    assert "did not answer to confirm" in own_engine_text(0, verified=False)
+    assert "not verified" in own_engine_text(5, verified=False)
+
+
+def test_environment_and_mode_are_said_before_anything_is_sent() -> None:
+    assert where_text(engine()) == "local, live"
+    assert where_text(engine(config=config(mode="paper"))) == "local, paper"
 
 
 def test_a_stop_is_told_once_with_who_asked_for_it() -> None:
