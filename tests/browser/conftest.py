@@ -73,8 +73,14 @@ def hostile_stack(tmp_path: Path) -> Iterator[FakeStack]:
     yield from fake(tmp_path, hostile=True)
 
 
-def fake(home: Path, *, hostile: bool = False) -> Iterator[FakeStack]:
-    made = FakeStack(home, hostile=hostile)
+@pytest.fixture(scope="module")
+def pair_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeStack]:
+    """A fake stack whose engine runs pairs; the tests of a module share it."""
+    yield from fake(tmp_path_factory.mktemp("pairs"), pairs=True)
+
+
+def fake(home: Path, *, hostile: bool = False, pairs: bool = False) -> Iterator[FakeStack]:
+    made = FakeStack(home, hostile=hostile, pairs=pairs)
     try:
         made.start()
         yield made

@@ -64,13 +64,13 @@ class Stack:
 class FakeStack(Stack):
     """A fake engine and a dashboard, each a process of its own."""
 
-    def __init__(self, home: Path, *, hostile: bool = False) -> None:
+    def __init__(self, home: Path, *, hostile: bool = False, pairs: bool = False) -> None:
         super().__init__(home)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._hostile = hostile
+        self._options = [*(["--hostile"] if hostile else []), *(["--pairs"] if pairs else [])]
 
     def start(self) -> None:
-        options = ["--hostile"] if self._hostile else []
+        options = self._options
         self._start("engine", ["-m", "tests.unit.dashboard.fake_engine", "--home", str(self.home), *options])
         self.start_dashboard()
 

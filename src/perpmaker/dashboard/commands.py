@@ -21,11 +21,27 @@ COMMANDS_PER_S: Final = 1.0
 COMMAND_BURST: Final = 20.0
 """Asking for the answer of a running command counts too."""
 
-PAGE_KINDS: Final[dict[str, CommandKind]] = {"pause": "pause", "resume": "resume", "close": "close", "kill": "kill"}
-_IF_UNCHANGED: Final = frozenset({"resume", "close"})
+MAX_ARGUMENTS: Final = 48
+PAGE_KINDS: Final[dict[str, CommandKind]] = {
+    "pause": "pause",
+    "resume": "resume",
+    "close": "close",
+    "kill": "kill",
+    "pair_start": "pair_start",
+    "pair_stop": "pair_stop",
+    "pair_close": "pair_close",
+    "pair_pause": "pair_pause",
+    "pair_resume": "pair_resume",
+    "pair_answer": "pair_answer",
+}
+_IF_UNCHANGED: Final = frozenset({"resume", "close", "pair_start", "pair_resume", "pair_close"})
 """Commands that take on risk or cost money: only if the engine still is in the state that the page showed."""
 
+_WITH_ARGUMENTS: Final = frozenset({"pair_start", "pair_answer"})
+"""Commands that carry words of their own; the engine judges them."""
+
 Text = Annotated[str, msgspec.Meta(max_length=200)]
+Word = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[a-z][a-z0-9_.]*$")]
 
 
 class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +53,7 @@ class CommandBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instrument: Text = ""
     strategy: Text = ""
     reason: Text = ""
+    arguments: Annotated[dict[Word, Text], msgspec.Meta(max_length=MAX_ARGUMENTS)] = {}
 
 
 class PageAnswer(msgspec.Struct, frozen=True):
@@ -86,6 +103,8 @@ class Commands:
             return "too many commands; wait a few seconds"
         if body.kind not in PAGE_KINDS:
             return f"{body.kind} is not done from the page; use the command line (perpmaker --help)"
+        if body.arguments and body.kind not in _WITH_ARGUMENTS:
+            return f"{body.kind} takes no arguments"
         known = self._sent.get(body.command_id)
         if known is not None:
             return "" if known[0] == body else "this command id was used for another command"
@@ -99,12 +118,13 @@ class Commands:
         known = self._sent.get(body.command_id)
         if known is not None:
             return known[1]
-        arguments = {"instrument": body.instrument, "strategy": body.strategy, "reason": body.reason}
+        named = {"instrument": body.instrument, "strategy": body.strategy, "reason": body.reason}
+        arguments = {**body.arguments, **{name: value for name, value in named.items() if value}}
         request = CommandRequest(
             command_id=body.command_id,
             kind=PAGE_KINDS[body.kind],
             expires_ns=str(self._clock.now_ns() + EXPIRY_NS),
-            arguments={name: value for name, value in arguments.items() if value},
+            arguments=arguments,
             actor=f"dashboard:{session.name}",
         )
         self._sent[body.command_id] = (body, request)

@@ -2,7 +2,7 @@
 
 Run it as a process of its own (it can then be frozen with SIGSTOP):
 
-    python -m tests.unit.dashboard.fake_engine --home FOLDER [--seed N] [--hostile]
+    python -m tests.unit.dashboard.fake_engine --home FOLDER [--seed N] [--hostile] [--pairs]
 
 It publishes `run/engine.json` in the home like an engine does. `--hostile` puts markup, control characters and very long
 words wherever an engine passes on text that came from a venue.
@@ -24,6 +24,7 @@ from pathlib import Path
 
 import msgspec
 from aiohttp import WSMsgType, web
+from tests.unit.dashboard.fake_pairs import FakePairs
 
 from perpmaker.clock import Clock, WallClock
 from perpmaker.control.home import RunFile, published
@@ -83,8 +84,9 @@ class Market:
 class FakeEngine:
     """The state, moved by `step`; pure but for its seeded generator."""
 
-    def __init__(self, now_ns: int, seed: int = 1, *, hostile: bool = False) -> None:
+    def __init__(self, now_ns: int, seed: int = 1, *, hostile: bool = False, pairs: bool = False) -> None:
         self.random = random.Random(seed)
+        self.pairs = FakePairs() if pairs else None
         self.hostile = hostile
         self.started_ns = now_ns
         self.now_ns = now_ns
@@ -119,6 +121,8 @@ class FakeEngine:
     def step(self, now_ns: int) -> None:
         """Move every market to `now_ns`."""
         self.now_ns = now_ns
+        if self.pairs is not None:
+            self.pairs.step()
         for market in self.markets.values():
             market.mid_ticks += self.random.gauss(0.0, market.sigma_ticks) * 0.35
             self._candle(market, now_ns)
@@ -153,6 +157,8 @@ class FakeEngine:
             return "done", "latched; every order is cancelled"
         if self.kill_latched:
             return "refused", "the kill switch is latched; perpmaker kill --clear lifts it"
+        if self.pairs is not None and request.kind.startswith("pair_"):
+            return self.pairs.carry_out(request)
         if request.kind == "pause":
             self._set_quoting(markets, False)
             return "done", "every quote is cancelled"
@@ -347,7 +353,8 @@ class FakeEngine:
             fills_total=len(self.fills),
             volume=f"{self.volume:.2f}",
             pnl=PnlSplit(*(f"{part:.4f}" for part in (self.spread_pnl, adverse, inventory, fees, self.funding))),
-            books={name: self._top(market) for name, market in self.markets.items()},
+            books={name: self._top(market) for name, market in self.markets.items()}
+            | ({} if self.pairs is None else self.pairs.tops()),
             strategies=[self._strategy(market) for market in self.markets.values()],
             latency_us={
                 stage: Percentiles(p50 * self.random.uniform(0.9, 1.1), p50 * self.random.uniform(2.0, 4.0))
@@ -366,6 +373,9 @@ class FakeEngine:
             },
             links={"grvt.market_data": True, "grvt.account": True, "grvt.trading_rpc": True, "grvt.rest": True},
             rate_budget={"main orders": 41.0, "main cancels": 58.5},
+            markets=[] if self.pairs is None else self.pairs.markets(),
+            pairs=[] if self.pairs is None else self.pairs.rows(),
+            conversions={} if self.pairs is None else {"USDC/USDT": "1.000180, backpack USDT/USDC, 4 s old"},
             kill_latched=self.kill_latched,
             orders_sent=self.orders_sent,
             orders_refused={"ORDER_RATE": 14, "PRICE_COLLAR": 1, f"OWN_CROSS{hostile}": 3},
@@ -596,10 +606,10 @@ async def start(control: FakeControl) -> tuple[web.AppRunner, int]:
     return runner, runner.addresses[0][1]
 
 
-async def _main(home: Path, seed: int, *, hostile: bool) -> None:
+async def _main(home: Path, seed: int, *, hostile: bool, pairs: bool) -> None:
     clock = WallClock()
     token = secrets.token_urlsafe(32)
-    control = FakeControl(FakeEngine(clock.now_ns(), seed, hostile=hostile), clock, token)
+    control = FakeControl(FakeEngine(clock.now_ns(), seed, hostile=hostile, pairs=pairs), clock, token)
     runner, port = await start(control)
     run_file = RunFile("engine", os.getpid(), {"control": f"http://127.0.0.1:{port}"}, token, clock.now_ns())
     ended = asyncio.Event()
@@ -617,5 +627,6 @@ if __name__ == "__main__":
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--hostile", action="store_true")
+    parser.add_argument("--pairs", action="store_true")
     options = parser.parse_args()
-    asyncio.run(_main(options.home, options.seed, hostile=options.hostile))
+    asyncio.run(_main(options.home, options.seed, hostile=options.hostile, pairs=options.pairs))

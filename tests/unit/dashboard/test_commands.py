@@ -108,3 +108,37 @@ async def test_a_flood_of_commands_is_refused_and_leaves_the_kill_its_own_allowa
     states = [(await commands.submit(SESSION, a_body("pause", f"command-{n}"))).state for n in range(60)]
     assert states.count("done") == COMMAND_BURST
     assert (await commands.submit(SESSION, a_body("kill", "kill-now"))).state == "done"
+
+
+async def test_a_pair_is_started_with_its_own_words_and_answered_by_name(engine: Engine, commands: Commands) -> None:
+    words = {"instrument": "ETH_USDT_Perp", "mode": "alternate", "maker.timeout_s": "3"}
+    await commands.submit(SESSION, a_body("pair_start", arguments=words))
+    await commands.submit(SESSION, a_body("pair_answer", "abcdefgi", strategy="pair-eth", arguments={"answer": "stop"}))
+    assert [(request.kind, request.arguments) for request in engine.sent] == [
+        ("pair_start", words),
+        ("pair_answer", {"answer": "stop", "strategy": "pair-eth"}),
+    ]
+
+
+async def test_words_of_its_own_are_for_those_commands_alone(engine: Engine, commands: Commands) -> None:
+    answer = await commands.submit(SESSION, a_body("pause", arguments={"strategy": "other"}))
+    assert (answer.state, answer.text) == ("refused", "pause takes no arguments")
+    assert engine.sent == []
+
+
+@pytest.mark.parametrize("kind", ["pair_start", "pair_resume", "pair_close"])
+async def test_what_takes_risk_on_a_pair_needs_the_state_the_page_showed(
+    engine: Engine, commands: Commands, kind: str
+) -> None:
+    engine.state = "halted"
+    assert (await commands.submit(SESSION, a_body(kind))).state == "refused"
+    assert (await commands.submit(SESSION, a_body("pair_stop", "abcdefgi"))).state == "done"
+
+
+@pytest.mark.parametrize(
+    "words", [{"Instrument": "x"}, {"a" * 65: "x"}, {"size": "1" * 201}, {f"k{n}": "" for n in range(49)}]
+)
+def test_words_that_no_strategy_has_are_no_command(words: dict[str, str]) -> None:
+    body = {"command_id": "abcdefgh", "kind": "pair_start", "seen_state": "running", "arguments": words}
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(msgspec.json.encode(body), type=CommandBody)

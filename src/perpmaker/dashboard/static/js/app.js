@@ -14,7 +14,7 @@ import { html, render } from "./view.js";
 const AGES_MS = 200; // ages go on while no frame comes
 const HIDDEN_MS = 200;
 const MAX_ANSWERS = 5;
-const PAGES = new Set(["market", "markets", "engine", "logs"]);
+const PAGES = new Set(["market", "markets", "pairs", "engine", "logs"]);
 
 const root = document.getElementById("app");
 root.replaceChildren(); // the word that says that the page is loading
@@ -92,6 +92,11 @@ const actions = {
     if (now.asking !== kind) return; // the second click of two
     now.asking = null;
     carryOut(kind, instrument, now.picture.status?.state ?? "", report);
+    schedule();
+  },
+  /** Tell a pair something, or start one: `more` has `strategy`, `arguments`, `about`. */
+  tellPair(kind, more) {
+    carryOut(kind, "", now.picture.status?.state ?? "", report, more);
     schedule();
   },
   dismiss(id) {

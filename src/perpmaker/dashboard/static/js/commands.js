@@ -7,7 +7,11 @@ const ASK_AGAIN_MS = 700;
 const GIVE_UP_MS = 60000;
 
 export const KINDS = ["pause", "resume", "close", "kill"];
-export const NAMES = { pause: "Pause", resume: "Resume", close: "Stop and close", kill: "KILL" };
+export const NAMES = {
+  pause: "Pause", resume: "Resume", close: "Stop and close", kill: "KILL",
+  pair_start: "Start pair", pair_stop: "Stop pair", pair_close: "Close pair",
+  pair_pause: "Pause pair", pair_resume: "Resume pair", pair_answer: "Answer",
+};
 
 /**
  * Why a button does nothing now, "" when it works. Pause and KILL work whenever they could make things safer; what takes
@@ -59,11 +63,12 @@ function positions(status, instrument) {
 
 /**
  * Send a command and follow it to its end. `report` gets {id, kind, state, text} each time something is known; `state` is
- * sending, accepted, done, refused or unknown.
+ * sending, accepted, done, refused or unknown. `more`: the `strategy` it is for, `arguments` of its own, its name `about`.
  */
-export async function carryOut(kind, instrument, seenState, report) {
-  const command = { command_id: newId(), kind, seen_state: seenState, instrument };
-  const told = { id: command.command_id, kind, instrument };
+export async function carryOut(kind, instrument, seenState, report, more = {}) {
+  const { about = "", ...parts } = more;
+  const command = { command_id: newId(), kind, seen_state: seenState, instrument, ...parts };
+  const told = { id: command.command_id, kind, instrument, about };
   if (kind === "kill") command.reason = "from the dashboard";
   const startedAt = performance.now();
   report({ ...told, state: "sending", text: "" });

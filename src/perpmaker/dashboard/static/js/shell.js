@@ -5,6 +5,7 @@ import { ChartPanel } from "./panels/chart.js";
 import { Answers, ConfirmDialog, Controls } from "./panels/controls.js";
 import { LadderPanel } from "./panels/ladder.js";
 import { LogsPanel } from "./panels/logs.js";
+import { PairsPage, QuestionDialog } from "./panels/pairs.js";
 import { BudgetPanel, EnginePanel, LatencyPanel, LinksPanel, RefusalsPanel } from "./panels/machine.js";
 import { MarketsPanel } from "./panels/markets.js";
 import { QuotingPanel, StrategiesPanel } from "./panels/quoting.js";
@@ -31,6 +32,7 @@ export function Shell(view) {
       <span>Charts: TradingView Lightweight Charts™, Copyright (с) 2023 TradingView, Inc. <a href="https://www.tradingview.com/" target="_blank" rel="noopener noreferrer">tradingview.com</a></span>
     </footer>
     <${Answers} answers=${answers} onDismiss=${actions.dismiss} />
+    ${asking === null && status !== null && html`<${QuestionDialog} pairs=${status.pairs ?? []} freshness=${freshness.state} onTell=${actions.tellPair} />`}
     ${asking !== null && status !== null && html`<${ConfirmDialog} key=${asking} kind=${asking} status=${status} instruments=${instruments} onConfirm=${actions.confirm} onCancel=${actions.cancel} />`}
   </div>`;
 }
@@ -86,7 +88,7 @@ function LogsPage({ picture, ageMs, actions }) {
   return html`<${LogsPanel} logs=${picture.logs} ageMs=${ageMs} onNeedEarlier=${actions.needEarlierLogs} />`;
 }
 
-const PAGES = { market: MarketPage, markets: MarketsPage, engine: EnginePage, logs: LogsPage };
+const PAGES = { market: MarketPage, markets: MarketsPage, pairs: PairsPage, engine: EnginePage, logs: LogsPage };
 
 /** Page and engine of different versions may misread each other. */
 function versions(status, picture) {

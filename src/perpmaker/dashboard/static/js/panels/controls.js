@@ -55,7 +55,7 @@ function Answer({ answer, onDismiss }) {
     return () => clearTimeout(timer);
   }, [answer.state]);
   return html`<div class=${`answer ${answer.state}`} data-testid="command-answer" data-command-id=${answer.id} data-kind=${answer.kind} data-state=${answer.state}>
-    <p><strong>${NAMES[answer.kind]}${answer.instrument ? ` ${base(answer.instrument)}` : ""}: ${answer.state}</strong>${answer.text ? html`<br />${clean(answer.text, 300)}` : ""}</p>
+    <p><strong>${NAMES[answer.kind]}${answer.instrument ? ` ${base(answer.instrument)}` : ""}${answer.about ? ` ${clean(answer.about, 40)}` : ""}: ${answer.state}</strong>${answer.text ? html`<br />${clean(answer.text, 300)}` : ""}</p>
     <button type="button" class="dismiss" aria-label="Dismiss" onClick=${() => onDismiss(answer.id)}>✕</button>
   </div>`;
 }

@@ -70,14 +70,14 @@ function ageText(ms) {
   return ms < 120000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 60000)} min`;
 }
 
-const PAGES = [["market", "Market"], ["markets", "All markets"], ["engine", "Engine"], ["logs", "Log"]];
+const PAGES = [["market", "Market"], ["markets", "All markets"], ["pairs", "Pairs"], ["engine", "Engine"], ["logs", "Log"]];
 
 export function Navigation({ page, instruments, instrument, books, onChoose }) {
   return html`<nav class="navigation" aria-label="Pages">
     <div class="tabs pages">${PAGES.map(([name, title]) => html`<a href=${`#/${name}`} class="tab" aria-current=${page === name ? "page" : undefined} data-testid=${`page-${name}`}>${title}</a>`)}</div>
     <div class="tabs" role="group" aria-label="Market">
       ${instruments.map((name) => html`<button type="button" key=${name} class="tab market" aria-pressed=${name === instrument} onClick=${() => onChoose(name)} data-testid="instrument" data-instrument=${name} title=${clean(name, 40)}>
-        ${base(name)} <span class="tab-px">${decimal(middle(books[name]?.bid ?? null, books[name]?.ask ?? null))}</span></button>`)}
+        ${base(name)}${name.includes("@") && html`<small>@${clean(name.split("@")[1], 8)}</small>`} <span class="tab-px">${decimal(middle(books[name]?.bid ?? null, books[name]?.ask ?? null))}</span></button>`)}
     </div>
   </nav>`;
 }
