@@ -9,7 +9,7 @@ survives a restart.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -18,7 +18,7 @@ from perpmaker.clock import Clock
 from perpmaker.engine.backtest_models import with_expiry
 from perpmaker.engine.core import Engine
 from perpmaker.model.commands import ReplaceOrders
-from perpmaker.model.events import Channel, Connectivity, Event, OrderNotSent
+from perpmaker.model.events import CancelFailed, Channel, Connectivity, Event, OrderNotSent, SnapshotFailed
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import Approved, CancelOrder, NewOrder
@@ -30,16 +30,24 @@ REFRESHES: Final = 4
 """Refreshes of cancel-on-disconnect within its countdown."""
 _EARLY_S: Final = 0.0005
 _ACCOUNT: Final = "account"
+_NOT_OPEN: Final = "the simulated account is not open: the feed has not listed its instruments"
 
 
 class PaperClock:
     """Runs a timeline on the event loop. `timers` is for the pump, `take` the sink of the feeds."""
 
-    def __init__(self, venues: Mapping[str, SimulatedVenue], clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        venues: Mapping[str, SimulatedVenue],
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        on_fatal: Callable[[Exception], None],
+    ) -> None:
         self.timeline = Timeline(venues, self._deliver, clock.now_ns())
         self.timers = PaperTimers(self)
         self._clock = clock
         self._loop = loop
+        self._on_fatal = on_fatal
         self._gateways: dict[AccountId, PaperGateway] = {}
         self._public: Sink = _nowhere
         self._armed_ns: int | None = None
@@ -54,10 +62,7 @@ class PaperClock:
 
     def take(self, event: Event) -> None:
         """Take in what a feed says."""
-        self.timeline.feed(event)
-        for gateway in self._gateways.values():
-            gateway.look(self.timeline.now_ns)
-        self.arm()
+        self._turn(lambda: self.timeline.feed(event))
 
     def now_ns(self) -> int:
         """Bring everything to now, unless this is a reaction to something that is just being told; return the time."""
@@ -73,8 +78,9 @@ class PaperClock:
         self._deliver(event)
 
     def arm(self) -> None:
-        """Have the loop wake the timeline when it has something to do next."""
-        due_ns = self.timeline.next_ns
+        """Have the loop wake the timeline when it, or a gateway, has something to do next."""
+        wanted = [self.timeline.next_ns, *(gateway.refresh_ns for gateway in self._gateways.values())]
+        due_ns = min((at_ns for at_ns in wanted if at_ns is not None), default=None)
         if due_ns == self._armed_ns:
             return
         if self._handle is not None:
@@ -96,10 +102,19 @@ class PaperClock:
             self._handle = self._loop.call_later(max(_EARLY_S, (due_ns - now_ns) / NS_PER_S), self._wake)
             return
         self._armed_ns = self._handle = None
-        self.timeline.advance(now_ns)
-        for gateway in self._gateways.values():
-            gateway.look(self.timeline.now_ns)
-        self.arm()
+        self._turn(lambda: self.timeline.advance(now_ns))
+
+    def _turn(self, do: Callable[[], None]) -> None:
+        """Go on; a mistake in the simulation ends the engine, as one in the core does."""
+        try:
+            do()
+            for gateway in self._gateways.values():
+                gateway.look(self.timeline.now_ns)
+        except Exception as error:  # noqa: BLE001 (a task root: nothing that waits for an answer would get one)
+            self.stop()
+            self._on_fatal(error)
+        else:
+            self.arm()
 
     def _deliver(self, event: Event) -> None:
         account = event.name if isinstance(event, Connectivity) else getattr(event, _ACCOUNT, None)
@@ -150,7 +165,8 @@ class PaperGateway:
         self._kill = kill
         self._opening = opening
         self._countdown_ns = dead_man_s * NS_PER_S
-        self._refresh_ns = 0
+        self.refresh_ns: int | None = None
+        """When cancel-on-disconnect is refreshed next."""
         self._started = self._up = False
 
     @property
@@ -165,13 +181,13 @@ class PaperGateway:
     async def stop(self) -> None:
         """Leave; what still rests is cancelled when the countdown ends."""
         self._started = self._up = False
-        self.sink = _nowhere
+        self.sink, self.refresh_ns = _nowhere, None
 
     def look(self, now_ns: int) -> None:
         """Open the account as soon as that can be done; keep cancel-on-disconnect from firing after that."""
         if self._up:
-            if now_ns >= self._refresh_ns:
-                self._refresh_ns = now_ns + self._countdown_ns // REFRESHES
+            if self.refresh_ns is None or now_ns >= self.refresh_ns:
+                self.refresh_ns = now_ns + self._countdown_ns // REFRESHES
                 self._venue.keep_alive(self.account, self._countdown_ns, now_ns)
             return
         if not self._started or any(name not in self._venue.markets for name in self._instruments):
@@ -195,24 +211,41 @@ class PaperGateway:
 
     def replace(self, request: ReplaceOrders) -> None:
         now_ns = self._clock.now_ns()
-        self._venue.replace(self.account, request.cancels, self._written(request.orders, now_ns), now_ns)
+        cancels = self._possible(request.cancels, now_ns)
+        self._venue.replace(self.account, cancels, self._written(request.orders, now_ns), now_ns)
         self._clock.settle()
 
     def cancel(self, requests: Sequence[CancelOrder]) -> None:
-        self._venue.cancel(self.account, requests, self._clock.now_ns())
-        self._clock.settle()
+        now_ns = self._clock.now_ns()
+        possible = self._possible(requests, now_ns)
+        if possible:
+            self._venue.cancel(self.account, possible, now_ns)
+            self._clock.settle()
 
     def cancel_all(self, instrument: InstrumentId | None) -> None:
-        self._venue.cancel_all(self.account, instrument, self._clock.now_ns())
-        self._clock.settle()
+        if self._up:
+            self._venue.cancel_all(self.account, instrument, self._clock.now_ns())
+            self._clock.settle()
 
     def query(self, client_order_ids: Sequence[ClientOrderId]) -> None:
-        self._venue.query(self.account, client_order_ids, self._clock.now_ns())
-        self._clock.settle()
+        if self._up:
+            self._venue.query(self.account, client_order_ids, self._clock.now_ns())
+            self._clock.settle()
 
     def request_snapshot(self, fills_since_ns: int) -> None:
-        self._venue.request_snapshot(self.account, fills_since_ns, self._clock.now_ns())
-        self._clock.settle()
+        now_ns = self._clock.now_ns()
+        if self._up:
+            self._venue.request_snapshot(self.account, fills_since_ns, now_ns)
+            self._clock.settle()
+        else:
+            self._clock.tell(SnapshotFailed(self.account, _NOT_OPEN, now_ns))
+
+    def _possible(self, requests: Sequence[CancelOrder], now_ns: int) -> Sequence[CancelOrder]:
+        if self._up:
+            return requests
+        for request in requests:
+            self._clock.tell(CancelFailed(self.account, request.client_order_id, False, _NOT_OPEN, now_ns))
+        return ()
 
     def _written(self, orders: Sequence[Approved], now_ns: int) -> list[NewOrder]:
         """Record orders before they leave, as every gateway does; those that must not leave are said to have not."""
@@ -220,7 +253,9 @@ class PaperGateway:
         for approved in orders:
             order = with_expiry(approved.order, now_ns, self._venue.settings.resting_life_ns)
             why_not = self._venue.unsendable(order)
-            if approved.kill_epoch != self._kill.current:
+            if not self._up:
+                why_not = _NOT_OPEN
+            elif approved.kill_epoch != self._kill.current:
                 why_not = "killed meanwhile"
             if not why_not:
                 try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from perpmaker.clock import Clock
 from perpmaker.engine.assembly import Plan
@@ -18,7 +19,15 @@ from perpmaker.venues.ccxt.quirks import quirks_of
 class PaperVenues:
     """Made before the pump, whose timers run on `clock`; gateways are made when the engine has been restored."""
 
-    def __init__(self, plan: Plan, clock: Clock, loop: asyncio.AbstractEventLoop, *, epoch: int) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        epoch: int,
+        on_fatal: Callable[[Exception], None],
+    ) -> None:
         self._plan = plan
         section, config = plan.config.simulation, plan.config
         accounts = {plan.exchange_of(name): config.account[name] for name in plan.keys}
@@ -31,7 +40,7 @@ class PaperVenues:
             )
             for place, (exchange, account) in enumerate(accounts.items())
         }
-        self.clock = PaperClock(self._venues, clock, loop)
+        self.clock = PaperClock(self._venues, clock, loop, on_fatal)
 
     def gateway(self, account: AccountId, engine: Engine, intents: IntentLog, kill: KillEpoch) -> PaperGateway:
         plan = self._plan

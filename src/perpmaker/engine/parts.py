@@ -90,7 +90,9 @@ class Parts:
         self.store = Store.open(
             store_path(around.folder), journal_folder(around.folder), on_trouble=self._from_thread("store_in_trouble")
         )
-        paper = PaperVenues(plan, clock, loop, epoch=opened.next_epoch) if plan.is_paper else None
+        paper = None
+        if plan.is_paper:
+            paper = PaperVenues(plan, clock, loop, epoch=opened.next_epoch, on_fatal=around.on_fatal)
         self.pump = Pump(
             self.engine,
             self.journal,

@@ -74,6 +74,12 @@ class VenueOrder:
         self.cum_lots += lots
         self.cost_tick_lots += lots * px_ticks
 
+    def take_back(self, lots: int, px_ticks: int) -> None:
+        """Undo a part of what was executed: it was more than a reduce-only order may do, and is cut off."""
+        self.cum_lots -= lots
+        self.cost_tick_lots -= lots * px_ticks
+        self.trimmed_lots += lots
+
     def report(self, source: Source, ts_event_ns: int, ts_recv_ns: int) -> OrderReport:
         """Say what the venue knows of it now."""
         order, rules = self.order, self.instrument

@@ -105,4 +105,8 @@ class SimulatedSession:
 
 def _venue() -> tuple[SimulatedVenue, PaperClock]:
     venue = SimulatedVenue(VenueSettings(), ConstantLatency(5 * NS_PER_MS, 5 * NS_PER_MS), Chance(1))
-    return venue, PaperClock({"grvt": venue}, WallClock(), asyncio.get_running_loop())
+    return venue, PaperClock({"grvt": venue}, WallClock(), asyncio.get_running_loop(), _fail)
+
+
+def _fail(error: Exception) -> None:
+    raise error

@@ -417,6 +417,17 @@ def test_39_a_position_that_shrinks_cuts_the_reduce_only_orders_on_it() -> None:
     assert (lab.position, lab.ended(resting)) == (0, ("canceled", "REDUCE_ONLY_LIMIT", 3))
 
 
+def test_41_reduce_only_orders_together_never_turn_a_position_round() -> None:
+    """Long 5, two reduce-only asks of 5 at 105; 50 are bought there: the older closes, the younger is cut to nothing."""
+    lab = opened()
+    lab.take(10, BUY, 101, 5)
+    first, second = (lab.quote(ms, SELL, 105, 5, reduce_only=True) for ms in (40, 41))
+    lab.trade(100, 105, 50, BUY)
+    lab.to(120)
+    assert (lab.fills(first), lab.fills(second), lab.position) == ([(105, 5)], [], 0)
+    assert lab.ended(second) == ("canceled", "REDUCE_ONLY_LIMIT", 0)
+
+
 @pytest.mark.parametrize("model", list(FillModel))
 def test_40_the_same_tape_and_seed_give_the_same_events(model: FillModel) -> None:
     def told() -> bytes:
