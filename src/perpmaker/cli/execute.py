@@ -6,13 +6,13 @@ import asyncio
 import sys
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
 
 from perpmaker.cli.algorithm_options import algorithm_options, read_algorithm
-from perpmaker.errors import ConfigError, PerpmakerError
+from perpmaker.errors import ConfigError
 from perpmaker.model.quote import ALGORITHM_NAMES
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from perpmaker.clock import Clock
     from perpmaker.config import Config
     from perpmaker.control.home import RunFile
-    from perpmaker.control.messages import ExecutionRow, Status
+    from perpmaker.control.messages import ExecutionRow
     from perpmaker.engine.assembly import Plan
     from perpmaker.execution.algos.planning import ExecutionPlan
     from perpmaker.marketdata.book import OrderBook
@@ -123,6 +123,7 @@ def command(
     was done; 10 less than all, with the numbers; 130 stopped by Ctrl-C; 6 refused.
     """
     from perpmaker import logs
+    from perpmaker.cli.execution_plan import make_plan_of, show_plan, where_text
     from perpmaker.clock import WallClock
     from perpmaker.model.order import Side
 
@@ -255,87 +256,7 @@ async def _look(engine: Engine, clock: Clock) -> OrderBook:
     return await look(Market(engine.venue, engine.env, engine.exchange), engine.instrument, clock)
 
 
-# the plan
-
-
-def make_plan_of(engine: Engine, wanted: Wanted, book: OrderBook) -> tuple[ExecutionPlan, list[str]]:
-    """Return the plan, and what else should be known before; ConfigError for a quantity the venue does not take."""
-    from perpmaker.execution.algos.planning import UNLIMITED, plan
-
-    config, rules = engine.config, book.instrument
-    status = _status(engine)
-    seen, own_opposite_px = _without_own(book, engine.instrument, wanted.side, status)
-    largest = UNLIMITED if config is None else config.risk.max_order_notional
-    try:
-        planned = plan(
-            wanted.algorithm, wanted.side, wanted.qty, seen, largest_notional=largest, own_opposite_px=own_opposite_px
-        )
-    except ValueError as error:
-        text = str(error)
-        raise ConfigError(f"--{text}" if text.startswith("qty ") else text) from None
-    notes: list[str] = []
-    if config is not None and wanted.qty * planned.mid_px > config.risk.max_position_notional:
-        notes.append(
-            f"the order is worth {wanted.qty * planned.mid_px:.0f} {rules.quote}; risk.max_position_notional "
-            f"{config.risk.max_position_notional} refuses what leads beyond it"
-        )
-    if config is None:
-        notes.append(f"the limits of {engine.name} are its own; they may make more children, or refuse them")
-    elif planned.worst_px is not None:
-        away_bps = abs(planned.worst_px - planned.mid_px) / planned.mid_px * 10_000
-        if away_bps > config.risk.price_collar_bps:
-            notes.append(
-                f"the worst price is {away_bps:.0f} bps from the mid; risk.price_collar_bps "
-                f"{config.risk.price_collar_bps} refuses what is further from the mark price"
-            )
-    if own_opposite_px is not None:
-        notes.append(f"our own order at {own_opposite_px} on the other side is never reached")
-    return planned, notes
-
-
-def _status(engine: Engine) -> Status | None:
-    """Ask a running engine how it stands; a plan can be made without."""
-    from perpmaker.cli.engine_link import client_of
-
-    if engine.run_file is None:
-        return None
-    try:
-        return client_of(engine.run_file).status()
-    except PerpmakerError:
-        return None
-
-
-def _without_own(
-    book: OrderBook, instrument: InstrumentId, side: Side, status: Status | None
-) -> tuple[Any, Decimal | None]:
-    """Return the book less the running engine's own orders, and its best order on the side that would be met."""
-    from perpmaker.marketdata.book import OwnLevels
-
-    own: dict[str, dict[int, int]] = {"buy": {}, "sell": {}}
-    for row in () if status is None else status.open_orders:
-        if row.instrument == instrument and row.px is not None:
-            ticks = book.instrument.to_ticks(Decimal(row.px))
-            lots = book.instrument.to_lots(Decimal(row.qty) - Decimal(row.cum_qty))
-            own[row.side][ticks] = own[row.side].get(ticks, 0) + lots
-    seen = book.without(OwnLevels(own["buy"], own["sell"]))
-    if seen is None:
-        raise ConfigError(f"--instrument {instrument}: nobody but ourselves quotes it now")
-    met = own[side.opposite.value]
-    best = (min(met) if side.sign > 0 else max(met)) if met else None
-    return seen, None if best is None else book.instrument.px(best)
-
-
-def where_text(engine: Engine) -> str:
-    """Say in which environment the order would be sent, and whether to the venue or on paper."""
-    status = _status(engine)
-    mode = status.mode if status is not None else "" if engine.config is None else str(engine.config.mode)
-    return ", ".join(part for part in (engine.env, mode) if part)
-
-
-def show_plan(console: Console, planned: ExecutionPlan, book: OrderBook, notes: list[str], where: str = "") -> None:
-    from perpmaker.cli.execution_text import plan_text
-
-    console.print(plan_text(planned, book.instrument, notes, where))
+# confirmation, arguments
 
 
 def ask(engine: Engine, *, yes: bool, confirm: str | None) -> str:

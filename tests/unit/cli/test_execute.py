@@ -19,11 +19,10 @@ from perpmaker.cli.execute import (
     ask,
     command_arguments,
     exit_code,
-    make_plan_of,
     own_engine_text,
     read_qty,
-    where_text,
 )
+from perpmaker.cli.execution_plan import make_plan_of, where_text
 from perpmaker.cli.execution_text import child_line, plan_text, summary_text
 from perpmaker.cli.main import cli
 from perpmaker.control.messages import ExecutionChildRow, ExecutionRow
