@@ -67,8 +67,8 @@ def _limits_told(engine: Engine, wanted: Wanted, planned: ExecutionPlan, quote: 
         away_bps = abs(planned.worst_px - planned.mid_px) / planned.mid_px * 10_000
         if away_bps > risk.price_collar_bps:
             notes.append(
-                f"the worst price is {away_bps:.0f} bps from the mid; risk.price_collar_bps {risk.price_collar_bps} refuses "
-                "what is further from the mark price"
+                f"the worst price is {away_bps:.0f} bps from the mid; risk.price_collar_bps {risk.price_collar_bps} "
+                "refuses what is further from the mark price"
             )
     return notes
 
