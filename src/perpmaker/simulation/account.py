@@ -20,7 +20,7 @@ from perpmaker.simulation.settings import MarginRules
 
 NANO: Final = Decimal("0.000000001")
 KEPT_ORDERS: Final = 5_000
-KEPT_FILLS: Final = 200_000
+KEPT_FILLS: Final = 20_000
 
 
 class AccountAtRest(msgspec.Struct, frozen=True):

@@ -8,12 +8,16 @@ once per message, in order, so a seeded draw repeats. The names follow hftbackte
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 import msgspec
 
+from perpmaker.model.units import NS_PER_S
 from perpmaker.simulation.chance import Chance
+
+MAX_HOLD_NS: Final = NS_PER_S
+"""Events later than this are taken for stray ones: the venue does not wait for them."""
 
 
 class Latency(Protocol):
@@ -28,15 +32,34 @@ class Latency(Protocol):
         """
         ...
 
+    @property
+    def heard(self) -> Callable[[int, int], None]:
+        """Learns how long a market event took: (venue time, receive time), both on one clock."""
+        ...
+
     def entry_ns(self, now_ns: int) -> int: ...
     def response_ns(self, now_ns: int) -> int: ...
-    def heard(self, ts_event_ns: int, ts_recv_ns: int) -> None:
-        """Learn how long a market event took, both times on one clock."""
-        ...
 
     def describe(self) -> str:
         """Name the model and its numbers, for people."""
         ...
+
+
+class Hold:
+    """How far behind our clock the venue's side is played: as long as the feed takes, at least `floor_ns`.
+
+    It follows the slowest events at once and falls back slowly, by 1/256 of itself an event. An answer cannot be heard
+    sooner than market data of the same instant: where the feed is slow, answers are.
+    """
+
+    __slots__ = ("_floor_ns", "ns")
+
+    def __init__(self, floor_ns: int) -> None:
+        self._floor_ns = self.ns = floor_ns
+
+    def heard(self, ts_event_ns: int, ts_recv_ns: int) -> None:
+        took_ns = min(ts_recv_ns - ts_event_ns, MAX_HOLD_NS)
+        self.ns = max(self._floor_ns, took_ns, self.ns - (self.ns >> 8))
 
 
 class ConstantLatency:
@@ -47,19 +70,18 @@ class ConstantLatency:
             raise ValueError("a latency is not negative")
         self._entry_ns = entry_ns
         self._response_ns = response_ns
+        self._hold = Hold(response_ns)
+        self.heard = self._hold.heard
 
     @property
     def hold_ns(self) -> int:
-        return self._response_ns
+        return self._hold.ns
 
     def entry_ns(self, now_ns: int) -> int:
         return self._entry_ns
 
     def response_ns(self, now_ns: int) -> int:
         return self._response_ns
-
-    def heard(self, ts_event_ns: int, ts_recv_ns: int) -> None:
-        """It does not depend on the feed."""
 
     def describe(self) -> str:
         return f"constant, entry {_ms(self._entry_ns)}, response {_ms(self._response_ns)}"
@@ -74,12 +96,13 @@ class SampledLatency:
         self._entry = tuple(entry_ns)
         self._response = tuple(response_ns)
         self._chance = chance
-        self._hold_ns = sorted(self._response)[len(self._response) // 2]
+        self._median_ns = sorted(self._response)[len(self._response) // 2]
+        self._hold = Hold(self._median_ns)
+        self.heard = self._hold.heard
 
     @property
     def hold_ns(self) -> int:
-        """The median response."""
-        return self._hold_ns
+        return self._hold.ns
 
     def entry_ns(self, now_ns: int) -> int:
         return self._entry[self._chance.below(len(self._entry))]
@@ -87,12 +110,9 @@ class SampledLatency:
     def response_ns(self, now_ns: int) -> int:
         return self._response[self._chance.below(len(self._response))]
 
-    def heard(self, ts_event_ns: int, ts_recv_ns: int) -> None:
-        """It does not depend on the feed."""
-
     def describe(self) -> str:
         return f"measured, {len(self._entry)} entry and {len(self._response)} response samples, median response " + _ms(
-            self._hold_ns
+            self._median_ns
         )
 
 
@@ -112,12 +132,13 @@ class InterpolatedLatency:
             raise ValueError("latency points are needed")
         self._points = sorted(points, key=lambda point: point.at_ns)
         self._at = [point.at_ns for point in self._points]
-        self._hold_ns = sorted(point.response_ns for point in self._points)[len(points) // 2]
+        self._median_ns = sorted(point.response_ns for point in self._points)[len(points) // 2]
+        self._hold = Hold(self._median_ns)
+        self.heard = self._hold.heard
 
     @property
     def hold_ns(self) -> int:
-        """The median response."""
-        return self._hold_ns
+        return self._hold.ns
 
     def entry_ns(self, now_ns: int) -> int:
         before, after, part, whole = self._between(now_ns)
@@ -127,11 +148,8 @@ class InterpolatedLatency:
         before, after, part, whole = self._between(now_ns)
         return before.response_ns + (after.response_ns - before.response_ns) * part // whole
 
-    def heard(self, ts_event_ns: int, ts_recv_ns: int) -> None:
-        """What the tape says is in the points already."""
-
     def describe(self) -> str:
-        return f"interpolated between {len(self._points)} points, median response {_ms(self._hold_ns)}"
+        return f"interpolated between {len(self._points)} points, median response {_ms(self._median_ns)}"
 
     def _between(self, now_ns: int) -> tuple[LatencyPoint, LatencyPoint, int, int]:
         place = bisect_right(self._at, now_ns)
@@ -149,20 +167,18 @@ class FollowingLatency:
     It needs nothing that a live run does not know, so paper and backtest agree.
     """
 
-    def __init__(
-        self, *, floor_ns: int, entry_per_cent: int = 100, response_per_cent: int = 100, hold_ns: int | None = None
-    ) -> None:
+    def __init__(self, *, floor_ns: int, entry_per_cent: int = 100, response_per_cent: int = 100) -> None:
         if floor_ns < 0 or entry_per_cent < 0 or response_per_cent < 0:
             raise ValueError("a latency is not negative")
         self._floor_ns = floor_ns
         self._entry_per_cent = entry_per_cent
         self._response_per_cent = response_per_cent
         self._feed_ns = floor_ns
-        self._hold_ns = floor_ns if hold_ns is None else hold_ns
+        self._hold = Hold(floor_ns)
 
     @property
     def hold_ns(self) -> int:
-        return self._hold_ns
+        return self._hold.ns
 
     def entry_ns(self, now_ns: int) -> int:
         return max(self._floor_ns, self._feed_ns * self._entry_per_cent // 100)
@@ -171,7 +187,8 @@ class FollowingLatency:
         return max(self._floor_ns, self._feed_ns * self._response_per_cent // 100)
 
     def heard(self, ts_event_ns: int, ts_recv_ns: int) -> None:
-        self._feed_ns = max(0, ts_recv_ns - ts_event_ns)
+        self._feed_ns = min(max(0, ts_recv_ns - ts_event_ns), MAX_HOLD_NS)
+        self._hold.heard(ts_event_ns, ts_recv_ns)
 
     def describe(self) -> str:
         return (
