@@ -52,12 +52,14 @@ def command(
     2026-11-21T09:30.
     """
     from perpmaker.cli.export import chosen as chosen_engine
+    from perpmaker.cli.export import progress
     from perpmaker.engine.folders import journal_folder
     from perpmaker.research.execution_orders import orders_in
     from perpmaker.research.execution_report import analysed, chosen
 
     engine = chosen_engine(home, engine_name)
-    orders = orders_in(journal_folder(engine))
+    with progress("reading the journal") as read:
+        orders = orders_in(journal_folder(engine), read)
     wanted = chosen(orders, from_ns=_utc_ns(since), to_ns=_utc_ns(until), instrument=instrument)
     if not wanted:
         raise PerpmakerError(_nothing(engine.name, orders_there=len(orders)))

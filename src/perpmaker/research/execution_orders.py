@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -102,9 +102,12 @@ class OrderSeen(msgspec.Struct, frozen=True):
         return float(self.qty / self.visible_qty) if self.visible_qty else None
 
 
-def orders_in(folder: Path) -> list[OrderSeen]:
-    """Return all parent orders that the journal in `folder` still tells of, oldest first. Raises DataError."""
-    return gathered(_records(folder))
+def orders_in(folder: Path, steps: Callable[[int, int], None] = lambda done, total: None) -> list[OrderSeen]:
+    """Return all parent orders that the journal in `folder` still tells of, oldest first. Raises DataError.
+
+    `steps` is told how many of the journal's files have been read, and of how many.
+    """
+    return gathered(_records(folder, steps))
 
 
 def gathered(records: Iterable[Record]) -> list[OrderSeen]:
@@ -119,9 +122,11 @@ def venue_of(instrument: str) -> str:
     return instrument.partition("@")[2] or HOME_EXCHANGE
 
 
-def _records(folder: Path) -> Iterator[Record]:
+def _records(folder: Path, steps: Callable[[int, int], None]) -> Iterator[Record]:
     """Decode only what concerns parent orders; a file that is pruned meanwhile is passed over."""
-    for path in segments(folder):
+    paths = segments(folder)
+    for done, path in enumerate(paths):
+        steps(done, len(paths))
         try:
             segment = Segment(path)
         except FileNotFoundError:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.unit.engine.chronicle import written
 from tests.unit.engine.rig import BTC, Rig
 from tests.unit.engine.test_executions import execute, idle, idle_rig, report
 
-from perpmaker.research.execution_orders import ChildSeen, OrderSeen, gathered, venue_of
+from perpmaker.research.execution_orders import ChildSeen, OrderSeen, gathered, orders_in, venue_of
 from perpmaker.research.execution_report import analysed, chosen, hour_of, size_of
 from perpmaker.research.quantile import quantile
 
@@ -114,6 +116,21 @@ def test_orders_whose_beginning_was_pruned_are_told_by_their_end() -> None:
 
 def test_the_venue_is_in_the_instruments_name() -> None:
     assert [venue_of(name) for name in ("ETH_USDT_Perp", "ETH_USDC_PERP@backpack")] == ["grvt", "backpack"]
+
+
+def test_a_journal_of_many_files_is_read_whole_and_says_how_far_it_is(tmp_path: Path) -> None:
+    rig = idle_rig()
+    execute(rig)
+    cut = next(place for place, record in enumerate(rig.journal) if type(record).__name__ == "ExecutionChild") + 1
+    journal = written(tmp_path, rig.journal[:cut])
+    journal.rotate(rig.engine.checkpoint())
+    for record in rig.journal[cut:]:
+        journal.append(record)
+    journal.close()
+    told: list[tuple[int, int]] = []
+    (seen,) = orders_in(tmp_path, lambda done, total: told.append((done, total)))
+    assert (seen.filled_qty, [child.fills for child in seen.children]) == (Decimal("0.010"), [1])
+    assert told == [(0, 2), (1, 2)]
 
 
 # sums
