@@ -195,3 +195,50 @@ def test_what_takes_on_risk_needs_live_numbers_and_what_makes_safer_does_not(pag
     killed = {**status, "kill_latched": True}
     for kind in ("pause", "resume", "close"):
         assert "kill --clear" in call(page, "commands", "unavailable", kind, killed, "live")
+
+
+RENDER_QUOTING = """async (row) => {
+  const [{ QuotingPanel }, { html, render }] = await Promise.all([
+    import('/static/js/panels/quoting.js'), import('/static/js/view.js'),
+  ]);
+  const box = document.body.appendChild(document.createElement('div'));
+  render(html`<${QuotingPanel} instrument="BTC_USDT_Perp" strategies=${[row]} ageMs=${0} />`, box);
+  const text = (id) => box.querySelector(`[data-testid=${id}]`)?.textContent ?? null;
+  return {
+    reasons: text('quoting-reasons'), regime: text('input-regime'), signal: text('input-signal'),
+    latch: text('input-latch'), rsi: box.textContent.includes('RSI'), profit: text('input-grid_profit'),
+    lower: text('input-grid_lower'), grid: text('quoting-grid'), whole: box.textContent,
+  };
+}"""
+
+
+def _quoting_panel(page: Page, **inputs: Any) -> dict[str, Any]:
+    row = {"name": "btc", "kind": "market_maker", "account": "main", "instrument": "BTC_USDT_Perp", "state": "quoting"}
+    found: dict[str, Any] = page.evaluate(RENDER_QUOTING, {**row, "reason": "", "inputs": inputs})
+    return found
+
+
+def test_regime_signal_and_latch_are_shown_with_why_there_is_no_quote(page: Page) -> None:
+    shown = _quoting_panel(
+        page,
+        regime="trending",
+        signal="buy",
+        latch="buy, 120 of 1800 s",
+        rsi=31.4,
+        reasons="nothing is quoted: the market trends",
+        bids="59988 x 0.005",
+    )
+    assert (shown["regime"], shown["signal"], shown["latch"]) == ("trending", "buy", "buy, 120 of 1800 s")
+    assert shown["reasons"] == "Why no quote: nothing is quoted: the market trends"
+    assert shown["rsi"]
+    assert shown["grid"] is None
+    assert "59988 x" not in shown["whole"], "orders stand in their own table"
+
+
+def test_a_grids_own_account_is_quoting_panel(page: Page) -> None:
+    shown = _quoting_panel(
+        page, model="grid neutral", phase="working", grid_lower="59000.0", grid_profit=12.5, grid_levels="1 2"
+    )
+    assert (shown["profit"], shown["lower"]) == ("12.50", "59,000.0")
+    assert shown["regime"] is None
+    assert "1 2" not in shown["whole"]

@@ -19,6 +19,14 @@ const ALSO = {
   gamma: ["γ", "Risk aversion, per quote unit"],
   tolerance_bps: ["Tolerance bps", "A quote this near to where it should be stays"],
   q: ["q", "Inventory in units of the order size"],
+  rsi: ["RSI", "Relative strength of the filter's bars"],
+  funding_shift_bps: ["Funding shift bps", "The next funding payment moves both quotes so far"],
+  markout_1s_bid_bps: ["Bids 1 s bps", "What bids had earned 1 s after their fills, net of fees"],
+  markout_1s_ask_bps: ["Asks 1 s bps", "What asks had earned 1 s after their fills, net of fees"],
+  markout_10s_bid_bps: ["Bids 10 s bps", "What bids had earned 10 s after their fills, net of fees"],
+  markout_10s_ask_bps: ["Asks 10 s bps", "What asks had earned 10 s after their fills, net of fees"],
+  markout_60s_bid_bps: ["Bids 60 s bps", "What bids had earned 60 s after their fills, net of fees"],
+  markout_60s_ask_bps: ["Asks 60 s bps", "What asks had earned 60 s after their fills, net of fees"],
   floor: ["Floor", "The rule that keeps the half-spread from being smaller"],
   fit_r2_bid: ["R² bid", "How well A and κ fit on the bid side"],
   fit_r2_ask: ["R² ask", "How well A and κ fit on the ask side"],
@@ -26,8 +34,32 @@ const ALSO = {
   fit_age_s_ask: ["Fit age ask s", "Since A and κ of the ask side were measured"],
 };
 /** Sentences, not numbers: why there are no quotes, what is not known yet, what has no effect. */
-const SENTENCES = ["doubts", "reasons", "inert"];
-const SPECIAL = new Set([...INPUTS.map(([key]) => key), ...SENTENCES, "age_ms", "model", "warming_up"]);
+const SENTENCES = { reasons: "Why no quote: ", doubts: "Not known yet: ", inert: "No effect: " };
+/** What the filter makes of the market, and what is remembered of its signal. */
+const REGIME = [
+  ["regime", "Regime", "What the filter makes of the market"],
+  ["signal", "Signal", "The signal in force: given now, or remembered by the latch"],
+  ["latch", "Latch", "Whether a signal is remembered, for how long, or why it was released"],
+  ["order_quality", "Orders", "Of the orders that ended in the venue's window"],
+];
+/** The grid's own account. */
+const GRID = [
+  ["phase", "Phase", "waiting, seeding, working, leaving, stopped"],
+  ["grid_lower", "Lowest line", "The grid reaches from here"],
+  ["grid_upper", "Highest line", "to here"],
+  ["grid_profit", "Grid profit", "What closings earned, before fees"],
+  ["grid_fees", "Grid fees", "Of all its fills"],
+  ["inventory_pnl", "Open PnL", "What is open, against fair"],
+  ["grid_cycles", "Cycles", "How often a cell was emptied"],
+  ["grid_held", "Held", "What all cells hold together"],
+];
+const MONEY = new Set(["grid_profit", "grid_fees", "inventory_pnl"]);
+/** Shown elsewhere: the orders stand in their table, the lines of a grid in the chart. */
+const ELSEWHERE = ["bids", "asks", "grid_levels"];
+const SPECIAL = new Set([
+  ...[...INPUTS, ...REGIME, ...GRID].map(([key]) => key),
+  ...Object.keys(SENTENCES), ...ELSEWHERE, "age_ms", "model", "warming_up",
+]);
 
 export function QuotingPanel({ instrument, strategies, ageMs }) {
   const rows = strategies.filter((row) => row.instrument === instrument);
@@ -40,16 +72,33 @@ export function QuotingPanel({ instrument, strategies, ageMs }) {
 
 const Inputs = memo(({ row }) => {
   const others = Object.keys(row.inputs).filter((key) => !SPECIAL.has(key) && row.inputs[key] !== null && row.inputs[key] !== "");
-  const sentences = SENTENCES.filter((key) => row.inputs[key]);
+  const sentences = Object.keys(SENTENCES).filter((key) => row.inputs[key]);
   return html`<div data-strategy=${row.name}>
     <p class="strategy-state"><${StrategyState} row=${row} /> <span class="note">${clean(row.name, 32)}</span></p>
-    ${sentences.map((key) => html`<p class="reason" data-testid=${`quoting-${key}`}>${key === "inert" ? "No effect: " : ""}${clean(row.inputs[key], 300)}</p>`)}
+    ${sentences.map((key) => html`<p class="reason" data-testid=${`quoting-${key}`}>${SENTENCES[key]}${clean(row.inputs[key], 300)}</p>`)}
+    <${Words} row=${row} facts=${REGIME} testid="quoting-regime" />
+    <${Words} row=${row} facts=${GRID} testid="quoting-grid" />
     <dl class="facts two" data-testid="quoting-inputs">
       ${INPUTS.filter(([key]) => key in row.inputs).map(([key, name, meaning]) => html`<${Fact} name=${name} title=${meaning} testid=${`input-${key}`}>${inputText(key, row.inputs[key])}<//>`)}
       ${others.map((key) => html`<${Fact} name=${ALSO[key]?.[0] ?? clean(key.replaceAll("_", " "), 24)} title=${ALSO[key]?.[1]}>${inputText(key, row.inputs[key])}<//>`)}
     </dl>
   </div>`;
 });
+
+/** Facts that are there, in a list of their own; nothing when none is. */
+function Words({ row, facts, testid }) {
+  const there = facts.filter(([key]) => row.inputs[key] !== undefined && row.inputs[key] !== null && row.inputs[key] !== "");
+  if (there.length === 0) return null;
+  return html`<dl class=${facts === GRID ? "facts two" : "facts"} data-testid=${testid}>
+    ${there.map(([key, name, meaning]) => html`<${Fact} name=${name} title=${meaning} testid=${`input-${key}`}>${wordText(key, row.inputs[key])}<//>`)}
+  </dl>`;
+}
+
+function wordText(key, value) {
+  if (typeof value === "string" && toNumber(value) === null) return clean(value, 60);
+  if (key === "grid_lower" || key === "grid_upper") return decimal(String(value));
+  return MONEY.has(key) ? rounded(value, 2) : String(toNumber(value) ?? "–");
+}
 
 /** The state with its reason: why it does not quote. */
 export function StrategyState({ row }) {
