@@ -124,7 +124,9 @@ class ExchangeSection(PortSection):
     market: Literal["simulated", "tape"] = "simulated"
     """Participants of its own, or a recording."""
     tape: list[str] = []
-    """Files of the recording, for market = "tape"."""
+    """Tapes, folders of them or raw captures of Binance, for market = "tape"."""
+    backpack_tape: list[str] = []
+    """What its second venue plays at the same moments, where an account is on it."""
     seed: int = 1
     """Seed of the simulated market."""
     activity: Annotated[Exact, Field(ge=Decimal("0.1"), le=2)] = Decimal(1)

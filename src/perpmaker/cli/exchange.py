@@ -32,8 +32,13 @@ from perpmaker.control.home import RunFile, published
     help="Participants of its own, or a recording.",
 )
 @click.option(
-    "--tape", "tapes", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Recording."
-)
+    "--tape", "tapes", multiple=True, type=click.Path(exists=True, path_type=Path),
+    help="Recording: a tape, a folder of tapes, or a raw capture of Binance; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--backpack-tape", "backpack_tapes", multiple=True, type=click.Path(exists=True, path_type=Path),
+    help="What Backpack plays beside it, at the same moments.",
+)  # fmt: skip
 @click.option("--seed", default=1, show_default=True, help="Seed of the simulated market.")
 @click.option(
     "--activity",
@@ -68,6 +73,7 @@ def command(
     next_free: bool,
     market: str,
     tapes: tuple[Path, ...],
+    backpack_tapes: tuple[Path, ...],
     seed: int,
     activity: float,
     instruments: Path | None,
@@ -92,6 +98,7 @@ def command(
         next_free=next_free,
         market="tape" if market == "tape" else "simulated",
         tapes=tapes,
+        backpack_tapes=backpack_tapes,
         seed=seed,
         activity=activity,
         instruments=instruments,

@@ -71,6 +71,8 @@ def arguments(name: str, home: Path, path: Path, config: Config, port: int | Non
         options += ["--venues", "grvt,backpack"]
     for tape in exchange.tape:
         options += ["--tape", tape]
+    for tape in exchange.backpack_tape:
+        options += ["--backpack-tape", tape]
     if exchange.fee_tier is not None:
         options += ["--fee-tier", str(exchange.fee_tier)]
     return options

@@ -19,6 +19,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--next-free", action="store_true")
     parser.add_argument("--market", choices=("simulated", "tape"), default=defaults.market)
     parser.add_argument("--tape", dest="tapes", action="append", type=Path, default=[])
+    parser.add_argument("--backpack-tape", dest="backpack_tapes", action="append", type=Path, default=[])
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--activity", type=float, default=defaults.activity)
     parser.add_argument("--instruments", type=Path)
@@ -32,7 +33,8 @@ def main(arguments: list[str]) -> int:
     chosen = vars(parser.parse_args(arguments))
     logs.configure()
     try:
-        run(ExchangeOptions(**{**chosen, "tapes": tuple(chosen["tapes"])}))
+        tapes = {name: tuple(chosen[name]) for name in ("tapes", "backpack_tapes")}
+        run(ExchangeOptions(**{**chosen, **tapes}))
     except PerpmakerError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return error.exit_code

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
 from perpmaker.exchange.backpack.face import BackpackFace
-from perpmaker.exchange.backpack.market import FEES, INSTRUMENTS, LIMITS, following_market
+from perpmaker.exchange.backpack.market import FEES, INSTRUMENTS, LIMITS, following_market, rate_market
 from perpmaker.exchange.backpack.signing import new_credentials
+from perpmaker.exchange.core.instruments import Instrument
 from perpmaker.exchange.core.market.simulator import SimulatedMarket
 from perpmaker.exchange.core.pieces import Pieces, struct_pieces
 from perpmaker.exchange.core.venue import Venue
@@ -26,7 +27,15 @@ class SecondVenue:
 
     face: BackpackFace
 
-    def __init__(self, *, now_ns: int, accounts: int, owners: int | None, kept: VenueDocument | None) -> None:
+    def __init__(
+        self,
+        *,
+        now_ns: int,
+        accounts: int,
+        owners: int | None,
+        kept: VenueDocument | None,
+        instruments: Sequence[Instrument] = INSTRUMENTS,
+    ) -> None:
         known = () if kept is None else kept.credentials
         missing = range(len(known), accounts)
         self.credentials = (
@@ -34,7 +43,7 @@ class SecondVenue:
             *(new_credentials(number, secrets.token_bytes(32), owners=owners) for number in missing),
         )
         state, events = (b"", ()) if kept is None else (bytes(kept.venue), kept.events)
-        self.venue = Venue.restore(state, INSTRUMENTS, now_ns=now_ns, fees=FEES, events=events, limits=LIMITS)
+        self.venue = Venue.restore(state, instruments, now_ns=now_ns, fees=FEES, events=events, limits=LIMITS)
         for row in self.credentials:
             if row.account_id not in self.venue.sub_accounts():
                 self.venue.open_account(
@@ -44,6 +53,10 @@ class SecondVenue:
     def market(self, leading: Venue, leader: SimulatedMarket, *, seed: int, activity: float) -> SimulatedMarket:
         """Return what moves this venue: prices that follow the first venue's."""
         return following_market(self.venue, leading, leader, seed=seed, activity=activity)
+
+    def rate(self, *, seed: int) -> SimulatedMarket:
+        """Return what moves the conversion rate, when tapes move everything else."""
+        return rate_market(self.venue, seed=seed)
 
     def open_face(self, faults: Faults, advance: Callable[[], None], settle: Callable[[], None]) -> None:
         self.face = BackpackFace(self.venue, self.credentials, faults, advance, settle)

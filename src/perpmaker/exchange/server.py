@@ -20,6 +20,7 @@ from aiohttp import web
 from perpmaker.clock import Clock, WallClock
 from perpmaker.errors import ConfigError
 from perpmaker.exchange.accounts import Credentials, new_credentials
+from perpmaker.exchange.backpack.market import INSTRUMENTS, RATE
 from perpmaker.exchange.clockwork import Clockwork, Hub
 from perpmaker.exchange.control import Controlled, ControlPort, MarketEnd
 from perpmaker.exchange.core.fees import SEEN_LIVE, TIERS
@@ -29,7 +30,7 @@ from perpmaker.exchange.core.market.basis import Together
 from perpmaker.exchange.core.market.parameters import LEAST_ACTIVITY, MOST_ACTIVITY
 from perpmaker.exchange.core.market.simulator import SimulatedMarket
 from perpmaker.exchange.core.pieces import Pieces
-from perpmaker.exchange.core.replay import BINANCE_USDM, TapeMarket
+from perpmaker.exchange.core.replay import TapeMarket
 from perpmaker.exchange.core.types import Event, InstrumentModeChanged
 from perpmaker.exchange.core.venue import MarketSource, Venue
 from perpmaker.exchange.faults import BACKPACK, GRVT, VENUES, Faults
@@ -38,8 +39,8 @@ from perpmaker.exchange.grvt.face import FaceOptions, GrvtFace
 from perpmaker.exchange.grvt.signatures import GRVT_CHAINS
 from perpmaker.exchange.second import SecondVenue
 from perpmaker.exchange.state import AtVenue, BuilderAuthorized, Memory, StateFolder, new_instance_id
+from perpmaker.exchange.tapes import Taped, open_tapes, play_together
 from perpmaker.model.units import NS_PER_S
-from perpmaker.tape.binance import read_capture
 
 if sys.platform != "win32":
     import uvloop
@@ -67,6 +68,9 @@ class ExchangeOptions(msgspec.Struct, frozen=True):
     """When `port` is taken use the next free one instead of failing."""
     market: Literal["simulated", "tape"] = "simulated"
     tapes: tuple[Path, ...] = ()
+    """What GRVT plays: tapes, folders of them, or raw captures of Binance."""
+    backpack_tapes: tuple[Path, ...] = ()
+    """What Backpack plays beside it, at the same moment of the recording."""
     seed: int = 1
     activity: float = 1.0
     """How busy and how deep the simulated market is, from 0.1 to 2."""
@@ -129,13 +133,18 @@ class Exchange:
         _check(options)
         self._folder = None if options.state is None else StateFolder(options.state)
         memory = None if self._folder is None else self._folder.load()
+        self._taped = {GRVT: open_tapes(options.tapes, GRVT)} if options.tapes else {}
+        if options.backpack_tapes:
+            self._taped[BACKPACK] = open_tapes(options.backpack_tapes, BACKPACK)
         self.instance_id = new_instance_id() if memory is None else memory.instance_id
         self.credentials = _credentials(options, memory)
         history_ns = options.history_s * NS_PER_S if memory is None and options.market == "simulated" else 0
-        self.venue = _venue(options, clock.now_ns() - history_ns, memory, self.credentials)
+        listed = _instruments(options, self._taped.get(GRVT, ()))
+        self.venue = _venue(options, clock.now_ns() - history_ns, memory, self.credentials, listed)
         self._dormant = {} if memory is None else dict(memory.venues)
         self.second = self._second(options, clock.now_ns() - history_ns)
-        source = self._source = _source(options, self.venue, self.second)
+        self._tape_markets: list[TapeMarket] = []
+        source = self._source(options)
         venues = [self.venue] if self.second is None else [self.venue, self.second.venue]
         _live_through(venues, source, clock.now_ns())
         for venue in venues:
@@ -239,7 +248,24 @@ class Exchange:
         if BACKPACK not in options.venues:
             return None
         kept = self._dormant.pop(BACKPACK, None)
-        return SecondVenue(now_ns=now_ns, accounts=options.accounts, owners=options.owners, kept=kept)
+        taped = self._taped.get(BACKPACK)
+        instruments = INSTRUMENTS if taped is None else (*(one.instrument for one in taped), RATE)
+        return SecondVenue(
+            now_ns=now_ns, accounts=options.accounts, owners=options.owners, kept=kept, instruments=instruments
+        )
+
+    def _source(self, options: ExchangeOptions) -> MarketSource:
+        """What moves the venues: the simulated market, or tapes that begin together."""
+        if options.market != "tape":
+            return _simulated(options, self.venue, self.second)
+        markets = self._tape_markets
+        markets += [taped.market(self.venue) for taped in self._taped[GRVT]]
+        if self.second is None:
+            play_together(markets)
+            return markets[0] if len(markets) == 1 else Together(markets)
+        markets += [taped.market(self.second.venue) for taped in self._taped[BACKPACK]]
+        play_together(markets)
+        return Together([*markets, self.second.rate(seed=options.seed)])
 
     def _record(self, venue: str, events: Iterable[Event]) -> None:
         if self._folder is not None:
@@ -252,10 +278,11 @@ class Exchange:
 
     def _ended(self) -> dict[str, MarketEnd]:
         """Which markets stand still for good, and why."""
-        source = self._source
-        if not isinstance(source, TapeMarket) or source.end is None:
-            return {}
-        return {source.instrument.name: MarketEnd(source.end.reason, str(source.end.ts_ns))}
+        return {
+            market.instrument.name: MarketEnd(market.end.reason, str(market.end.ts_ns))
+            for market in self._tape_markets
+            if market.end is not None
+        }
 
     def _on_builder(self, main_account: str, builder: Builder) -> None:
         authorized = BuilderAuthorized(main_account, builder)
@@ -296,7 +323,7 @@ class Exchange:
 def _check(options: ExchangeOptions) -> None:
     if options.market == "tape" and not options.tapes:
         raise ConfigError("--market tape needs at least one --tape PATH")
-    if options.tapes and options.market != "tape":
+    if (options.tapes or options.backpack_tapes) and options.market != "tape":
         raise ConfigError("--tape is read with --market tape only")
     if not LEAST_ACTIVITY <= options.activity <= MOST_ACTIVITY:
         raise ConfigError(f"--activity {options.activity:g}: {LEAST_ACTIVITY:g} to {MOST_ACTIVITY:g}")
@@ -308,8 +335,8 @@ def _check(options: ExchangeOptions) -> None:
         raise ConfigError(f"--fee-tier {options.fee_tier}: 1 to {len(TIERS) - 1}")
     if GRVT not in options.venues or not set(options.venues) <= set(VENUES):
         raise ConfigError(f"--venues {','.join(options.venues)}: {GRVT}, or {','.join(VENUES)}")
-    if BACKPACK in options.venues and options.market == "tape":
-        raise ConfigError("--venues: backpack follows the simulated market's prices; a tape has none for it")
+    if options.market == "tape" and (BACKPACK in options.venues) is not bool(options.backpack_tapes):
+        raise ConfigError("--backpack-tape and --venues grvt,backpack go together: each venue plays a tape of its own")
     if BACKPACK in options.venues and options.instruments is not None:
         raise ConfigError("--venues: backpack follows the listed instruments; with --instruments there is only grvt")
     if options.accounts < 1:
@@ -318,7 +345,7 @@ def _check(options: ExchangeOptions) -> None:
         raise ConfigError(f"--owners {options.owners}: at least 1")
 
 
-def _instruments(options: ExchangeOptions) -> tuple[Instrument, ...]:
+def _instruments(options: ExchangeOptions, taped: Sequence[Taped]) -> tuple[Instrument, ...]:
     if options.instruments is not None:
         form = options.instruments.suffix.removeprefix(".").lower()
         try:
@@ -326,7 +353,7 @@ def _instruments(options: ExchangeOptions) -> tuple[Instrument, ...]:
         except OSError as error:
             raise ConfigError(f"--instruments {options.instruments}: {error.strerror}") from error
     if options.market == "tape":  # nothing would move the others
-        return tuple(row for row in DEFAULT_INSTRUMENTS if row.name in BINANCE_USDM.values())
+        return tuple(one.instrument for one in taped)
     return DEFAULT_INSTRUMENTS
 
 
@@ -337,10 +364,16 @@ def _credentials(options: ExchangeOptions, memory: Memory | None) -> tuple[Crede
     return (*known, *(new_credentials(number, owners=options.owners) for number in missing))
 
 
-def _venue(options: ExchangeOptions, now_ns: int, memory: Memory | None, credentials: Iterable[Credentials]) -> Venue:
+def _venue(
+    options: ExchangeOptions,
+    now_ns: int,
+    memory: Memory | None,
+    credentials: Iterable[Credentials],
+    instruments: Sequence[Instrument],
+) -> Venue:
     fees = SEEN_LIVE if options.fee_tier is None else TIERS[options.fee_tier]
     state, events = (b"", ()) if memory is None else (memory.venue, memory.events)
-    venue = Venue.restore(state, _instruments(options), now_ns=now_ns, fees=fees, events=events)
+    venue = Venue.restore(state, instruments, now_ns=now_ns, fees=fees, events=events)
     known = venue.sub_accounts()
     for row in credentials:
         sub_account_id = int(row.sub_account_id)
@@ -363,9 +396,7 @@ def _live_through(venues: Sequence[Venue], source: MarketSource, until_ns: int) 
             venue.take_events()
 
 
-def _source(options: ExchangeOptions, venue: Venue, second: SecondVenue | None) -> MarketSource:
-    if options.market == "tape":
-        return TapeMarket(venue, [read_capture(path) for path in options.tapes])
+def _simulated(options: ExchangeOptions, venue: Venue, second: SecondVenue | None) -> MarketSource:
     market = SimulatedMarket(venue, seed=options.seed, activity=options.activity)
     if second is None:
         return market

@@ -165,6 +165,16 @@ def following_market(
     return SimulatedMarket(venue, seed=rng.u64(), markets=markets, latent_of=latent_of)
 
 
+def rate_market(venue: Venue, *, seed: int) -> SimulatedMarket:
+    """Return what moves the conversion rate alone, for a venue whose perpetuals are played from tapes."""
+    rng = Rng(seed).split("second venue")
+    mean_bps = PEG.mean_bps - _bps(_index(venue, RATE.name))
+    rate = RevertingPrice(msgspec.structs.replace(PEG, mean_bps=mean_bps), rng.split(RATE.name), venue.now_ns)
+    return SimulatedMarket(
+        venue, seed=rng.u64(), markets=MARKETS, latent_of=lambda instrument, own: rate, instruments=[RATE]
+    )
+
+
 def _index(venue: Venue, name: str) -> float:
     return venue.ticker(name).index_nano / NANO
 

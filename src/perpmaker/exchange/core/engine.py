@@ -191,7 +191,7 @@ class Engine:
         book = listing.book
         client = taker if isinstance(taker, ClientOrder) else None
         limit_ticks = taker.px_ticks or None
-        numbers = self._trade_ids()
+        numbers = self.trade_ids()
         while taker.leaves_lots:
             maker = book.first_against(taker.side, limit_ticks, retail=retail)
             if maker is None:
@@ -207,7 +207,7 @@ class Engine:
             self._execute(listing, taker, maker, next(numbers), publish=publish)
         return None
 
-    def _trade_ids(self) -> Iterator[str]:
+    def trade_ids(self) -> Iterator[str]:
         """The ids of what one order executes: "12-1", "12-2", or plain numbers."""
         floor = self._floor
         if floor.limits.plain_ids:

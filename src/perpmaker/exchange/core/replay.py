@@ -19,7 +19,7 @@ is 1.27 s behind the exchange's; a constant shift has no effect here. RPI orders
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from itertools import chain
@@ -42,6 +42,8 @@ BINANCE_USDM: Final = {"BTCUSDT": "BTC_USDT_Perp"}
 _INDEX_EVERY_NS = 200 * NS_PER_MS
 _LONGEST_PAUSE_NS = 5 * NS_PER_S
 """A longer silence, as between two recordings, is cut to this; time running backwards is no pause at all."""
+
+LotsOf = Callable[[Decimal, Decimal], int]
 
 _steps: Final = lru_cache(maxsize=65_536)(whole_steps)
 """A tape says the same prices and sizes over and over."""
@@ -68,24 +70,42 @@ class TapeMarket:
         *,
         symbols: Mapping[str, str] = BINANCE_USDM,
         speed: float = 1.0,
+        symbol: str | None = None,
+        lots_of: LotsOf | None = None,
     ) -> None:
+        """`symbol` is the tape's, else its first row tells it. `lots_of` turns a price and a recorded quantity into lots;
+        without it quantities are base units on the lot."""
         if speed <= 0:
             raise ValueError(f"a tape plays forwards: speed {speed}")
         self.end: TapeEnd | None = None
+        self.whole_recv_ns = 0
+        """When the first whole book was received."""
         self._venue = venue
         self._speed = speed
         self._row_ns = self._index_ns = venue.now_ns
-        symbol, self._rows = _symbol(chain.from_iterable(tapes))
+        self._rows: Iterator[Row] = chain.from_iterable(tapes)
+        if symbol is None:
+            symbol, self._rows = _symbol(self._rows)
         instrument = venue.instrument(symbols.get(symbol, ""))
         if instrument is None:
             raise DataError(f"a tape of {symbol!r} has no instrument here; known: {', '.join(symbols)}")
         self._instrument = instrument
-        self._book = _RecordedBook(venue, instrument, symbol)
+        self._book = _RecordedBook(venue, instrument, symbol, lots_of)
+        self._origin: tuple[int, int] | None = None
         self._next: Row | None = self._first_row_after_whole_book()
 
     @property
     def instrument(self) -> Instrument:
         return self._instrument
+
+    def begin_at(self, recv_ns: int) -> None:
+        """Be now at this moment of the recording, for markets that are played side by side: what was before is played at
+        once, and from here on rows keep their distance to it, however long the silence."""
+        self._origin = recv_ns, self._venue.now_ns
+        while self._next is not None and self._next.recv_ns < recv_ns:
+            self._play(self._next)
+        if self._next is not None:
+            self._row_ns = self._origin[1] + round((self._next.recv_ns - recv_ns) / self._speed)
 
     def next_event_ns(self) -> int | None:
         return None if self._next is None else min(self._row_ns, self._index_ns)
@@ -106,6 +126,7 @@ class TapeMarket:
                 self._tell_index()
                 return row
             self._book.play(row)
+            self.whole_recv_ns = row.recv_ns
         raise DataError("the tape has no book to start with: no snapshot, or nothing after it")
 
     def _play(self, row: Row) -> None:
@@ -117,6 +138,10 @@ class TapeMarket:
             return
         if self._next is None:
             self._freeze("end of tape")
+            return
+        if self._origin is not None:
+            recv_ns, began_ns = self._origin
+            self._row_ns = max(self._row_ns, began_ns + round((self._next.recv_ns - recv_ns) / self._speed))
             return
         pause_ns = min(max(0, self._next.recv_ns - row.recv_ns), _LONGEST_PAUSE_NS)
         self._row_ns += round(pause_ns / self._speed)
@@ -147,9 +172,10 @@ def _symbol(rows: Iterator[Row]) -> tuple[str, Iterator[Row]]:
 class _RecordedBook:
     """Follows snapshot, depth updates, book tickers and trades, each judged by its update id."""
 
-    def __init__(self, venue: Venue, instrument: Instrument, symbol: str) -> None:
+    def __init__(self, venue: Venue, instrument: Instrument, symbol: str, lots_of: LotsOf | None) -> None:
         self._instrument = instrument
         self._symbol = symbol
+        self._lots_of = lots_of
         self._flow = _TapeFlow(venue, instrument)
         self._update_id = 0
         self._ticker: BookTicker | None = None
@@ -230,7 +256,9 @@ class _RecordedBook:
         self._flow.display(changes)
 
     def _level(self, level: PxQty) -> tuple[int, int]:
-        return self._steps(level[0], self._instrument.tick_nano), self._steps(level[1], self._instrument.lot_nano)
+        px, qty = level
+        lots = self._steps(qty, self._instrument.lot_nano) if self._lots_of is None else self._lots_of(px, qty)
+        return self._steps(px, self._instrument.tick_nano), lots
 
     def _steps(self, value: Decimal, step_nano: int) -> int:
         steps = _steps(value, step_nano)

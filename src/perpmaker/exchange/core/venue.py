@@ -506,8 +506,7 @@ class Venue:
         """Publish a trade that did not happen in this book (a tape's); `side` is the taker's."""
         listing = self._floor.listings[instrument]
         if listing.is_trading:
-            self._floor.executions_numbered += 1
-            listing.print(side, px_ticks, qty_lots, f"{self._floor.executions_numbered}-1", is_rpi=False)
+            listing.print(side, px_ticks, qty_lots, next(self._engine.trade_ids()), is_rpi=False)
 
     # control
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from perpmaker.exchange.core.instruments import Instrument
 from perpmaker.exchange.core.market.latent import Latent, LatentPrice
@@ -45,17 +45,19 @@ class SimulatedMarket:
         markets: Mapping[str, MarketParameters] = DEFAULT_MARKETS,
         activity: float = 1.0,
         latent_of: Callable[[Instrument, Rng], Latent | None] = _of_its_own,
+        instruments: Sequence[Instrument] | None = None,
     ) -> None:
         """`activity` scales every market (`parameters.with_activity`); ValueError when it is out of bounds.
 
-        `latent_of` may give an instrument a price that it does not make itself."""
+        `latent_of` may give an instrument a price that it does not make itself. `instruments` are moved, by default all.
+        """
         self._venue = venue
         self._latents: dict[str, Latent] = {}
         self._due: list[tuple[int, int, Callable[[int], int | None], _Market]] = []
         self._entries = 0
         rng = Rng(seed)
         now_ns = venue.now_ns
-        for instrument in venue.instruments:
+        for instrument in venue.instruments if instruments is None else instruments:
             parameters = markets.get(instrument.name) or market_like_btc(
                 tick_bps=1e4 * instrument.tick_nano / instrument.start_px_nano
             )
