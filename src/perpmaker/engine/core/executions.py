@@ -20,17 +20,17 @@ from typing import Final
 import msgspec
 
 from perpmaker.engine.core.desk import Desk
+from perpmaker.engine.core.execution_notices import child_ended, ended
 from perpmaker.engine.core.world import World
 from perpmaker.engine.records import ExecutionBegun, ExecutionChild, ExecutionEnded
 from perpmaker.execution.algos.moves import CancelChild, Child
 from perpmaker.execution.algos.parent import Parent, ParentAtRest, Scene
-from perpmaker.model.commands import Notice
 from perpmaker.model.events import Fill, Timer, Trade
 from perpmaker.model.execution import Ending, ExecutionReport, ParentOrder
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import NewOrder, OrderView
-from perpmaker.model.quote import Peg, Pov
+from perpmaker.model.quote import Pov
 from perpmaker.model.units import NS_PER_MS
 from perpmaker.risk.gate import ReadyState
 
@@ -354,27 +354,12 @@ class Executions:
         self._world.out.timer(f"{_TIMER} {work.parent.order.execution_id}", at_ns)
 
     def _tell_child(self, work: _Work) -> None:
-        """One line for each child that has ended: n, filled at price, offset from arrival, total."""
+        """One line for each child that has ended."""
         parent, last = work.parent, work.parent.tally.last
         if last is None or last.view is None or last.is_live or last.number <= work.told_child:
             return
         work.told_child = last.number
-        arrival, order = parent.arrival, parent.order
-        offset = ""
-        if arrival is not None and last.cum_qty:
-            offset = f"{order.side.sign * (last.avg_px - arrival.touch_px) / arrival.mid_px * 10_000:.2f}"
-        fields = {
-            "execution": order.execution_id,
-            "instrument": order.instrument,
-            "n": str(last.number),
-            "filled": str(last.cum_qty),
-            "px": shown(last.avg_px) if last.cum_qty else "",
-            "limit": str(last.px),
-            "offset_bps": offset,
-            "total": f"{parent.tally.filled_qty}/{order.qty}",
-            "state": last.view.state.value,
-        }
-        self._world.out.tell(Notice("info", "execution_child_ended", fields, self._world.now_ns))
+        self._world.out.tell(child_ended(parent, last, last.view.state, self._world.now_ns))
 
     def _finish(self, work: _Work) -> None:
         order = work.parent.order
@@ -385,49 +370,8 @@ class Executions:
         if work.journalled:
             self._world.out.record(ExecutionEnded(report, self._world.now_ns))
             self.ended.append(report)
-            self._tell_end(report)
+            for notice in ended(report, self._world.now_ns):
+                self._world.out.tell(notice)
         self.untold.append(report)
         self.on_ended(report)
         self.step(work.key)
-
-    def _tell_end(self, report: ExecutionReport) -> None:
-        out, now_ns = self._world.out, self._world.now_ns
-        fields = told(report)
-        done = report.ending is Ending.DONE or report.order.is_closing
-        out.tell(Notice("info" if done else "warning", "execution_ended", fields, now_ns))
-        algorithm = report.order.algorithm
-        alert = algorithm.alert_slippage_bps
-        if alert is None and isinstance(algorithm, Peg):
-            alert = algorithm.take.alert_slippage_bps
-        slippage = report.slippage_bps
-        if alert is not None and slippage is not None and slippage > alert:
-            out.tell(Notice("warning", "execution_slipped", {**fields, "alert_bps": str(alert)}, now_ns))
-
-
-def told(report: ExecutionReport) -> dict[str, str]:
-    """Return an end as fields of one line."""
-    order = report.order
-    return {
-        "execution": order.execution_id,
-        "account": order.account,
-        "instrument": order.instrument,
-        "strategy": order.strategy,
-        "algorithm": report.algorithm,
-        "ending": "" if report.ending is None else report.ending.value,
-        "text": report.text,
-        "side": order.side.value,
-        "filled": f"{report.filled_qty}/{order.qty}",
-        "remaining": str(report.remaining_qty),
-        "vwap": "" if report.vwap is None else shown(report.vwap),
-        "fees": shown(report.fees),
-        "children": str(report.children),
-        "slippage_bps": "" if report.slippage_bps is None else f"{report.slippage_bps:.2f}",
-        "half_spread_bps": "" if report.half_spread_bps is None else f"{report.half_spread_bps:.2f}",
-        "took_ms": str((report.ended_ns - report.started_ns) // NS_PER_MS),
-    }
-
-
-def shown(amount: Decimal) -> str:
-    """Return an amount without exponent and without trailing zeros, at most ten decimals."""
-    text = f"{amount:.10f}"
-    return text.rstrip("0").rstrip(".")

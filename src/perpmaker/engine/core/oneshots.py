@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from perpmaker.engine.core.executions import Executions, shown
+from perpmaker.engine.core.execution_notices import shown
+from perpmaker.engine.core.executions import Executions
 from perpmaker.engine.core.world import ENGINE_ITSELF, World
 from perpmaker.model.execution import ExecutionReport, ParentOrder
 from perpmaker.model.ids import AccountId, InstrumentId

@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Final
 
 from perpmaker.engine.core.desk import Desk
-from perpmaker.engine.core.executions import Executions, Key, told
+from perpmaker.engine.core.execution_notices import told
+from perpmaker.engine.core.executions import Executions, Key
 from perpmaker.engine.core.slot import Slot
 from perpmaker.engine.core.world import ENGINE_ITSELF, World
 from perpmaker.model.commands import Notice
