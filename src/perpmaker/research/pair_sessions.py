@@ -101,6 +101,8 @@ class _Seen(msgspec.Struct):
     """Booked after the last memo."""
     later_ns: int = 0
     """When another session of the strategy began, 0 while none has."""
+    marks: dict[InstrumentId, Decimal] = {}
+    """The mark prices of that moment: what it held then is valued with them."""
 
 
 def sessions_in(folder: Path) -> list[PairSession]:
@@ -170,7 +172,7 @@ class _Gathering:
         if seen is None:
             before = self._current.get(key[0])
             if before is not None:
-                before.later_ns = record.ts_ns
+                before.later_ns, before.marks = record.ts_ns, dict(self._marks)
             seen = self._sessions[key] = _Seen(*key, record.ts_ns, record.ts_ns, record.memo)
             self._know(seen, self._added.get(session))
         self._current[key[0]] = seen
@@ -249,7 +251,7 @@ class _Gathering:
             last_ns=seen.last_ns,
             currency=legs[0].currency if legs else "",
             accounts={leg.instrument: seen.accounts.get(leg.instrument, AccountId("")) for leg in legs},
-            mark_px={leg.instrument: self._marks.get(leg.instrument, ZERO) for leg in legs},
+            mark_px={leg.instrument: self._mark_px(seen, leg.instrument) for leg in legs},
             rate_is_assumed=is_assumed,
             words=seen.words,
             summary=summed(
@@ -267,9 +269,13 @@ class _Gathering:
             name,
             holdings.legs[name],
             currency=self._rules[name].quote if name in self._rules else "",
-            mark_px=self._marks.get(name, ZERO),
+            mark_px=self._mark_px(seen, name),
             funding=seen.funding.get((seen.accounts.get(name, AccountId("")), name), ZERO),
         )
+
+    def _mark_px(self, seen: _Seen, name: InstrumentId) -> Decimal:
+        marks = seen.marks if seen.later_ns else self._marks
+        return marks.get(name, ZERO)
 
     def _tolerance(self, seen: _Seen, holdings: Holdings) -> Decimal:
         """Return the difference of the legs that is borne: the one asked for, else one larger lot."""

@@ -22,7 +22,7 @@ export const DIRECTIONS = [
 export const EMPTY = {
   instrument: "", hedge_instrument: "", mode: "alternate", size: "", clip: "", size_in: "contracts", iterations: "1",
   "rule.direction": "buy", delay_s: "", hold_min: "", pause_s: "", "rule.entry_edge_bps": "", "rule.exit_edge_bps": "",
-  "maker.timeout_s": "", "maker.on_timeout": "", "hedge.max_slippage_bps": "", on_unexpected: "",
+  "maker.stability_s": "", "maker.timeout_s": "", "maker.on_timeout": "", "hedge.max_slippage_bps": "", on_unexpected: "",
 };
 /** Fields that only one mode has. */
 export const OF_MODE = { delay_s: "open_and_close", hold_min: "build_hold_close" };

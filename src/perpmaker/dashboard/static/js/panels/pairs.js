@@ -175,6 +175,7 @@ function StartPanel({ status, freshness, ageMs, onStart }) {
       <details class="whole"><summary>Thresholds and limits</summary><div class="pair-form inner">
         <${Field} label="Entry edge, bps" form=${form} name="rule.entry_edge_bps" onChange=${change} inputmode="text" placeholder="any" />
         <${Field} label="Exit edge, bps" form=${form} name="rule.exit_edge_bps" onChange=${change} inputmode="text" placeholder="any" />
+        <${Field} label="Stable for, s" form=${form} name="maker.stability_s" onChange=${change} inputmode="decimal" placeholder="2" />
         <${Field} label="Re-price after, s" form=${form} name="maker.timeout_s" onChange=${change} inputmode="decimal" placeholder="8" />
         <${Field} label="Hedge cap, bps" form=${form} name="hedge.max_slippage_bps" onChange=${change} inputmode="decimal" placeholder="10" />
         <${Choice} label="Not filled in time" form=${form} name="maker.on_timeout" onChange=${change} options=${[["", "skip the clip"], ["take", "take on both"]]} />
