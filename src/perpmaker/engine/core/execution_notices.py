@@ -19,7 +19,7 @@ def child_ended(parent: Parent, child: ChildTally, state: OrderState, now_ns: in
     arrival, order = parent.arrival, parent.order
     offset = ""
     if arrival is not None and child.cum_qty:
-        offset = f"{order.side.sign * (child.avg_px - arrival.touch_px) / arrival.mid_px * 10_000:.2f}"
+        offset = bps(order.side.sign * (child.avg_px - arrival.touch_px) / arrival.mid_px * 10_000)
     fields = {
         "execution": order.execution_id,
         "instrument": order.instrument,
@@ -65,10 +65,15 @@ def told(report: ExecutionReport) -> dict[str, str]:
         "vwap": "" if report.vwap is None else shown(report.vwap),
         "fees": shown(report.fees),
         "children": str(report.children),
-        "slippage_bps": "" if report.slippage_bps is None else f"{report.slippage_bps:.2f}",
-        "half_spread_bps": "" if report.half_spread_bps is None else f"{report.half_spread_bps:.2f}",
+        "slippage_bps": "" if report.slippage_bps is None else bps(report.slippage_bps),
+        "half_spread_bps": "" if report.half_spread_bps is None else bps(report.half_spread_bps),
         "took_ms": str((report.ended_ns - report.started_ns) // NS_PER_MS),
     }
+
+
+def bps(amount: Decimal) -> str:
+    """Return basis points with two decimals, and no minus before a zero."""
+    return f"{round(amount, 2) + 0:.2f}"
 
 
 def shown(amount: Decimal) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from perpmaker.engine.core.execution_notices import shown
+from perpmaker.engine.core.execution_notices import bps, shown
 from perpmaker.engine.core.executions import Executions
 from perpmaker.engine.core.world import ENGINE_ITSELF, World
 from perpmaker.model.execution import ExecutionReport, ParentOrder
@@ -103,7 +103,7 @@ def summary(report: ExecutionReport) -> str:
     if report.vwap is not None:
         parts.append(f"at {shown(report.vwap)} in {report.children} children, fees {shown(report.fees)}")
     if report.slippage_bps is not None and report.half_spread_bps is not None:
-        parts.append(f"slippage {report.slippage_bps:.2f} bps beside half-spread {report.half_spread_bps:.2f} bps")
+        parts.append(f"slippage {bps(report.slippage_bps)} bps beside half-spread {bps(report.half_spread_bps)} bps")
     if report.state == "ended" and report.ending is not None:
         parts.append(f"ended: {report.ending.value}{f' ({report.text})' if report.text else ''}")
     elif report.text:
