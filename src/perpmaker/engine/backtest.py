@@ -223,6 +223,13 @@ class Run:
         queue = f"power law, n = {section.queue_exponent}" if section.queue_model == "power" else "risk averse"
         funded = any(market.funding_rate is not None for one in self.venues.values() for market in one.markets.values())
         rate = section.funding_rate_bps
+        world = self.engine.world
+        conversions = [
+            f"{currency}/{world.reporting_currency} {found.rate} ({found.told_by})"
+            if found is not None
+            else f"{currency}/{world.reporting_currency} 1 (assumed)"
+            for currency, found in world.rates().items()
+        ]
         return {
             "fill model": self._model.value,
             "queue": queue if self._model is FillModel.QUEUE else "none",
@@ -234,6 +241,7 @@ class Run:
             "margin": f"cross, leverage {section.leverage}, maintenance {section.maintenance_bps} bps",
             "mark": "mid, once a second" if played.marks_from_mid else "as the tape says",
             "balance": f"{section.balance} per account",
+            **({"conversion": ", ".join(conversions)} if conversions else {}),
         }
 
 

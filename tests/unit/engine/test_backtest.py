@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pytest
 from click.testing import CliRunner
 from tests.unit.engine.backtest_tape import CONFIG, FEED_NS, START_NS, config, rules, write_tape
@@ -167,6 +168,50 @@ def test_a_coin_margined_tape_is_refused_in_words(tmp_path: Path) -> None:
     tape = write_tape(tmp_path / "coin.tape", seconds=2, contract="inverse")
     with pytest.raises(ConfigError, match="is settled in BTC"):
         plan_feed(tape, [BTC], {})
+
+
+HEDGED = """
+schema_version = 1
+env = "local"
+name = "bt"
+[account.main]
+[account.hedge]
+venue = "backpack"
+[simulation]
+entry_ms = 5
+response_ms = 5
+taker_fee_bps = 0
+[[strategy]]
+name = "x"
+kind = "cross_maker"
+account = "main"
+instrument = "BTC_USDT_Perp"
+hedge_account = "hedge"
+hedge_instrument = "BTC_USDC_PERP"
+qty = 0.005
+max_qty = 0.02
+min_profit_bps = -0.02
+"""
+
+
+def test_a_tape_of_two_venues_plays_a_pair_that_stays_hedged(tmp_path: Path) -> None:
+    other = msgspec.structs.replace(rules("BTC_USDC_PERP", "backpack"), quote="USDC")
+    tape = write_tape(tmp_path / "two.tape", rules(), other, seconds=60)
+    (run,) = backtest(Setup(config(HEDGED)), tape, only(["optimistic"])).runs
+    fills, texts = run.tables["fills"], run.texts
+    of_venue = {texts[account]: 0 for account in fills["account"]}
+    for account, side, qty in zip(fills["account"], fills["side"], fills["qty"], strict=True):
+        of_venue[texts[account]] += side * qty
+    assert set(of_venue) == {"main", "hedge"}
+    assert abs(of_venue["main"] + of_venue["hedge"]) <= 5_000_000  # at most one quote, 0.005, under way to its hedge
+    assert run.figures.fills > 20
+    assert run.models["conversion"] == "USDC/USDT 1 (assumed)"
+    takers = [
+        bool(taker)
+        for taker, account in zip(fills["is_taker"], fills["account"], strict=True)
+        if texts[account] == "hedge"
+    ]
+    assert all(takers)
 
 
 def test_results_on_disk_are_exact_and_say_what_was_assumed(results: Results, tmp_path: Path) -> None:
