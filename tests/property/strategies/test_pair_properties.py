@@ -11,7 +11,22 @@ from tests.unit.strategies.pair.two_venues import TwoVenues
 
 D = Decimal
 TROUBLES = st.sampled_from(
-    ["none", "none", "refuse", "mute", "deaf", "slow", "thin", "down", "move", "narrow", "kill", "rest", "pause"]
+    [
+        "none",
+        "none",
+        "refuse",
+        "mute",
+        "deaf",
+        "slow",
+        "late",
+        "thin",
+        "down",
+        "move",
+        "narrow",
+        "kill",
+        "rest",
+        "pause",
+    ]
 )
 EPISODES = st.tuples(
     TROUBLES,
@@ -58,6 +73,8 @@ class Story:
                 face.accepts = False
             case "slow":
                 face.latency_s = 0.05 + much / 4
+            case "late":
+                face.fills_late_s = 0.5 + much / 2
             case "thin":
                 face.take_share = D(much) / 10
             case "down":

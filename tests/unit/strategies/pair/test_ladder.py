@@ -200,6 +200,52 @@ def test_the_resting_order_goes_while_the_hedge_is_late() -> None:
     rig.run(2)
     assert not rig.lead.live()
     assert rig.delta == D("0.2")
+    rig.run(4)
+    assert len(rig.lead.orders) == 1  # none in its place before the legs are equal
+
+
+def test_nothing_follows_an_order_whose_fills_are_still_to_be_told() -> None:
+    rig = pair(mode="build_and_hold", crowd=False, clip="0.3", maker={"stability_s": 0, "timeout_s": 1})
+    rig.until(lambda: bool(rig.lead.live()))
+    rig.lead.fills_late_s = 3
+    rig.fill(rig.lead, rig.lead.live()[0], "0.1")
+    assert rig.delta == 0  # hedged on the word of the order's report
+    rig.run(2.5)
+    assert not rig.lead.live()
+    assert len(rig.lead.orders) == 1
+    rig.lead.fills_late_s = 0
+    rig.until(lambda: bool(rig.lead.live()), 10)
+    assert rig.lead.live()[0].qty == D("0.2")
+    assert not rig.told("pair_surprised")
+
+
+def test_equal_legs_are_no_rest_while_a_hedge_is_in_question() -> None:
+    """The venue takes back what the lead had filled while nobody knows whether the hedge was executed: it was."""
+    rig = filled("0.3", hurt=lambda rig: setattr(rig.hedge, "answers", False), on_unexpected="continue")
+    rig.run(2)
+    rig.fill_by_hand(rig.lead, Side.SELL, "0.3", of_the_pair=True)
+    rig.run(2)
+    assert rig.delta == D("-0.3")
+    assert (rig.status()["net_delta"], rig.status()["hedge"]) == ("0.0", "hedging")
+    assert not rig.lead.live()
+    rig.hedge.answers = True
+    rig.until(lambda: rig.status()["hedge"] == "calm", 30)
+    assert rig.delta == 0
+
+
+def test_undoing_never_meets_the_pairs_own_order_that_will_not_go() -> None:
+    """The venue keeps the resting bid although it is cancelled: nothing is sold into it."""
+    rig = filled("0.2", hurt=refuse)
+    rig.lead.keeps_orders = True
+    rig.run(20)
+    assert rig.lead.live()
+    assert rig.status()["hedge"] in ("unwinding", "stuck")
+    assert rig.lead.position == D("0.2")
+    assert rig.violations == []
+    rig.lead.keeps_orders = False
+    rig.until(lambda: rig.delta == 0, 60)
+    assert not rig.lead.live()
+    assert rig.violations == []
 
 
 @pytest.mark.parametrize("answer", ["continue", "stop"])
@@ -224,6 +270,18 @@ def test_a_dribble_below_the_hedge_venues_minimum_waits_in_the_ledger() -> None:
     assert rig.status()["hedge"] == "calm"
     rig.fill(rig.lead, rig.lead.live()[0], "0.01")
     assert rig.hedge.position == D("-0.020")
+
+
+def test_the_next_clip_asks_for_less_by_what_is_still_open() -> None:
+    """0.01 of the clip before cannot be hedged yet: with a whole clip on top more than a clip would be open."""
+    maker = {"stability_s": 0, "timeout_s": 1, "reprices": 0}
+    rig = pair(mode="build_and_hold", size="1", clip="0.2", crowd=False, maker=maker)
+    rig.until(lambda: bool(rig.lead.live()))
+    rig.fill(rig.lead, rig.lead.live()[0], "0.01")
+    rig.until(lambda: rig.status()["skipped"] == 1 and bool(rig.lead.live()), 20)
+    assert rig.lead.live()[0].qty == D("0.19")
+    rig.fill(rig.lead, rig.lead.live()[0])
+    assert rig.delta == 0
 
 
 def test_a_remainder_that_nobody_takes_is_told_and_shown() -> None:

@@ -140,10 +140,14 @@ class Face:
         """Until an order does what it does, and again until that is known."""
         self.loses_next = False
         """The next order is lost on its way."""
+        self.keeps_orders = False
+        """Cancels are received and nothing comes of them."""
         self.orders_late_s = 0.0
         """Besides, until an order arrives."""
         self.replies_late_s = 0.0
         """Besides, until the reply to an order arrives; streams and queries are not late."""
+        self.fills_late_s = 0.0
+        """Besides, until a fill is told of; orders' reports, which state it, are not late."""
         self.position_lag_s = 0.0
         """A whole read tells the position of so long ago, with everything else as of now."""
         self.positions: list[tuple[int, Decimal]] = []
@@ -360,7 +364,7 @@ class TwoVenues:
         for face in self.faces.values():
             face.accepts = face.answers = True
             face.refuses, face.latency_s, face.take_share = "", 0.0, Decimal(1)
-            face.orders_late_s = face.replies_late_s = 0.0
+            face.orders_late_s = face.replies_late_s = face.fills_late_s = 0.0
             if not face.up:
                 self.link(face)
 
@@ -458,7 +462,7 @@ class TwoVenues:
         )
         face.execute(fill)
         self.watch()
-        self._answer(face, lambda: fill)
+        self.later(face.fills_late_s, lambda: self._answer(face, lambda: fill))
         if report:
             self._answer(face, lambda: self._report(face, there))
 
@@ -556,7 +560,7 @@ class TwoVenues:
                     self._cancel(self.faces[account], cancels)
                     self._submit(self.faces[account], [approved.order for approved in orders])
                 case CancelAll(account=account):
-                    for order in self.faces[account].live():
+                    for order in self.faces[account].live() if not self.faces[account].keeps_orders else ():
                         self._end(self.faces[account], self.faces[account].orders[order.client_order_id])
                 case QueryOrders(account=account, client_order_ids=wanted):
                     self._query(self.faces[account], wanted)
@@ -659,6 +663,8 @@ class TwoVenues:
     def _cancelled(self, face: Face, cancel: CancelOrder) -> None:
         """Cancel, or keep the cancel waiting for its order as long as it says."""
         there = face.orders.get(cancel.client_order_id)
+        if face.keeps_orders:
+            return
         if there is not None and there.status is VenueStatus.OPEN:
             self._end(face, there)
         elif there is None and cancel.client_order_id in face.waiting:
