@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from perpmaker.tape.reader import Tape
 
 PATHS = click.argument(
-    "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)
+    "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 OUTPUT = click.argument("output", metavar="OUTPUT", type=click.Path(dir_okay=False, path_type=Path))
 _NS_PER_S: Final = 1_000_000_000
@@ -76,7 +76,7 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("path", metavar="PATH", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
 @OUTPUT
 @click.option("--from", "begin", metavar="TIME", help="UTC, as 2026-01-31T12:00:00, or +SECONDS after the beginning.")
 @click.option("--to", "end", metavar="TIME", help="The same; what happens then is not included.")
@@ -183,7 +183,7 @@ def simulate(output: Path, hours: float, seed: int, activity: float, listing: Pa
 
 
 @command.command()
-@click.argument("path", metavar="SESSION", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", metavar="SESSION", type=click.Path(path_type=Path))
 def replay(path: Path) -> None:
     """Play a recorded life of an engine through the core again: the same events have to give the same commands.
 
