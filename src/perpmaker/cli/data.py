@@ -1,4 +1,4 @@
-"""`perpmaker data download`: a venue's candles, trades and funding history as files."""
+"""`perpmaker data`: a venue's candles, trades and funding history as files."""
 
 from __future__ import annotations
 

@@ -40,7 +40,9 @@ class RecordingStopped(PerpmakerError):
     "--env", type=click.Choice(["local", "testnet", "staging", "prod"]), default="local", show_default=True,
     help="Where; local is the practice exchange of this home. No key is needed.",
 )  # fmt: skip
-@click.option("--venue", type=click.Choice(["grvt", "backpack"]), default="grvt", show_default=True)
+@click.option(
+    "--venue", type=click.Choice(["grvt", "backpack"]), default="grvt", show_default=True, help="Whose streams."
+)
 @click.option(
     "--instrument", "instruments", metavar="NAME", multiple=True, help="May be repeated; default with local: all."
 )
