@@ -40,7 +40,7 @@ COMMANDS: Final = {
 EXIT_CODES: Final = """\b
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 wrong configuration; 4 credentials refused;
 5 venue failed; 6 refused by risk or by the engine; 7 broken data; 8 own books contradict
-themselves; 9 nothing is running; 10 an order was done in part or not at all; 130 interrupted."""
+themselves; 9 nothing is running; 10 less was done than asked; 130 interrupted."""
 
 
 @click.group(

@@ -166,9 +166,7 @@ def tell_end(
         click.echo("perpmaker: stopped before anything was placed", err=True)
         raise SystemExit(outcome.engine_code or INTERRUPTED)
     if detach:
-        console.print(
-            f"{row.name} is run by {engine.name}; follow it with `perpmaker pairs --watch` or on the dashboard"
-        )
+        console.print(f"{row.name} is run by {engine.name}; follow it with `perpmaker pairs` or on the dashboard")
         if as_json:
             click.echo(_pretty(Result(planned, engine.name, row, None, "", False, 0)))
         return

@@ -20,6 +20,8 @@ def leaves(command: click.Command) -> Iterator[click.Command]:
     if not isinstance(command, click.Group):
         yield command
         return
+    if command.invoke_without_command:
+        yield command
     context = click.Context(command)
     for name in command.list_commands(context):
         inner = command.get_command(context, name)
@@ -33,7 +35,9 @@ def taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     names: list[str] = []
 
     def note(**_values: object) -> None:
-        names.append(click.get_current_context().command_path)
+        context = click.get_current_context()
+        if context.invoked_subcommand is None:
+            names.append(context.command_path)
 
     for command in leaves(cli):
         monkeypatch.setattr(command, "callback", note)
