@@ -100,7 +100,7 @@ class Scene:
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        patch.setattr(server, "_source", self._source)
+        patch.setattr(server, "_simulated", self._source)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
         assert self._ready.wait(20)
