@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from perpmaker.tape.importers.convert import Options, Report
     from perpmaker.tape.reader import Tape
 
-PATHS = click.argument(
-    "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+PATHS = click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 OUTPUT = click.argument("output", metavar="OUTPUT", type=click.Path(dir_okay=False, path_type=Path))
 _NS_PER_S: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
