@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.scenario.pair_stage import HEDGE, LEAD, PairStage, as_totals, pair_stage
+from tests.scenario.pair_stage import PairStage, as_totals, pair_stage
 
 from perpmaker.engine.failpoints import AFTER_ACK, AFTER_JOURNAL
 from perpmaker.engine.records import Boot
@@ -19,51 +19,53 @@ from perpmaker.strategies.pair.summary import Counts, leg_summary, summed
 pytestmark = [pytest.mark.timeout(300), pytest.mark.in_pairs]
 D = Decimal
 CYCLES = 10
+OTHERS = 4
 
 
 @pytest.fixture
 def played(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[PairStage]:
-    with pair_stage(tmp_path, getattr(request, "param", CYCLES)) as made:
+    with pair_stage(tmp_path, *request.param) as made:
         made.start()
         yield made
 
 
 @pytest.mark.parametrize(
     "played",
-    [CYCLES, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3600)])],
+    [(CYCLES, OTHERS), pytest.param((200,), marks=[pytest.mark.long, pytest.mark.timeout(3600)])],
     indirect=True,
 )
 def test_alternating_cycles_are_the_exchanges_ledger_to_the_last_decimal(played: PairStage) -> None:
-    took_s = played.until_over(16.0 * played.cycles)
-    rate = D(str(played.shown["rate"]))
+    """Two markets at once on the same two accounts; 200 cycles on one."""
+    took_s = played.until_over(16.0 * played.pairs["eth"].cycles)
+    rates = {name: D(str(played.shown(name)["rate"])) for name in played.pairs}
     assert played.stop_engine() == 0
     played.assert_is_the_ledgers()
-    summary = assert_the_summary_follows(played, rate)
-    print(json.dumps({"took_s": round(took_s, 1), **summary}))
+    for name, rate in rates.items():
+        told = assert_the_summary_follows(played, name, rate)
+        print(json.dumps({"took_s": round(took_s, 1), **told}))
 
 
-def assert_the_summary_follows(played: PairStage, rate: Decimal) -> dict[str, str]:
+def assert_the_summary_follows(played: PairStage, name: str, rate: Decimal) -> dict[str, str]:
     """What was told at the end is what the exchange's ledger adds up to, at the conversion rate of the moment."""
-    legs = []
-    for name, account in played.truths().items():
-        qty, cash, fees, volume, fills = as_totals(account)
-        leg = played.memo().holdings.legs[InstrumentId(name)]
-        funding = -D(account["funding"])
-        of_ledger = leg_summary(InstrumentId(name), leg, currency=account["currency"], mark_px=D(1), funding=funding)
-        assert (of_ledger.qty, of_ledger.gross, of_ledger.fees) == (qty, cash, fees)
-        assert (of_ledger.volume, of_ledger.fills) == (volume, fills)
-        legs.append(of_ledger)
-    rates = {InstrumentId(LEAD): D(1), InstrumentId(HEDGE): rate}
-    ours = summed(tuple(legs), rates, Counts(), net_delta=D(0), asked=played.cycles, cycles=played.cycles)
-    told = played.said("pair_ended")[-1]
-    assert told["cycles"] == f"{played.cycles}/{played.cycles}"
+    pair, memo = played.pairs[name], played.memo(name)
+    legs, rates = [], {InstrumentId(pair.lead): D(1), InstrumentId(pair.hedge): rate}
+    for instrument in rates:
+        leg = memo.holdings.legs[instrument]
+        funding = played.funding(instrument) - leg.funding_before
+        legs.append(leg_summary(instrument, leg, currency="", mark_px=D(1), funding=funding))
+        qty, cash, fees, volume, _ = as_totals(played.fills(instrument))
+        assert (legs[-1].qty, legs[-1].gross, legs[-1].fees, legs[-1].volume) == (qty, cash, fees, volume)
+    ours = summed(tuple(legs), rates, Counts(), net_delta=D(0), asked=pair.cycles, cycles=pair.cycles)
+    told = next(row for row in played.said("pair_ended") if row["strategy"] == name)
+    assert told["cycles"] == f"{pair.cycles}/{pair.cycles}"
     assert D(told["net_delta"]) == 0
-    for name in ("volume", "gross", "fees", "funding", "net"):  # the rate may have moved between telling and asking
-        assert abs(D(told[name]) - getattr(ours, name)) <= D("0.0005") * abs(getattr(ours, name)) + D("0.01")
+    for figure in ("volume", "gross", "fees", "funding", "net"):  # the rate may have moved between telling and asking
+        wanted = getattr(ours, figure)
+        assert abs(D(told[figure]) - wanted) <= D("0.0005") * abs(wanted) + D("0.01")
     return dict(told)
 
 
-@pytest.mark.parametrize("played", [4], indirect=True)
+@pytest.mark.parametrize("played", [(4,)], indirect=True)
 def test_killed_while_resting_hedging_and_being_answered_it_goes_on(played: PairStage) -> None:
     """Three kills: an order in the book; a hedge written down and not sent; an order sent whose answer is being read."""
     played.until(lambda: bool(played.status().open_orders), "an order of the pair in the book", 30)
@@ -79,7 +81,7 @@ def test_killed_while_resting_hedging_and_being_answered_it_goes_on(played: Pair
     assert [record.epoch for record in played.records() if isinstance(record, Boot)] == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("played", [4], indirect=True)
+@pytest.mark.parametrize("played", [(4,)], indirect=True)
 def test_a_lost_order_is_made_up_for_and_a_lost_answer_doubles_nothing(played: PairStage) -> None:
     """The first order to the hedge venue is lost on its way, the answer to the fourth on its way back."""
     lost = {"action": "drop_request", "match": {"op": "orderExecute"}, "until": {"hits": 1}, "venue": "backpack"}
