@@ -303,7 +303,8 @@ def test_a_restart_goes_on_with_what_has_time_left_and_keeps_its_arrival() -> No
     assert report(later).filled_qty == Decimal("0.008")
 
 
-def test_a_restart_that_does_not_trade_the_instrument_any_more_ends_it_with_the_truth() -> None:
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "delisted"])
+def test_a_restart_that_does_not_trade_the_instrument_any_more_ends_it_with_the_truth(listed: bool) -> None:
     rig = idle_rig()
     execute(rig, algo="iceberg", display_qty="0.004", duration_ms="600000")
     rig.fill(rig.live()[0], Decimal("0.004"))
@@ -312,7 +313,9 @@ def test_a_restart_that_does_not_trade_the_instrument_any_more_ends_it_with_the_
         strategy_spec(lambda: Idle(StrategyParams(instrument=ETH)), "eth", 2, ETH), limits=WIDE, epoch=2, venue=rig
     )
     later.engine.restore(None, rig.journal)
-    later.start(ready=False).feed(InstrumentListed(instrument(BTC), later.now_ns))
+    later.start(ready=False)
+    if listed:
+        later.feed(InstrumentListed(instrument(BTC), later.now_ns))
     later.run(15)
     (ended,) = [r.report for r in later.records if isinstance(r, ExecutionEnded)]
     assert (ended.ending, ended.filled_qty, ended.remaining_qty) == (Ending.RESTART, Decimal("0.004"), Decimal("0.006"))

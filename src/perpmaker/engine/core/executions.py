@@ -231,8 +231,9 @@ class Executions:
         rules = world.instruments.get(order.instrument)
         unread = work.from_before and self._is_unread(work.key)
         if rules is None or unread:
-            if parent.is_ending and not unread and not len(parent.tally):
-                parent.ended_ns = world.now_ns
+            if not unread:
+                parent.conclude(lambda client_order_id: self._view(order.account, client_order_id), world.now_ns)
+            if parent.is_over:
                 self._finish(work)
                 return
             self._timer(work, world.now_ns + _WAIT_NS)

@@ -187,6 +187,15 @@ class Parent:
             return None
         return self._go_on(scene)
 
+    def conclude(self, view: Callable[[ClientOrderId], OrderView | None], now_ns: int) -> None:
+        """End a stopped one whose instrument is not there any more, once its last child has ended."""
+        last = self.tally.last
+        known = None if last is None else view(last.client_order_id)
+        if known is not None:
+            self.tally.see(known)
+        if self.is_ending and self.tally.live is None:
+            self._text, self.ended_ns = self._end_text, now_ns
+
     def _refresh(self, scene: Scene) -> None:
         last = self.tally.last
         if last is not None:
