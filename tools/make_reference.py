@@ -167,6 +167,8 @@ def configuration_page() -> str:
         ("[dashboard]", config.DashboardSection),
         ("[exchange]", config.ExchangeSection),
         ("[simulation]", config.SimulationSection),
+        ("[tune]", config.TuneSection),
+        ("[tune.vary]", config.TuneRange),
         ("[[strategy]]", config.StrategySection),
     ]
     parts = [
@@ -200,7 +202,7 @@ def _keys(section: type[config.Section]) -> str:
     rows = []
     for name, field in section.model_fields.items():
         spec = schema["properties"][name]
-        if "$ref" in spec or name in {"params", "account" if section is config.Config else "", "strategy"}:
+        if "$ref" in spec or name in ({"account", "strategy"} if section is config.Config else {"params", "vary"}):
             continue  # sections of their own
         default = "required" if field.is_required() else f"`{_toml(field.default)}`"
         rows.append((f"`{name}`", allowed(spec), default, docs[name]))

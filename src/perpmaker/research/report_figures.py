@@ -80,7 +80,7 @@ class Figures(msgspec.Struct, frozen=True):
 def figures_of(run: Run, results: Results) -> Figures:
     """Work out the figures of a run."""
     period_s = return_period_s(results.seconds)
-    equity = _periodic(run, results, period_s)
+    equity = periodic_equity(run, results, period_s)
     returns = metrics.period_returns(equity)
     per_year = metrics.YEAR_S / period_s
     seed = 0 if results.seed is None else results.seed
@@ -172,7 +172,7 @@ def later_mids(market: Market, horizon_s: int) -> Floats:
     return np.where(when_ns <= market.mid_ns[-1], mids, NAN) if len(market.mid_ns) else mids
 
 
-def _periodic(run: Run, results: Results, period_s: int) -> Floats:
+def periodic_equity(run: Run, results: Results, period_s: int) -> Floats:
     """Return the equity at the ends of periods; before the first sample it is that sample's."""
     values = metrics.last_at(run.ts_ns, run.equity, metrics.grid(results.from_ns, results.to_ns, period_s))
     return np.where(np.isnan(values), run.equity[0], values)

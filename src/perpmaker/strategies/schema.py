@@ -102,6 +102,49 @@ def table_schema(table: type[Table], prefix: str = "") -> tuple[KeySchema, ...]:
     return tuple(rows)
 
 
+class SearchKey(msgspec.Struct, frozen=True):
+    """One key as a search over parameters sees it. Bounds are the allowed range, None where there is none on that side."""
+
+    name: str
+    kind: Literal["integer", "number", "decimal", "flag", "name", "text"]
+    low: float | None
+    high: float | None
+    default: Any
+    """None: it has none, or it is none."""
+    choices: tuple[str, ...]
+    """Of a name."""
+
+    def allows(self, value: float) -> bool:
+        """Say whether a number lies within the bounds, the bounds included."""
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+
+def search_keys(table: type[Table], prefix: str = "") -> tuple[SearchKey, ...]:
+    """Return every key of a table for a search, nested tables in place, in the order they are declared."""
+    rows: list[SearchKey] = []
+    for field in _fields(table).values():
+        if field.nested is not None:
+            rows.extend(search_keys(field.nested, f"{prefix}{field.name}."))
+            continue
+        is_name = get_origin(field.type) is Literal
+        low = field.key.ge if field.key.ge is not None else field.key.gt
+        high = field.key.le if field.key.le is not None else field.key.lt
+        kind = "name" if is_name else _SEARCH_KINDS[field.type]
+        default = None if field.required else field.default
+        choices = get_args(field.type) if is_name else ()
+        rows.append(SearchKey(prefix + field.name, kind, low, high, default, choices))
+    return tuple(rows)
+
+
+_SEARCH_KINDS: Final[Mapping[Any, Any]] = {
+    bool: "flag",
+    str: "text",
+    int: "integer",
+    float: "number",
+    Decimal: "decimal",
+}
+
+
 def read_table(
     table: type[TableT], values: Mapping[str, Any], prefix: str = ""
 ) -> tuple[TableT | None, tuple[str, ...]]:
