@@ -173,18 +173,16 @@ def _decode(
     stored = np.frombuffer(decompressor.decompress(blob), dtype=_STORED[code.width])
     if len(stored) != rows:
         raise ValueError(f"{len(stored)} rows where {rows} belong")
-    if code.is_delta:
-        values = np.cumsum(stored, dtype=np.int64)
-        if code.scale != 1:
-            values *= code.scale
-        values += code.base
-        return values.astype(dtype, copy=False)
-    if code.scale == 1 and code.base == 0:
+    if not code.is_delta and code.scale == 1 and code.base == 0:
         return stored.astype(dtype)
     values = stored.astype(np.int64)
     if code.scale != 1:
         values *= code.scale
-    values += code.base
+    if code.is_delta:
+        values[0] += code.base
+        np.add.accumulate(values, out=values)  # in place it takes half the time of cumsum
+    else:
+        values += code.base
     return values.astype(dtype, copy=False)
 
 

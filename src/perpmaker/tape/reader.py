@@ -23,6 +23,7 @@ import zstandard
 from perpmaker.errors import DataError
 from perpmaker.model.events import Event
 from perpmaker.model.ids import InstrumentId
+from perpmaker.tape import live
 from perpmaker.tape.columns import ARRAYS, Columns, checksum, decode_chunk, join, take
 from perpmaker.tape.rows import Row, events_of
 from perpmaker.tape.schema import NO_INSTRUMENT, SCHEMA_VERSION, SUFFIX, ChunkEntry, Contents, TapeInstrument
@@ -276,7 +277,9 @@ def _open(path: Path) -> TapeFile | TapeSequence:
         return TapeFile(path)
     files = [TapeFile(file) for file in sorted(path.glob(f"*{SUFFIX}"))]
     if not files:
-        raise DataError(f"{path}: holds no {SUFFIX} file")
+        left = any(path.glob(f"*{live.SUFFIX}"))
+        hint = "; its recordings become one by `perpmaker tape convert ...`" if left else ""
+        raise DataError(f"{path}: holds no {SUFFIX} file{hint}")
     return TapeSequence(path.name, files)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from decimal import Decimal
 from pathlib import Path
 
@@ -181,6 +182,31 @@ def test_columns_written_as_they_are_come_back_as_they_were(tmp_path: Path) -> N
         for columns in tape.chunks():
             writer.add_columns(columns)
     assert list(events(open_tape(tmp_path / "y.tape"))) == given
+
+
+def test_reading_holds_a_chunk_or_two_however_long_the_tape(tmp_path: Path) -> None:
+    """What a backtest within a memory cap rests on; the same for tapes played side by side."""
+    short = [_write(tmp_path / f"s{i}.tape", random_events(600, i), chunk_rows=200) for i in range(2)]
+    long = [_write(tmp_path / f"l{i}.tape", random_events(12_000, i), chunk_rows=200) for i in range(2)]
+
+    def peak(*paths: Path) -> int:
+        tape = open_tape(*paths)
+        tracemalloc.start()
+        try:
+            for _ in tape.chunks():
+                pass
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(long[0]) < 1.5 * peak(short[0])
+    assert peak(*long) < 1.5 * peak(*short)
+
+
+def test_a_folder_of_recordings_that_were_left_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "20260101T000000-000000Z.live").touch()
+    with pytest.raises(DataError, match="tape convert"):
+        open_tape(tmp_path)
 
 
 def test_the_fingerprint_names_the_content(tmp_path: Path) -> None:
