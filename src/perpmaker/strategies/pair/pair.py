@@ -110,7 +110,8 @@ class Pair(Strategy[PairParams]):
 
     def on_timer(self, ctx: Context, key: str) -> None:
         if key == _SUMMARY:
-            self._tell_summary(ctx, "pair_progressed")
+            if not self._memo.programme.is_over or any(leg.qty for leg in self._memo.holdings.legs.values()):
+                self._tell_summary(ctx, "pair_progressed")
             ctx.set_timer(_SUMMARY, ctx.now_ns() + SUMMARY_NS)
             return
         ctx.set_timer(_TICK, ctx.now_ns() + TICK_NS)
@@ -226,7 +227,8 @@ class Pair(Strategy[PairParams]):
             self._tell_summary(ctx, "pair_ended" if programme.is_over else "pair_cycle_ended")
         if programme.trades and not self._is_there(ctx) and ctx.now_ns() >= self._not_before_ns:
             self._clip = self._new_clip(ctx)
-            self._clip.step(ctx)
+            if self._clip is not None:
+                self._clip.step(ctx)
 
     def _present(self, ctx: Context) -> Present:
         return Present(
@@ -237,12 +239,15 @@ class Pair(Strategy[PairParams]):
             may_close=lambda side: self._rules.may_close(ctx, side),
         )
 
-    def _new_clip(self, ctx: Context) -> Clip:
+    def _new_clip(self, ctx: Context) -> Clip | None:
         programme, memo, rule = self._memo.programme, self._memo, self.params.rule
         to_go = programme.wanted - memo.holdings.legs[self._lead].qty
         closes = programme.is_closing
         if not memo.clip_qty:
-            memo.clip_qty = self._valid(ctx, self.params.clip or self.params.size) or abs(to_go)
+            memo.clip_qty = self._valid(ctx, self.params.clip or self.params.size)
+        if not memo.clip_qty:
+            programme.text = "the clip rounds to nothing, or a price is missing"
+            return None
         world = ClipWorld(
             self._lead,
             self._hedge,
@@ -347,7 +352,8 @@ class Pair(Strategy[PairParams]):
         told = {"instrument": str(self._lead), "session": self.params.session, **shown(self._summary(ctx))}
         if self._memo.programme.is_over:
             told["text"] = self._memo.programme.text
-        ctx.notice("info", name, told)
+        equal = status_of(self._memo.holdings.legs, self._tolerance(ctx)) in ("Flat", "Hedged")
+        ctx.notice("info" if equal or name != "pair_left" else "warning", name, told)
 
     def _summary(self, ctx: Context) -> Summary:
         memo = self._memo

@@ -351,3 +351,32 @@ def test_legs_of_two_underlyings_are_never_traded(kind: str) -> None:
     assert rig.status()["waits_for"] == (
         "the legs are not of one underlying: ETH (ETH_USDT_Perp), BTC (ETH_USDC_PERP@backpack)"
     )
+
+
+def test_without_a_price_a_clip_has_no_size_and_nothing_is_placed() -> None:
+    rig = TwoVenues({"mode": "close_existing", "size": "0.1"}, clip="0.1")
+    rig.lead.position, rig.hedge.position = D("1.0"), D("-1.0")
+    rig.hedge.marks = False
+    rig.start().run(5)
+    assert not rig.lead.orders
+    assert rig.status()["waits_for"] == "the clip rounds to nothing, or a price is missing"
+    rig.hedge.marks = True
+    rig.until(lambda: bool(rig.lead.live()))
+    assert rig.lead.live()[0].qty == D("0.1")
+
+
+def test_stopped_with_something_open_it_leaves_a_warning_with_the_figures() -> None:
+    rig = pair(mode="build_and_hold", crowd=False, maker={"stability_s": 0})
+    rig.until(lambda: bool(rig.lead.live()))
+    rig.hedge.refuses = "no"
+    rig.fill(rig.lead, rig.lead.live()[0], "0.2")
+    rig.operate("stop")
+    left = [notice for notice in rig.notices if notice.name == "pair_left"]
+    assert [(notice.level, notice.fields["net_delta"]) for notice in left] == [("warning", "0.2")]
+
+
+def test_a_pair_that_is_through_and_flat_says_no_more() -> None:
+    rig = done(pair(iterations=2, maker={"stability_s": 0}))
+    before = len(rig.told("pair_progressed"))
+    rig.run(130)
+    assert len(rig.told("pair_progressed")) == before

@@ -129,6 +129,8 @@ class Face:
         self.cost = ZERO
         self.balance = Decimal(100_000)
         self.rate: Decimal | None = Decimal("0.0001")
+        self.marks = True
+        """Whether it tells mark prices."""
         self.up = True
         """Market data, order entry and private stream."""
         self.accepts = True
@@ -356,7 +358,8 @@ class TwoVenues:
         raise AssertionError(f"{self.status()}\n{self.notices[-12:]}")
 
     def market(self, face: Face) -> None:
-        self.feed(Ticker(face.instrument, face.mid, face.mid, face.mid, face.rate, 0, self.now_ns, self.now_ns))
+        if face.marks:
+            self.feed(Ticker(face.instrument, face.mid, face.mid, face.mid, face.rate, 0, self.now_ns, self.now_ns))
         self.feed(face.book(self.now_ns))
 
     def heal(self) -> None:
