@@ -260,6 +260,8 @@ class Strategy(Generic[ParamsT]):
     kind: ClassVar[str] = ""
     """The name in the configuration; every strategy in the registry has its own."""
     params_type: ClassVar[type[StrategyParams]] = StrategyParams
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Named settings that the key `preset` chooses; what a configuration gives besides counts more."""
     hooks: ClassVar[frozenset[str]] = frozenset()
     """Names of the hooks this class overrides; the engine calls no others."""
 

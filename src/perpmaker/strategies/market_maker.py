@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -23,6 +23,7 @@ from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.api import Context, Explained, Strategy, StrategyParams, Subscription
 from perpmaker.strategies.estimators.market import MarketEstimates
 from perpmaker.strategies.estimators.params import EstimateParams
+from perpmaker.strategies.presets import MARKET_MAKER
 from perpmaker.strategies.quoting.explain import explain_stance, explain_watching
 from perpmaker.strategies.quoting.fair import (
     AlphaParams,
@@ -41,7 +42,7 @@ from perpmaker.strategies.quoting.params import QuotingParams
 from perpmaker.strategies.quoting.permit import FREE, Mode, Permit, strictest
 from perpmaker.strategies.quoting.protection import Protection, ProtectionParams
 from perpmaker.strategies.quoting.schedule import Schedule, ScheduleParams
-from perpmaker.strategies.quoting.sides import NAMES, SideLayout, no_nearer, shown, side_of_ladder
+from perpmaker.strategies.quoting.sides import NAMES, SideLayout, no_nearer, shown, side_of_ladder, whole_or_kept
 from perpmaker.strategies.quoting.stance import Conditions, Stance, take_stance
 from perpmaker.strategies.quoting.tags import quote_place
 from perpmaker.strategies.quoting.toxicity import ToxicityParams, Vpin
@@ -58,6 +59,10 @@ _INERT_CHECK_NS: Final = 30 * NS_PER_S
 class MarketMakerParams(StrategyParams, frozen=True, kw_only=True):
     """A market maker on one instrument."""
 
+    preset: Annotated[
+        Literal["none", "simple", "classic"],
+        key("", "Settings to begin with; every key given besides counts more. classic is the original bot."),
+    ] = "none"
     book_interval_ms: Annotated[
         int, key("ms", "Quotes follow the book at most this often; 0 is every change.", ge=0, le=60_000)
     ] = 50
@@ -98,6 +103,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
 
     kind: ClassVar[str] = "market_maker"
     params_type: ClassVar[type[StrategyParams]] = MarketMakerParams
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MARKET_MAKER
 
     def __init__(self, params: MarketMakerParams) -> None:
         super().__init__(params)
@@ -308,6 +314,8 @@ class MarketMaker(Strategy[MarketMakerParams]):
         )
         bids, no_bids = self._side(ctx, Side.BUY, anchor.bid_px, book, fair, held, plan)
         asks, no_asks = self._side(ctx, Side.SELL, anchor.ask_px, book, fair, held, plan)
+        if self.params.quoting.replace == "all":
+            bids, asks = whole_or_kept(bids, asks, ctx.open_orders(self.params.instrument))
         ctx.quote(self.params.instrument, bids, asks)
         held_back = [f"{NAMES[side]}: held at the entry price by the anchor" for side in anchor.moved]
         reasons = [plan.permit.reason] if plan.permit.reason else []

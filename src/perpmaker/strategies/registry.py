@@ -11,6 +11,7 @@ from perpmaker.strategies.grid.grid import Grid
 from perpmaker.strategies.market_maker import MarketMaker
 from perpmaker.strategies.pair.cross_maker import CrossMaker
 from perpmaker.strategies.pair.pair import Pair
+from perpmaker.strategies.presets import with_preset
 from perpmaker.strategies.schema import KeySchema, read_table, table_schema
 from perpmaker.strategies.skewed_maker import SkewedMaker
 
@@ -43,7 +44,8 @@ def parse_params(kind: str, values: Mapping[str, Any]) -> StrategyParams:
 
     Raises ConfigError with every problem on a line of its own: key, value and what is allowed.
     """
-    params, problems = read_table(strategy_class(kind).params_type, values)
+    cls = strategy_class(kind)
+    params, problems = read_table(cls.params_type, with_preset(cls.presets, values))
     if params is None:
         raise ConfigError("\n".join(problems))
     return params

@@ -82,7 +82,8 @@ def test_the_skew_leans_against_the_position(market: Market, params: QuotingPara
     assert min(shape.skew_bid, shape.skew_ask) >= 0
     lean = (-shape.skew_bid * q, -shape.skew_ask * q)
     assert max(lean) <= 0 if q > 0 else min(lean) >= 0
-    assert (shape.skew_bid > 0) == (params.skew_bps_at_max_position > 0)
+    leans = params.inventory_skew_factor if params.model == "classic" else params.skew_bps_at_max_position
+    assert (shape.skew_bid > 0) == (leans > 0)
 
 
 @SEEDED

@@ -148,8 +148,10 @@ class FakeContext:
         self, strategy: Strategy[Any], side: Side, qty: str, px: str, instrument: InstrumentId, *, order: int = 1
     ) -> None:
         """Move the position by a fill and tell the strategy."""
-        held = self.position(instrument).qty + side.sign * Decimal(qty)
-        self.positions[instrument] = self._position(instrument, held)
+        before = self.position(instrument)
+        held = before.qty + side.sign * Decimal(qty)
+        entry = before.avg_entry_px or Decimal(px)
+        self.positions[instrument] = msgspec.structs.replace(self._position(instrument, held), avg_entry_px=entry)
         strategy.on_fill(
             self,
             Fill(

@@ -41,7 +41,7 @@ def test_every_problem_of_a_strategy_table_is_named_at_once() -> None:
         )
     lines = str(caught.value).splitlines()
     assert len(lines) == 4
-    assert lines[0].startswith("speed = 3: unknown key; known are instrument, book_interval_ms, quoting, estimates")
+    assert lines[0].startswith("speed = 3: unknown key; known are instrument, preset, book_interval_ms, quoting")
     assert "quoting.gamma = -1: must be a number > 0, in 1 per quote currency" in lines
 
 

@@ -7,7 +7,7 @@ import msgspec
 from perpmaker.model.order import Side
 from perpmaker.strategies.estimators.arrivals import ArrivalEstimator, ArrivalFit
 from perpmaker.strategies.estimators.params import EstimateParams
-from perpmaker.strategies.estimators.volatility import Sigma, VolatilityEstimator
+from perpmaker.strategies.estimators.volatility import Sigma, TickVolatility, VolatilityEstimator
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -20,6 +20,8 @@ class Reading(msgspec.Struct, frozen=True):
     ask: ArrivalFit | None
     trades_bid: int
     trades_ask: int
+    tick_sigma: float = 0.0
+    """Of the model `classic`: see TickVolatility."""
 
     def doubts(self, params: EstimateParams, *, sigma: bool, arrivals: bool) -> tuple[str, ...]:
         """Return why the estimates that are needed (`sigma`, `arrivals`) cannot be believed; empty when they can."""
@@ -43,12 +45,16 @@ class MarketEstimates:
 
     def __init__(self, params: EstimateParams) -> None:
         self._volatility = VolatilityEstimator(
-            half_life_s=params.sigma_half_life_s, typical_half_life_s=params.typical_half_life_s
+            half_life_s=params.sigma_half_life_s,
+            typical_half_life_s=params.typical_half_life_s,
+            source=params.sigma_from,
         )
+        self._ticks = TickVolatility()
         self._arrivals = ArrivalEstimator(interval_s=params.arrival_interval_s, window_s=params.arrival_window_s)
 
     def on_book(self, now_ns: int, mid: float, microprice: float) -> None:
         self._volatility.update(now_ns, microprice)
+        self._ticks.update(mid)
         self._arrivals.on_mid(now_ns, mid)
 
     def on_trade(self, now_ns: int, px: float, aggressor: Side) -> None:
@@ -67,4 +73,5 @@ class MarketEstimates:
             ask=self._arrivals.fit(Side.SELL),
             trades_bid=self._arrivals.trades(Side.BUY),
             trades_ask=self._arrivals.trades(Side.SELL),
+            tick_sigma=self._ticks.value,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from perpmaker.strategies.estimators.volatility import SigmaSource
 from perpmaker.strategies.schema import Table, key
 
 
@@ -15,6 +16,10 @@ class EstimateParams(Table, frozen=True, kw_only=True):
     warm_up_half_spread_bps: Annotated[
         float, key("bps", "Fixed half-spread while warming up or when estimates are stale.", gt=0, le=1000)
     ] = 3.0
+    sigma_from: Annotated[
+        SigmaSource,
+        key("", "larger: the larger of the EWMA of one-second moves and one-minute ranges; or one measure alone."),
+    ] = "larger"
     sigma_half_life_s: Annotated[
         float, key("s", "Weights of one-second moves in sigma halve in this time.", ge=5, le=86_400)
     ] = 60.0

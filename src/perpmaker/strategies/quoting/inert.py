@@ -26,6 +26,8 @@ _MODEL_KEYS = (
     "kappa",
     "arrivals_per_s",
     "min_half_spread_bps",
+    "inventory_skew_factor",
+    "skew_bps_at_max_position",
 )
 
 
@@ -121,6 +123,7 @@ def _knobs(params: QuotingParams) -> Iterator[_Knob]:
         ("gamma", " per {quote}"),
         ("xi", " per {quote}"),
         ("horizon_s", ""),
+        ("inventory_skew_factor", ""),
     ):
         if name in read and getattr(params, name):
             yield _Knob(name, unit, _parameter(name))
@@ -128,7 +131,8 @@ def _knobs(params: QuotingParams) -> Iterator[_Knob]:
         yield _Knob("kappa", " per {quote}", _both(_parameter("kappa"), _kappa))
     if "arrivals_per_s" in read and params.arrivals_per_s is not None:
         yield _Knob("arrivals_per_s", "", _both(_parameter("arrivals_per_s"), _rate))
-    if ("gamma" not in read or params.gamma is None) and params.skew_bps_at_max_position:
+    leans = "skew_bps_at_max_position" in read and ("gamma" not in read or params.gamma is None)
+    if leans and params.skew_bps_at_max_position:
         yield _Knob("skew_bps_at_max_position", "", _parameter("skew_bps_at_max_position"))
 
 
@@ -198,7 +202,8 @@ def _not_read(params: QuotingParams) -> Iterator[Inert]:
         if name not in read and value != getattr(default, name):
             yield Inert(name, f"{name} = {value:g} is not read by model {params.model}")
     skew = params.skew_bps_at_max_position
-    if skew != default.skew_bps_at_max_position and params.gamma is not None and "gamma" in read:
+    is_solved = "skew_bps_at_max_position" in read and "gamma" in read
+    if skew != default.skew_bps_at_max_position and params.gamma is not None and is_solved:
         yield Inert("skew_bps_at_max_position", f"skew_bps_at_max_position = {skew:g} is not read: gamma is given")
     if params.size_growth != default.size_growth and params.size_ladder == "flat":
         yield Inert("size_growth", f"size_growth = {params.size_growth:g} is not read by size_ladder flat")

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from perpmaker.strategies.quoting.avellaneda_stoikov import avellaneda_stoikov_shape
+from perpmaker.strategies.quoting.classic import GAMMA, KAPPA, classic_shape
 from perpmaker.strategies.quoting.fixed import fixed_shape
 from perpmaker.strategies.quoting.glft import glft_shape
 from perpmaker.strategies.quoting.params import QuotingParams
@@ -50,10 +51,29 @@ def _glft(market: Market, p: QuotingParams, q_max: float) -> Shape:
     return glft_shape(market, gamma=p.gamma, xi=p.xi, skew_bps_at_max=p.skew_bps_at_max_position, q_max=q_max)
 
 
+def _classic(market: Market, p: QuotingParams, q_max: float) -> Shape:
+    return classic_shape(
+        market.fair,
+        market.tick_sigma,
+        gamma=GAMMA if p.gamma is None else p.gamma,
+        kappa=KAPPA if p.kappa is None else p.kappa,
+        least_half_bps=p.min_half_spread_bps,
+        skew_factor=p.inventory_skew_factor,
+        q_max=q_max,
+    )
+
+
 MODELS: Final[Mapping[str, Model]] = {
     "fixed": Model(
         shape=_fixed,
         parameters=("half_spread_bps", "skew_bps_at_max_position"),
+        measures_sigma=False,
+        measures_rate=False,
+        measures_kappa=False,
+    ),
+    "classic": Model(
+        shape=_classic,
+        parameters=("gamma", "kappa", "min_half_spread_bps", "inventory_skew_factor"),
         measures_sigma=False,
         measures_rate=False,
         measures_kappa=False,
@@ -92,16 +112,13 @@ class Floor(msgspec.Struct, frozen=True):
 def half_spread_floor(p: QuotingParams, fair: float, tick: float, maker_fee: float) -> Floor:
     """Return the least half-spread that does not quote for less than costs.
 
-    The largest of one tick, `maker_fee` (fraction of notional, > 0 a cost) plus `min_edge_bps`, and, under a model that
-    computes its half-spread, `min_half_spread_bps`.
+    The largest of one tick, with `fee_floor` `maker_fee` (fraction of notional, > 0 a cost) plus `min_edge_bps`, and, under
+    a model that computes its half-spread, `min_half_spread_bps`.
     """
-    floors = [
-        Floor(half=tick, rule="1 tick"),
-        Floor(
-            half=fair * (maker_fee + p.min_edge_bps / 1e4),
-            rule=f"maker fee {maker_fee * 1e4:g} bps + min_edge_bps {p.min_edge_bps:g}",
-        ),
-    ]
+    floors = [Floor(half=tick, rule="1 tick")]
+    if p.fee_floor:
+        costs = fair * (maker_fee + p.min_edge_bps / 1e4)
+        floors.append(Floor(half=costs, rule=f"maker fee {maker_fee * 1e4:g} bps + min_edge_bps {p.min_edge_bps:g}"))
     if "min_half_spread_bps" in MODELS[p.model].parameters:
         floors.append(
             Floor(half=fair * p.min_half_spread_bps / 1e4, rule=f"min_half_spread_bps = {p.min_half_spread_bps:g}")

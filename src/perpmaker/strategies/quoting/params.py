@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from perpmaker.strategies.schema import Table, key
 
-ModelName = Literal["glft", "avellaneda_stoikov", "volatility", "fixed"]
+ModelName = Literal["glft", "avellaneda_stoikov", "volatility", "fixed", "classic"]
 
 
 class QuotingParams(Table, frozen=True, kw_only=True):
@@ -43,10 +43,16 @@ class QuotingParams(Table, frozen=True, kw_only=True):
     ] = None
 
     min_half_spread_bps: Annotated[
-        float, key("bps", "Floor of a computed half-spread (volatility, avellaneda_stoikov, glft).", ge=0, le=1000)
+        float, key("bps", "Floor of a computed half-spread (every model but fixed).", ge=0, le=1000)
     ] = 1.0
     min_edge_bps: Annotated[
         float, key("bps", "Every model: the half-spread is never less than maker fee plus this.", ge=0, le=1000)
+    ] = 0.5
+    fee_floor: Annotated[
+        bool, key("", "Keep to that floor; without it a quote may cost more than it earns (classic).")
+    ] = True
+    inventory_skew_factor: Annotated[
+        float, key("", "classic: a full position moves both quotes by so many half-spreads.", ge=0, le=10)
     ] = 0.5
     max_distance_bps: Annotated[
         float, key("bps", "A quote further than this from fair is left out; keep it inside the price collar.", gt=0)
@@ -77,6 +83,10 @@ class QuotingParams(Table, frozen=True, kw_only=True):
             le=100,
         ),
     ] = None
+    replace: Annotated[
+        Literal["each", "all"],
+        key("", "each: only what left its tolerance is replaced; all: one such order and the whole ladder is."),
+    ] = "each"
     cool_down_s: Annotated[
         float,
         key(

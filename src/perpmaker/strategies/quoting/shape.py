@@ -28,6 +28,8 @@ class Market(msgspec.Struct, frozen=True):
     typical_sigma: float
     bid: Arrivals
     ask: Arrivals
+    tick_sigma: float = 0.0
+    """A fraction, of the model `classic` alone."""
 
 
 class Shape(msgspec.Struct, frozen=True):

@@ -85,6 +85,27 @@ def no_nearer(quotes: Sequence[Quote], side: Side, orders: Sequence[OrderView]) 
     ]
 
 
+def whole_or_kept(
+    bids: Sequence[Quote], asks: Sequence[Quote], orders: Sequence[OrderView]
+) -> tuple[Sequence[Quote], Sequence[Quote]]:
+    """Return the ladder without tolerances as soon as one order has left its own, or one is missing or too many."""
+    standing = {
+        place: float(order.px)
+        for order in orders
+        if order.px is not None and order.state not in _GOING and (place := quote_place(order.tag)) is not None
+    }
+    wanted = {(side, quote.layer): quote for side, quotes in ((Side.BUY, bids), (Side.SELL, asks)) for quote in quotes}
+    if standing.keys() == wanted.keys() and all(
+        abs(px - float(wanted[place].px)) <= wanted[place].tolerance_bps * px / 1e4 for place, px in standing.items()
+    ):
+        return bids, asks
+    return _exact(bids), _exact(asks)
+
+
+def _exact(quotes: Sequence[Quote]) -> list[Quote]:
+    return [msgspec.structs.replace(quote, tolerance_bps=0.0) for quote in quotes]
+
+
 def shown(quotes: Sequence[Quote]) -> tuple[str, ...]:
     """Return quotes as people read them: "59988.3 x 0.005"."""
     return tuple([f"{quote.px:.8g} x {quote.qty}{' rpi' if quote.rpi else ''}" for quote in quotes])

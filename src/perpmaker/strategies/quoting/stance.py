@@ -92,6 +92,7 @@ def measured_market(quoting: QuotingParams, reading: Reading, fair: float) -> Ma
         typical_sigma=fair * typical,
         bid=_arrivals(quoting, reading.bid, fair),
         ask=_arrivals(quoting, reading.ask, fair),
+        tick_sigma=reading.tick_sigma,
     )
 
 

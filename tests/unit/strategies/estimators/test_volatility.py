@@ -6,7 +6,7 @@ import random
 import pytest
 
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
-from perpmaker.strategies.estimators.volatility import SIGMA_FLOOR, VolatilityEstimator
+from perpmaker.strategies.estimators.volatility import SIGMA_FLOOR, SigmaSource, VolatilityEstimator
 
 START = 1_800_000_000 * NS_PER_S
 
@@ -95,3 +95,21 @@ def test_a_still_market_has_the_floor() -> None:
     sigma = estimator.sigma()
     assert sigma is not None
     assert (sigma.sigma, sigma.typical) == (SIGMA_FLOOR, SIGMA_FLOOR)
+
+
+@pytest.mark.parametrize("source", ["larger", "ewma", "range", "stdev", "atr"])
+def test_every_source_finds_the_sigma_of_a_walk(source: SigmaSource) -> None:
+    estimator = VolatilityEstimator(half_life_s=300.0, typical_half_life_s=1800.0, source=source)
+    _walk(estimator, sigma=1e-4, seconds=1800, step_ms=100)
+    found = estimator.sigma()
+    assert found is not None
+    assert found.sigma == pytest.approx(1e-4, rel=0.4)
+
+
+def test_before_its_source_has_seen_enough_sigma_is_the_ewma() -> None:
+    for source in ("range", "atr"):
+        estimator = VolatilityEstimator(half_life_s=60.0, typical_half_life_s=1800.0, source=source)  # type: ignore[arg-type]
+        _walk(estimator, sigma=1e-4, seconds=30, step_ms=500)
+        found = estimator.sigma()
+        assert found is not None
+        assert found.sigma == found.ewma
