@@ -76,6 +76,7 @@ class Recorder:
         self._listed: dict[InstrumentId, InstrumentListed] = {}
         self._file: live.LiveFile | None = None
         self._began_ns = 0
+        self._took_up = False
 
     @property
     def path(self) -> Path | None:
@@ -87,8 +88,12 @@ class Recorder:
         return self.bytes_closed + (0 if self._file is None else self._file.size)
 
     def resume(self) -> list[Path]:
-        """Return what an earlier life left, torn ends cut off; each is handed to `compact`."""
+        """Return what an earlier life left, torn ends cut off; each is handed to `compact`.
+
+        What was missed meanwhile is a gap: every book is in doubt until its first snapshot now.
+        """
         left = sorted(self.folder.glob(f"*{live.SUFFIX}"))
+        self._took_up = bool(left)
         for path in left:
             live.LiveFile(path).close()
             self._compact(path)
@@ -107,6 +112,8 @@ class Recorder:
         self._count(event)
         self._books.apply(event)
         file.add(live.EVENT, msgspec.json.encode(event))
+        if self._took_up and isinstance(event, InstrumentListed) and event.instrument.instrument_id not in self.seen:
+            self.take(BookStale(event.instrument.instrument_id, StaleReason.DISCONNECTED, event.ts_recv_ns))
 
     def flush(self, now_ns: int, *, sync: bool = True) -> None:
         """See what was taken to the disk; begin a new file when this one is old or large enough."""

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.tape.market import BTC, ETH, START_NS, listed, random_events
 
 from perpmaker.errors import DataError
-from perpmaker.model.events import BookSnapshot, BookStale, Event, InstrumentListed
+from perpmaker.model.events import BookSnapshot, BookStale, Event, InstrumentListed, StaleReason
 from perpmaker.model.units import NS_PER_S
 from perpmaker.tape import live
 from perpmaker.tape.live import LiveFile, read_live
@@ -179,4 +179,9 @@ def test_a_kill_loses_nothing_that_was_flushed_and_the_next_life_goes_on(tmp_pat
     for event in [*listings(), *random_events(10, 9)]:
         recorder.take(event)
     recorder.close()
-    assert len(list(tmp_path.glob("*.live"))) == 2
+    [_, second] = sorted(tmp_path.glob("*.live"), key=lambda path: path.stat().st_mtime_ns)
+    doubts = [event for event in told(second)[:4] if isinstance(event, BookStale)]
+    assert [(event.instrument, event.reason) for event in doubts] == [
+        (BTC, StaleReason.DISCONNECTED),
+        (ETH, StaleReason.DISCONNECTED),
+    ]
