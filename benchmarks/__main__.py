@@ -11,10 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import sign_order, soak, tick_to_order
+from benchmarks import sign_order, soak, tape_formats, tick_to_order
 from benchmarks.figures import Report, surroundings, write_json
 
-COMPARED = {"sign_order": sign_order.measure, "tick_to_order": tick_to_order.measure}
+COMPARED = {"sign_order": sign_order.measure, "tick_to_order": tick_to_order.measure, "tape_formats": tape_formats.measure}
 ALONE = ("exchange_load", "execution_quality")
 JSON = Path("reports") / "benchmarks.json"
 
