@@ -42,7 +42,7 @@ from perpmaker.strategies.quoting.params import QuotingParams
 from perpmaker.strategies.quoting.permit import FREE, Mode, Permit, strictest
 from perpmaker.strategies.quoting.protection import Protection, ProtectionParams
 from perpmaker.strategies.quoting.schedule import Schedule, ScheduleParams
-from perpmaker.strategies.quoting.sides import NAMES, SideLayout, no_nearer, shown, side_of_ladder, whole_or_kept
+from perpmaker.strategies.quoting.sides import NAMES, Shown, SideLayout, no_nearer, side_of_ladder, whole_or_kept
 from perpmaker.strategies.quoting.stance import Conditions, Stance, take_stance
 from perpmaker.strategies.quoting.tags import quote_place
 from perpmaker.strategies.quoting.toxicity import ToxicityParams, Vpin
@@ -210,6 +210,11 @@ class MarketMaker(Strategy[MarketMakerParams]):
         for side, layer in self._markouts.on_mid(now_ns, mid):
             fields = {"instrument": self.params.instrument, "side": side.value, "layer": str(layer)}
             ctx.notice("info", "layer_pulled", fields)
+        if self._protection.on:
+            self._protect(ctx, now_ns, mid)
+
+    def _protect(self, ctx: Context, now_ns: int, mid: float) -> None:
+        """Look whether the position has to be closed; from then on nothing is quoted."""
         position = ctx.position(self.params.instrument)
         px = float(ctx.mark_px(self.params.instrument) or mid)
         was = self._protection.closing
@@ -327,8 +332,8 @@ class MarketMaker(Strategy[MarketMakerParams]):
             "skew_bps": -(shape.skew_bid + shape.skew_ask) / 2 * q / fair * 1e4,
             "funding_shift_bps": plan.funding_shift * 1e4,
             "reasons": (*reasons, *no_bids, *no_asks, *held_back),
-            "bids": shown(bids),
-            "asks": shown(asks),
+            "bids": Shown(bids),
+            "asks": Shown(asks),
         }
         ctx.explain(self.params.instrument, inputs)
 
@@ -354,9 +359,10 @@ class MarketMaker(Strategy[MarketMakerParams]):
             boost_limit_px=first_px if regime.anchor else side.sign * float("inf"),
             order_qty=self._sizes.order_qty,
         )
-        quotes, reasons = side_of_ladder(
-            layout, held, self.params.quoting, plan.rules, lambda layer: self._markouts.is_pulled(now_ns, (side, layer))
-        )
+        is_pulled = None
+        if self._markouts.any_pulled(now_ns):
+            is_pulled = lambda layer: self._markouts.is_pulled(now_ns, (side, layer))  # noqa: E731
+        quotes, reasons = side_of_ladder(layout, held, self.params.quoting, plan.rules, is_pulled)
         if now_ns < self._rests_until_ns[side]:
             orders = ctx.open_orders(self.params.instrument)
             return no_nearer(quotes, side, orders), (f"{NAMES[side]}: cooling down after a fill",)

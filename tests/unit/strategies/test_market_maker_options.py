@@ -526,5 +526,6 @@ def test_when_slowing_begins_and_how_far_it_goes_are_keys() -> None:
 
 def test_the_quotes_stand_beside_their_inputs() -> None:
     stage = Stage()
-    assert stage.told["bids"] == ("59988 x 0.005", "59976 x 0.005", "59964 x 0.005")
+    assert tuple(stage.told["bids"]) == ("59988 x 0.005", "59976 x 0.005", "59964 x 0.005")
     assert len(stage.told["asks"]) == 3
+    assert list(stage.told["bids"][1:]) == ["59976 x 0.005", "59964 x 0.005"]

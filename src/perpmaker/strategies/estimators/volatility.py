@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections import deque
+from collections.abc import Collection
 from typing import Final, Literal
 
 import msgspec
@@ -119,7 +119,7 @@ class VolatilityEstimator:
         if self._source == "range" and parkinson is not None:
             return parkinson
         if self._source == "stdev" and len(self._moves) > 1:
-            return statistics.pstdev(self._moves)
+            return _deviation(self._moves, len(self._moves))
         if self._source == "atr" and self._true_ranges:
             return sum(self._true_ranges) / len(self._true_ranges) / _MEAN_RANGE_OF_A_MINUTE
         return ewma
@@ -166,9 +166,16 @@ class TickVolatility:
 
     @property
     def value(self) -> float:
-        return statistics.stdev(self._returns) if len(self._returns) > 1 else 0.0
+        count = len(self._returns)
+        return _deviation(self._returns, count - 1) if count > 1 else 0.0
 
     def update(self, mid: float) -> None:
         if self._mid:
             self._returns.append(math.log(mid / self._mid))
         self._mid = mid
+
+
+def _deviation(values: Collection[float], freedom: int) -> float:
+    """Return the root of the squared distances from the mean over `freedom`."""
+    mean = sum(values) / len(values)
+    return math.sqrt(sum([(value - mean) ** 2 for value in values]) / freedom)

@@ -79,6 +79,9 @@ class Markouts:
         for waiting in self._pending.values():
             waiting.clear()
 
+    def any_pulled(self, now_ns: int) -> bool:
+        return any(now_ns < until_ns for until_ns in self._pulled_until_ns.values())
+
     def is_pulled(self, now_ns: int, place: Place) -> bool:
         until_ns = self._pulled_until_ns.get(place, 0)
         return now_ns < until_ns

@@ -44,6 +44,9 @@ class Protection:
         self._rests_until_ns = 0
         self.closing = ""
         """Why the position is being closed, "" while it is not."""
+        limits = (params.stop_loss_bps, params.take_profit_bps, params.trailing_stop_bps, params.time_limit_s)
+        self.on = any(limit is not None for limit in limits)
+        """Whether there is anything to watch."""
 
     def update(self, now_ns: int, qty: float, entry_px: float, px: float) -> None:
         """Take the position as it is now, with its average entry and the present price."""

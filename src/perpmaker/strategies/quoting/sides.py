@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, overload
 
 import msgspec
 
@@ -45,9 +45,12 @@ def side_of_ladder(
     held: Inventory,
     params: QuotingParams,
     rules: VenueRules,
-    is_pulled: Callable[[int], bool],
+    is_pulled: Callable[[int], bool] | None,
 ) -> tuple[list[Quote], list[str]]:
-    """Return the quotes of a side, the ladder's innermost first, and why any are missing."""
+    """Return the quotes of a side, the ladder's innermost first, and why any are missing.
+
+    `is_pulled` says of a layer whether it may not be quoted now; None: none is.
+    """
     side, sign, name = layout.side, layout.side.sign, NAMES[layout.side]
     wish = SideWish(
         side=side,
@@ -68,7 +71,7 @@ def side_of_ladder(
     quotes, beyond = _inside_bounds(quotes, side, params)
     if beyond:
         reasons.append(f"{name}: {beyond}")
-    pulled = [quote.layer for quote in quotes if is_pulled(quote.layer)]
+    pulled = [quote.layer for quote in quotes if is_pulled(quote.layer)] if is_pulled else []
     if pulled:
         quotes = [quote for quote in quotes if quote.layer not in pulled]
         reasons.append(f"{name}: {_layers(pulled)} pulled, the fills lose")
@@ -106,9 +109,35 @@ def _exact(quotes: Sequence[Quote]) -> list[Quote]:
     return [msgspec.structs.replace(quote, tolerance_bps=0.0) for quote in quotes]
 
 
-def shown(quotes: Sequence[Quote]) -> tuple[str, ...]:
-    """Return quotes as people read them: "59988.3 x 0.005"."""
-    return tuple([f"{quote.px:.8g} x {quote.qty}{' rpi' if quote.rpi else ''}" for quote in quotes])
+class Shown(Sequence[str]):
+    """Quotes as people read them, "59988.3 x 0.005"; made only when somebody reads, since they change with every book."""
+
+    def __init__(self, quotes: Sequence[Quote]) -> None:
+        self._quotes = quotes
+
+    def __len__(self) -> int:
+        return len(self._quotes)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[str]: ...
+    def __getitem__(self, place: int | slice) -> str | Sequence[str]:
+        if isinstance(place, slice):
+            return [_said(quote) for quote in self._quotes[place]]
+        return _said(self._quotes[place])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
+def _said(quote: Quote) -> str:
+    return f"{quote.px:.8g} x {quote.qty}{' rpi' if quote.rpi else ''}"
 
 
 def _boost(wish: SideWish, ladder: Sequence[Quote], layout: SideLayout, layers: int, rules: VenueRules) -> list[Quote]:
