@@ -74,14 +74,16 @@ class Market:
                 level.append(order)
             elif not is_better(side, order.px_ticks, trade.px_ticks):
                 break
-            elif left and order.arrived_ns <= trade.ts_event_ns:
+            elif order.arrived_ns <= trade.ts_event_ns:
+                order.ahead = order.spared = 0  # nobody is left before it: the trade went beyond its price
                 lots = min(order.leaves_lots, left)
                 left -= lots
-                done.append(self._executed(order, lots))
+                if lots:
+                    done.append(self._executed(order, lots))
         if level:
             key = (side, trade.px_ticks)
             self._traded[key] = self._traded.get(key, 0) + trade.qty_lots
-            done += self._trade_at(level, left, trade.ts_event_ns)
+            done += self._trade_at(level, left, trade)
         self._forget_filled(side)
         return done
 
@@ -130,9 +132,14 @@ class Market:
         return done
 
     def rest(self, order: VenueOrder) -> list[Execution]:
-        """Put an order behind everything displayed at its price; in `classic` a crossing one fills at once."""
+        """Put an order behind everything displayed at its price, and behind what stands before an older one of ours.
+
+        In `classic` a crossing one fills at once.
+        """
         resting = self._resting[order.side]
-        order.ahead = self.book.lots_at(order.side, order.px_ticks) * PARTS
+        shown = self.book.lots_at(order.side, order.px_ticks) * PARTS
+        order.ahead = max([shown, *(older.ahead for older in resting if older.px_ticks == order.px_ticks)])
+        order.spared = order.ahead - shown
         self._traded.setdefault((order.side, order.px_ticks), 0)
         place = len(resting)
         while place and is_better(order.side, order.px_ticks, resting[place - 1].px_ticks):
@@ -157,16 +164,17 @@ class Market:
         order.execute(lots, order.px_ticks)
         return Execution(order, lots, order.px_ticks, is_taker=False)
 
-    def _trade_at(self, level: list[VenueOrder], left_lots: int, ts_event_ns: int) -> list[Execution]:
+    def _trade_at(self, level: list[VenueOrder], left_lots: int, trade: Trade) -> list[Execution]:
         """A trade at our price of which `left_lots` passed our better orders."""
         if self._model is FillModel.PESSIMISTIC:
             return []
         done: list[Execution] = []
-        left = left_lots * PARTS
-        """What the trade still has for us and those before us; an older one of ours uses its part up."""
+        whole, left = trade.qty_lots * PARTS, left_lots * PARTS
+        """`left`: what the trade still has for us and those before us; an older one of ours uses its part up."""
         for order in level:
-            if order.arrived_ns > ts_event_ns:
+            if order.arrived_ns > trade.ts_event_ns:
                 break
+            order.spared += whole - left
             before, order.ahead = order.ahead, max(0, order.ahead - left)
             reached = left if self._model is FillModel.OPTIMISTIC else left - before
             lots = min(order.leaves_lots, max(0, reached) // PARTS)
@@ -195,9 +203,9 @@ class Market:
                 continue
             gone = left - after
             if gone > 0:
-                behind = max(0, left - order.ahead)
+                behind = max(0, left + order.spared - order.ahead)
                 order.ahead -= cancelled_ahead(settings.queue_model, settings.queue_exponent, gone, order.ahead, behind)
-            order.ahead = min(order.ahead, after)
+            order.ahead = min(order.ahead, after + order.spared)
 
     def _still_taken(self, side: Side, px_ticks: int, taken: int, after_lots: int) -> None:
         if after_lots >= taken:

@@ -33,6 +33,7 @@ class VenueOrder:
         "qty_lots",
         "reason",
         "side",
+        "spared",
         "status",
         "trimmed_lots",
         "updated_ns",
@@ -55,6 +56,8 @@ class VenueOrder:
         self.expire_ns = order.expire_ns
         self.ahead = 0
         """Others' quantity before us at our price, in parts of a lot."""
+        self.spared = 0
+        """Of that, what traded in the recording but met others of ours here, so that it would still stand; in parts."""
         self.looked_ns = 0
 
     @property

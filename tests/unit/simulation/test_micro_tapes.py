@@ -428,6 +428,28 @@ def test_41_reduce_only_orders_together_never_turn_a_position_round() -> None:
     assert lab.ended(second) == ("canceled", "REDUCE_ONLY_LIMIT", 0)
 
 
+def test_42_what_one_of_ours_took_brings_no_other_of_ours_forward() -> None:
+    """First behind 10, second behind 20. Of 15 sold 10 meet others and 5 the first; the tape shows 5 left, but with us
+    there 10 of the second's 20 still stand: of 12 sold next, 10 meet those and 2 the second.
+    """
+    lab, first = quoting()
+    lab.level(25, BUY, 100, 20)
+    second = lab.quote(30, BUY, 100, 5)
+    lab.trade(50, 100, 15, SELL)
+    lab.level(51, BUY, 100, 5)
+    lab.trade(60, 100, 12, SELL)
+    lab.to(80)
+    assert (lab.fills(first), lab.fills(second)) == ([(100, 5)], [(100, 2)])
+
+
+def test_43_after_a_trade_beyond_our_price_nobody_stands_before_us() -> None:
+    """10 stood ahead; 2 are sold at 99, so those are gone, whatever the book still shows: of 3 sold at 100 we get 3."""
+    lab, order = quoting()
+    lab.trade(30, 99, 2, SELL)
+    lab.trade(40, 100, 3, SELL)
+    assert lab.to(60).fills(order) == [(100, 2), (100, 3)]
+
+
 @pytest.mark.parametrize("model", list(FillModel))
 def test_40_the_same_tape_and_seed_give_the_same_events(model: FillModel) -> None:
     def told() -> bytes:
