@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "up": "Start exchange, engine and dashboard, and watch over them; what ./run does.",
     "run": "Run an engine with a configuration.",
     "backtest": "Run a configuration over a recorded market, with simulated orders.",
+    "tune": "Search a strategy's parameters on a recorded market, and test them out of sample.",
     "data": "Download a venue's candles, trades and funding history.",
     "record": "Record the public streams of a venue into tapes.",
     "tape": "Show, check, cut, convert and simulate recorded markets.",

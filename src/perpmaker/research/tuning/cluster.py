@@ -60,7 +60,7 @@ class Cluster:
             for task in tasks
         }
         try:
-            for future in as_completed(list(waiting)):
+            for future in as_completed(list(waiting), loop=self._client.loop):
                 yield waiting[future], future.result()
         except KilledWorker as error:
             raise PerpmakerError(

@@ -175,7 +175,9 @@ def _body(outcome: Outcome, told: Told) -> Iterator[str]:
 def _verdict(outcome: Outcome) -> str:
     good = outcome.verdict is Verdict.RECOMMENDED
     words = {
-        Verdict.RECOMMENDED: "Recommended: change the keys below.",
+        Verdict.RECOMMENDED: "Recommended with cautions: change the keys below, if they do not trouble you."
+        if outcome.cautions
+        else "Recommended: change the keys below.",
         Verdict.SPIKE: "Nothing is recommended: the best is a spike.",
         Verdict.NO_BETTER: "Nothing is recommended: out of sample it is no better than what you have.",
         Verdict.TOO_FEW_FILLS: "Nothing is recommended: there are too few fills to judge by.",
