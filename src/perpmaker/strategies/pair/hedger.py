@@ -86,14 +86,17 @@ class Hedger:
     def home_piece(self, ctx: Context, holdings: Holdings, clip: Decimal) -> Decimal:
         """Return how much of what the fallback venue holds may be moved to the hedge venue now, signed; 0 for nothing.
 
-        At most a clip, and so much that both venues take it and the rest of it later.
+        At most a clip, less what is open already, and so much that both venues take it and the rest of it later.
         """
         name = self._fallback
         if name is None or self.rung is not Rung.CALM or ctx.now_ns() < self._home_not_before_ns:
             return ZERO
         there = holdings.legs[name].qty
+        if not there or not self._is_booked(ctx):
+            return ZERO
         least = max(self._smallest(ctx, name), self._smallest(ctx, self._hedge))
-        piece = min(abs(there), clip)
+        open_qty = max(holdings.delta.copy_sign(holdings.delta * there), ZERO)
+        piece = min(abs(there), clip - open_qty)
         if ZERO < abs(there) - piece < least:
             piece -= least
         piece = towards_zero(piece, common_lot(ctx.instrument(name), ctx.instrument(self._hedge)))
@@ -123,13 +126,16 @@ class Hedger:
         self._rung_ns = self._entered_ns = ctx.now_ns()  # should they differ again the rung begins anew
         if not self._is_idle(ctx):
             self._withdraw(ctx)
-        elif all(ctx.proven_qty(name) == ctx.position(name).qty for name in self._legs):
+        elif self._is_booked(ctx):
             self._calm(ctx, holdings)
 
     def _calm(self, ctx: Context, holdings: Holdings) -> None:
-        if self.rung in (Rung.UNWINDING, Rung.STUCK):
+        if self.rung is Rung.UNWINDING:
             self.failed = f"the hedge on {self._hedge} failed; the filled leg was unwound"
             self._tell(ctx, "warning", "pair_unwound", holdings)
+        elif self.rung is Rung.STUCK:
+            self.failed = f"neither {self._hedge} nor {self._lead} traded for a while; the legs are equal again"
+            self._tell(ctx, "warning", "pair_freed", holdings)
         elif self.rung is Rung.FALLBACK:
             self._tell(ctx, "warning", "pair_hedged_elsewhere", holdings)
         self.rung, self._since_ns, self._algorithm = Rung.CALM, 0, None
@@ -281,6 +287,10 @@ class Hedger:
         return smallest_qty(ctx.instrument(leg), ctx.mark_px(leg) or ZERO)
 
     # --- inside
+
+    def _is_booked(self, ctx: Context) -> bool:
+        """Whether every execution the venues have stated is booked."""
+        return all(ctx.proven_qty(name) == ctx.position(name).qty for name in self._legs)
 
     @property
     def _worked(self) -> tuple[InstrumentId, ...]:

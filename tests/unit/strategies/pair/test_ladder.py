@@ -122,6 +122,25 @@ def test_what_the_third_venue_holds_is_brought_home_a_clip_at_a_time() -> None:
     assert (rig.lead.position, rig.other.position) == (D("0.5"), D(0))
 
 
+def test_what_is_brought_home_leaves_room_for_what_is_open() -> None:
+    """0.01 waits in the ledger: a whole clip bought on the hedge venue on top would be more than a clip."""
+    maker = {"stability_s": 0, "timeout_s": 1, "reprices": 0}
+    rig = pair(
+        mode="build_and_hold", size="1", clip="0.2", crowd=False, third=True, maker=maker, rule={"direction": "sell"}
+    )
+    rig.until(lambda: bool(rig.lead.live()))
+    rig.hedge.refuses = "no"
+    rig.fill(rig.lead, rig.lead.live()[0], "0.2")
+    rig.until(lambda: rig.other.position == D("0.2"), 30)
+    rig.until(lambda: bool(rig.lead.live()), 30)
+    rig.fill(rig.lead, rig.lead.live()[0], "0.01")
+    rig.hedge.refuses = ""
+    rig.hedge.latency_s = 0.1
+    rig.until(lambda: rig.other.position < D("0.02"), 120)
+    assert rig.delta == 0
+    assert rig.worst <= D("0.2")
+
+
 def test_when_two_venues_fail_the_filled_leg_is_undone() -> None:
     def hurt(rig: TwoVenues) -> None:
         rig.hedge.refuses = rig.other.refuses = "no"
@@ -144,7 +163,7 @@ def test_when_no_venue_trades_both_are_tried_and_the_alarm_goes_on() -> None:
     rig.hedge.refuses = ""
     took_s(rig)
     assert rig.delta == 0
-    assert rig.question
+    assert rig.question.startswith("neither ETH_USDC_PERP@backpack nor ETH_USDT_Perp traded")
 
 
 def test_a_hedge_without_an_answer_is_never_sent_twice() -> None:
