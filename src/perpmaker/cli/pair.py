@@ -105,10 +105,11 @@ def command(
     clock, console = WallClock(), _console(as_json)
     planned: PairPlan | None = None
     if not resume:
+        from perpmaker.cli.execution_plan import where_text
         from perpmaker.cli.pair_text import plan_text
 
         planned = venues.planned(words, clock)
-        console.print(plan_text(planned))
+        console.print(plan_text(planned, where_text(venues.engine)))
     if dry_run:
         if as_json:
             click.echo(_pretty({"plan": planned}))
@@ -116,7 +117,7 @@ def command(
     arm = ask(venues.engine, yes=yes or resume, confirm=confirm)
     start = Start({**words, **venues.arguments()}, name or "", resume, detach)
     outcome = carry_out(home, venues.engine, venues.legs_text, start, console, clock, arm)
-    tell_end(home, venues.engine, planned, outcome, console, detach=detach, as_json=as_json)
+    tell_end(venues.engine, planned, outcome, console, detach=detach, as_json=as_json)
 
 
 def carry_out(home: Path, engine: Engine, legs: str, start: Start, console: Console, clock: Clock, arm: str) -> Outcome:
@@ -127,9 +128,7 @@ def carry_out(home: Path, engine: Engine, legs: str, start: Start, console: Cons
     with PairProgress(console, legs) as progress:
         job = PairJob(start, progress, own=engine.run_file is None)
         if engine.run_file is not None:
-            from perpmaker.control.client import AsyncControlClient
-
-            return asyncio.run(hand_over(AsyncControlClient.of(engine.run_file), job, clock, arm))
+            return asyncio.run(hand_over(engine.run_file, job, clock, arm))
         if engine.plan is None:
             raise ConfigError("an engine of its own needs a CONFIG")
         from perpmaker import config as configuration
@@ -145,11 +144,10 @@ def carry_out(home: Path, engine: Engine, legs: str, start: Start, console: Cons
         settle_process()
         with asyncio.Runner(loop_factory=new_loop) as runner:
             row, interrupted, code = runner.run(own.lend(job.run, arm, meaning=STOPS))
-        return Outcome(row, interrupted, code)
+        return Outcome(row, interrupted, live.folder, code, live.verified_empty)
 
 
 def tell_end(
-    home: Path,
     engine: Engine,
     planned: PairPlan | None,
     outcome: Outcome,
@@ -159,6 +157,7 @@ def tell_end(
     as_json: bool,
 ) -> None:
     """Sum it up and end with the exit code."""
+    from perpmaker.cli.execute import own_engine_text
     from perpmaker.cli.pair_text import row_text, session_text, verdict
 
     row = outcome.row
@@ -170,11 +169,9 @@ def tell_end(
         if as_json:
             click.echo(_pretty(Result(planned, engine.name, row, None, "", False, 0)))
         return
-    session = _session(home, engine, row)
+    session = _session(outcome.folder, row)
     said = verdict(row)
-    by = engine.name or "an engine of its own, which verified that no order is open"
-    if outcome.engine_code:
-        by = f"an engine of its own, which ended with code {outcome.engine_code}: what is open is not verified"
+    by = engine.name or own_engine_text(outcome.engine_code, verified=outcome.verified)
     console.print(row_text(row) if session is None else session_text(session))
     console.print(said, soft_wrap=True)
     console.print(f"run by {by}", style="dim", soft_wrap=True)
@@ -194,16 +191,12 @@ def exit_code(row: PairRow, *, interrupted: bool, engine_code: int) -> int:
     return INTERRUPTED if interrupted and is_even else INCOMPLETE
 
 
-def _session(home: Path, engine: Engine, row: PairRow) -> PairSession | None:
+def _session(folder: Path | None, row: PairRow) -> PairSession | None:
     """Return the exact sums from the engine's journal; None where it cannot be read."""
-    from perpmaker.engine.folders import engine_folder, journal_folder
+    from perpmaker.engine.folders import journal_folder
     from perpmaker.research.pair_sessions import sessions_in
 
-    if engine.run_file is not None:
-        folder = Path(engine.run_file.extra.get("folder", ""))
-    elif engine.config is not None:
-        folder = engine_folder(home, engine.config.name, engine.config.env)
-    else:
+    if folder is None:
         return None
     try:
         found = [

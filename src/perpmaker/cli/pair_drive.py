@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from perpmaker.cli.engine_link import Refused
 from perpmaker.cli.execution_drive import LOST_S, POLL_S, Following, Stop
-from perpmaker.control.client import EngineUnreachable
+from perpmaker.control.client import AsyncControlClient, EngineUnreachable
 from perpmaker.control.messages import PairRow
 from perpmaker.errors import OutcomeUnknown, PerpmakerError
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from perpmaker.cli.pair_progress import PairProgress
     from perpmaker.clock import Clock
-    from perpmaker.control.client import AsyncControlClient
+    from perpmaker.control.home import RunFile
 
 STOPS: Final = "nothing new is placed, what was filled is hedged, positions stay"
 ANSWERS: Final = {"c": "continue", "continue": "continue", "s": "stop", "stop": "stop"}
@@ -41,11 +42,16 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The engine's last word, whether Ctrl-C asked for the end, and the exit code of an engine of our own."""
+    """The engine's last word, whether Ctrl-C asked for the end, and where the journal is.
+
+    Of an engine of our own also its exit code, and whether the venues showed that no order is left.
+    """
 
     row: PairRow | None
     interrupted: bool
-    engine_code: int
+    folder: Path | None
+    engine_code: int = 0
+    verified: bool = False
 
 
 class PairJob:
@@ -186,8 +192,9 @@ async def read_line() -> str:
         loop.remove_reader(descriptor)
 
 
-async def hand_over(client: AsyncControlClient, job: PairJob, clock: Clock, arm: str) -> Outcome:
+async def hand_over(run_file: RunFile, job: PairJob, clock: Clock, arm: str) -> Outcome:
     """Have a running engine run it."""
+    client = AsyncControlClient.of(run_file)
     stop = Stop(lambda: "the engine goes on ending the pair; see `perpmaker pairs`", STOPS)
     stop.listen()
     async with client:
@@ -195,7 +202,8 @@ async def hand_over(client: AsyncControlClient, job: PairJob, clock: Clock, arm:
         if arm:
             await following.command("arm", {"confirmation": arm})
         row = await job.run(following, client)
-    return Outcome(row, stop.asked.is_set(), 0)
+    folder = run_file.extra.get("folder")
+    return Outcome(row, stop.asked.is_set(), None if folder is None else Path(folder))
 
 
 def _untold(_: object) -> None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 STYLES = {"Flat": "dim", "Hedged": "green", "Unbalanced": "bold yellow", "Same side": "bold red"}
 
 
-def plan_text(plan: PairPlan) -> Group:
-    """Lay a plan out: legs, lots, fees, breakeven, conversion, what a clip would earn now."""
+def plan_text(plan: PairPlan, where: str = "") -> Group:
+    """Lay a plan out: legs, lots, fees, breakeven, conversion, edge. `where`: environment and mode."""
     lead, hedge = plan.lead, plan.hedge
     rows = [
         ("mode", f"{plan.mode.replace('_', ' ')}, {_cycles(plan.iterations)}, direction {plan.direction}"),
