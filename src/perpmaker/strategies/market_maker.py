@@ -23,6 +23,7 @@ from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.api import Context, Explained, Strategy, StrategyParams, Subscription
 from perpmaker.strategies.estimators.market import MarketEstimates
 from perpmaker.strategies.estimators.params import EstimateParams
+from perpmaker.strategies.idle import idle_keys
 from perpmaker.strategies.presets import MARKET_MAKER
 from perpmaker.strategies.quoting.explain import explain_stance, explain_watching
 from perpmaker.strategies.quoting.fair import (
@@ -119,6 +120,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
         self._plan: _Plan | None = None
         self._rests_until_ns = {Side.BUY: 0, Side.SELL: 0}
         self._places: dict[ClientOrderId, Place] = {}
+        self._idle = idle_keys(params)
         self._inert: tuple[Inert, ...] = ()
         self._inert_checked_ns = 0
 
@@ -135,6 +137,9 @@ class MarketMaker(Strategy[MarketMakerParams]):
     def on_start(self, ctx: Context) -> None:
         for bar in ctx.bars(self.params.instrument, self.params.regime.bar_s):
             self._regime.on_bar(bar)
+        if self._idle:
+            told = {inert.name: inert.text for inert in self._idle}
+            ctx.notice("warning", "parameters_inert", {"instrument": self.params.instrument, **told})
         self._refresh(ctx)
 
     def on_book(self, ctx: Context, book: Book) -> None:
@@ -255,7 +260,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
             funding_shift=funding_shift(p.funding, ctx.ticker(p.instrument), now_ns),
             permit=self._permit(ctx, regime),
             inputs={
-                **explain_stance(p.quoting, stance, reading, self._inert),
+                **explain_stance(p.quoting, stance, reading, (*self._idle, *self._inert)),
                 **regime.shown,
                 **explain_watching(self._markouts, self._governor.ratios(now_ns), self._vpin.value),
             },

@@ -418,6 +418,13 @@ def test_a_layer_that_earns_or_has_too_few_fills_stays(markout: dict[str, Any], 
     assert stage.told["markout_10s_bid_bps"] == pytest.approx(moved_bps, abs=0.1)
 
 
+def test_markouts_are_told_by_layer_with_the_retail_part_apart() -> None:
+    stage = Stage()
+    _fills(stage, 2, 3.0)
+    _fills(stage, 3, -3.0, layer=128)
+    assert stage.told["layer_markouts"] == "bid 0 +3.0 (2), bid 0 rpi -3.0 (3)"
+
+
 def test_the_horizon_that_decides_is_a_key() -> None:
     stage = Stage(markout={"pull_fills": 5, "pull_horizon_s": 1})
     _fills(stage, 5, -3.0)

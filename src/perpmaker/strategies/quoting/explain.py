@@ -52,6 +52,12 @@ def explain_watching(markouts: Markouts, ratios: Ratios, vpin: float | None) -> 
             mean = markouts.mean_bps(horizon_s, side)
             if mean is not None:
                 found[f"markout_{horizon_s}s_{name}_bps"] = mean
+    layers = markouts.by_place(10)
+    if layers:
+        found["layer_markouts"] = ", ".join(
+            f"{'bid' if side is Side.BUY else 'ask'} {layer}{' rpi' if is_rpi else ''} {mean:+.1f} ({count})"
+            for (side, layer, is_rpi), mean, count in layers
+        )
     if ratios.orders:
         found["order_quality"] = (
             f"{ratios.orders} ended: {ratios.share(ratios.unfilled):.0%} unfilled, "

@@ -18,6 +18,8 @@ from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.schema import Table, key
 
 HORIZONS_S: Final = (1, 10, 60)
+RPI_LAYERS: Final = 128
+"""The layer of the retail part of a quote is that of the quote plus this."""
 Place = tuple[Side, int]
 """(side, layer)."""
 
@@ -95,6 +97,15 @@ class Markouts:
             for value in seen
         ]
         return sum(values) / len(values) if values else None
+
+    def by_place(self, horizon_s: int) -> list[tuple[tuple[Side, int, bool], float, int]]:
+        """Return (side, layer, whether it is for retail flow), mean net markout in bps and number of fills, bids first."""
+        found = [
+            ((side, layer % RPI_LAYERS, layer >= RPI_LAYERS), sum(seen) / len(seen), len(seen))
+            for (horizon, (side, layer)), seen in self._seen.items()
+            if horizon == horizon_s and seen
+        ]
+        return sorted(found, key=lambda one: (one[0][0] is Side.SELL, one[0][1], one[0][2]))
 
     def _is_losing(self, seen: deque[float]) -> bool:
         """Say whether the mean is below zero by more than its standard error."""

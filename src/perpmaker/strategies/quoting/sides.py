@@ -12,12 +12,11 @@ from perpmaker.model.order import OrderState, OrderView, Side
 from perpmaker.model.quote import Quote
 from perpmaker.strategies.quoting.inventory import Inventory
 from perpmaker.strategies.quoting.ladder import SideWish, VenueRules, side_quotes
+from perpmaker.strategies.quoting.markouts import RPI_LAYERS
 from perpmaker.strategies.quoting.params import QuotingParams
 from perpmaker.strategies.quoting.tags import quote_place
 
 NAMES: Final = {Side.BUY: "bids", Side.SELL: "asks"}
-RPI_LAYERS: Final = 128
-"""The layer of the retail part of a quote is that of the quote plus this."""
 _GOING: Final = (OrderState.CANCEL_SENT, OrderState.UNKNOWN)
 
 

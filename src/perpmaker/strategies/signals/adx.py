@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from perpmaker.model.events import Bar
 from perpmaker.strategies.schema import Table, key
@@ -12,6 +12,8 @@ from perpmaker.strategies.signals.indicators import Adx
 
 class AdxParams(Table, frozen=True, kw_only=True):
     """Wilder's average directional index."""
+
+    SAYS: ClassVar[frozenset[str]] = frozenset({"trending"})
 
     period: Annotated[int, key("bars", "Its smoothing.", ge=2, le=500)] = 14
     trending_above: Annotated[float, key("", "Above it the market trends.", ge=0, le=100)] = 25.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from perpmaker.model.events import Bar
 from perpmaker.strategies.schema import Table, key
@@ -12,6 +12,8 @@ from perpmaker.strategies.signals.indicators import Atr
 
 class AtrParams(Table, frozen=True, kw_only=True):
     """Wilder's average true range against its own slow average."""
+
+    SAYS: ClassVar[frozenset[str]] = frozenset({"volatile"})
 
     period: Annotated[int, key("bars", "Its smoothing.", ge=2, le=500)] = 14
     slow_bars: Annotated[int, key("bars", "How slowly the usual range follows.", ge=2, le=10_000)] = 100

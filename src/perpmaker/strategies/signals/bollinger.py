@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from perpmaker.model.events import Bar
 from perpmaker.model.order import Side
@@ -13,6 +13,8 @@ from perpmaker.strategies.signals.indicators import Bollinger
 
 class BollingerParams(Table, frozen=True, kw_only=True):
     """Bands around a moving average."""
+
+    SAYS: ClassVar[frozenset[str]] = frozenset({"signal"})
 
     period: Annotated[int, key("bars", "How many closes the bands are made of.", ge=2, le=500)] = 20
     width: Annotated[float, key("", "How many standard deviations they are away.", gt=0, le=10)] = 2.0

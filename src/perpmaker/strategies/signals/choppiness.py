@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from perpmaker.model.events import Bar
 from perpmaker.strategies.schema import Table, key
@@ -13,6 +13,8 @@ from perpmaker.strategies.signals.indicators import Choppiness
 
 class ChoppinessParams(Table, frozen=True, kw_only=True):
     """Dreiss' choppiness index; the thresholds are his, two golden ratios."""
+
+    SAYS: ClassVar[frozenset[str]] = frozenset({"ranging", "trending"})
 
     period: Annotated[int, key("bars", "How many bars it looks at.", ge=2, le=500)] = 14
     ranging_above: Annotated[float, key("", "Above it the market ranges.", ge=0, le=100)] = 61.8

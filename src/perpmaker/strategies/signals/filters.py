@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -38,7 +38,5 @@ class RegimeFilter(Protocol):
         ...
 
 
-class FilterTable(Protocol):
-    """A filter's table of parameters: it makes the filter."""
-
-    def make(self) -> RegimeFilter: ...
+EVERYTHING: Final = frozenset({"signal", "trending", "ranging", "volatile"})
+"""What a filter may say. Its table may name in `SAYS` what it ever does, so that keys about the rest are told as inert."""

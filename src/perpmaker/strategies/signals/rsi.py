@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from perpmaker.model.events import Bar
 from perpmaker.model.order import Side
@@ -14,6 +14,8 @@ from perpmaker.strategies.signals.indicators import Rsi
 
 class RsiParams(Table, frozen=True, kw_only=True):
     """Wilder's relative strength index. The latch reads it too, whatever the filter."""
+
+    SAYS: ClassVar[frozenset[str]] = frozenset({"signal"})
 
     period: Annotated[int, key("bars", "Its smoothing.", ge=2, le=500)] = 14
     buy_below: Annotated[float, key("", "At or below it is a buy.", ge=0, le=100)] = 30.0

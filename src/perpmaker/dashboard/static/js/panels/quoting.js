@@ -40,6 +40,7 @@ const REGIME = [
   ["regime", "Regime", "What the filter makes of the market"],
   ["signal", "Signal", "The signal in force: given now, or remembered by the latch"],
   ["latch", "Latch", "Whether a signal is remembered, for how long, or why it was released"],
+  ["layer_markouts", "Markout 10 s", "What the fills of each layer had earned after 10 s, in bps net of fees, and how many"],
   ["order_quality", "Orders", "Of the orders that ended in the venue's window"],
 ];
 /** The grid's own account. */
@@ -95,7 +96,7 @@ function Words({ row, facts, testid }) {
 }
 
 function wordText(key, value) {
-  if (typeof value === "string" && toNumber(value) === null) return clean(value, 60);
+  if (typeof value === "string" && toNumber(value) === null) return clean(value, 200);
   if (key === "grid_lower" || key === "grid_upper") return decimal(String(value));
   return MONEY.has(key) ? rounded(value, 2) : String(toNumber(value) ?? "–");
 }
