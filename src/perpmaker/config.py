@@ -152,8 +152,15 @@ class SimulationSection(Section):
     """From our sending to the venue's gateway."""
     response_ms: Annotated[Exact, Field(ge=0, le=10_000)] = Decimal(20)
     """From the venue's word to our receipt."""
-    latency: Literal["constant", "following"] = "constant"
-    """constant: as above. following: what market data took last, at least as above."""
+    latency: Literal["constant", "following", "tape", "samples"] = "constant"
+    """constant: as above. following: what market data took last, at least as above. tape (backtests): interpolated between
+    the medians of what market data took in each second of the tape. samples: drawn from `latency_samples`."""
+    latency_samples: str = ""
+    """A CSV of measured latencies with the columns entry_ns and response_ns, for latency = "samples"."""
+    feed_ms: Annotated[Exact, Field(ge=0, le=10_000)] | None = None
+    """Backtests: how long market data takes; none: as recorded."""
+    price_band_bps: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """A limit price further than this from the mark is refused; 0: no band."""
     speed_bump_ms: Annotated[int, Field(ge=0, le=1000)] = 25
     """How long an order that may take waits in front of the venue's matching."""
     maker_fee_bps: Annotated[Exact, Field(ge=-10, le=100)] = Decimal("-0.01")

@@ -39,7 +39,7 @@ from perpmaker.model.commands import (
 from perpmaker.model.events import Channel, Connectivity, Event, InstrumentListed, Operator
 from perpmaker.model.ids import AccountId, InstrumentId
 from perpmaker.model.order import Approved, NewOrder
-from perpmaker.model.units import NS_PER_S
+from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.simulation import Chance, FillModel, SimulatedVenue, Timeline
 from perpmaker.tape.reader import ALWAYS, Tape
 
@@ -99,7 +99,9 @@ def backtest(
     progress: Callable[[FillModel], Progress] = lambda model: _silent,
 ) -> Results:
     """Run a configuration over a tape, once per fill model. Raises ConfigError for what a person must change."""
-    played = plan_feed(tape, traded_instruments(setup.config), setup.named, setup.from_ns, setup.to_ns)
+    feed_ms = setup.config.simulation.feed_ms
+    feed_ns = None if feed_ms is None else int(feed_ms * NS_PER_MS)
+    played = plan_feed(tape, traded_instruments(setup.config), setup.named, setup.from_ns, setup.to_ns, feed_ns)
     runs = tuple(Run(setup, tape, played, model).play(progress(model)) for model in models)
     return Results(tape.name, tape.fingerprint, played, setup.seed, runs)
 
@@ -110,6 +112,7 @@ class Run:
     def __init__(self, setup: Setup, tape: Tape, played: Played, model: FillModel) -> None:
         config = setup.config
         self._setup = setup
+        self._played = played
         self._model = model
         self.engine = Engine(simulated_spec(config, epoch=_EPOCH))
         self.chronicle = Chronicle(self.engine, played.instruments)
@@ -122,7 +125,6 @@ class Run:
         self._venue_of = {plan.account: self.venues[plan.exchange] for plan in self._plans}
         self.timeline = Timeline(self.venues, self._deliver, played.first_ns)
         self._feed = TapeFeed(tape, played, _bars(self.engine))
-        self._played = played
         self._events = 0
         self._sample_ns = 0
 
@@ -212,7 +214,9 @@ class Run:
     def _venue(self, place: int, resting_s: int) -> SimulatedVenue:
         section = self._setup.config.simulation
         settings = msgspec.structs.replace(venue_settings(section, resting_s=resting_s), fill_model=self._model)
-        return SimulatedVenue(settings, latency_model(section), Chance(self._setup.seed * 64 + place))
+        seed = self._setup.seed * 64 + place
+        latency = latency_model(section, seed, self._played.latencies)
+        return SimulatedVenue(settings, latency, Chance(seed))
 
     def _first_account(self, exchange: str) -> str:
         return next(plan.account for plan in self._plans if plan.exchange == exchange)
@@ -235,7 +239,7 @@ class Run:
             "queue": queue if self._model is FillModel.QUEUE else "none",
             "latency": venue.latency.describe(),
             "taking orders wait": f"{section.speed_bump_ms} ms",
-            "feed": "as recorded" + (f", clock set by {played.shift_ns / 1e6:+.3f} ms" if played.shift_ns else ""),
+            "feed": _feed(played),
             "fees": f"maker {section.maker_fee_bps} bps, taker {section.taker_fee_bps} bps of notional",
             "funding": f"{rate} bps an interval" if rate is not None else "as the tape says" if funded else "none told",
             "margin": f"cross, leverage {section.leverage}, maintenance {section.maintenance_bps} bps",
@@ -257,6 +261,12 @@ def _bars(engine: Engine) -> Mapping[InstrumentId, Sequence[int]]:
 
 def _silent(events: int, rows: int) -> None:
     """Tell nobody."""
+
+
+def _feed(played: Played) -> str:
+    if played.feed_ns is not None:
+        return f"{played.feed_ns / 1e6:g} ms after the venue's time"
+    return "as recorded" + (f", clock set by {played.shift_ns / 1e6:+.3f} ms" if played.shift_ns else "")
 
 
 def only(models: Sequence[str]) -> tuple[FillModel, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -33,6 +33,7 @@ from perpmaker.model.ids import InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import Side
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
+from perpmaker.simulation import LatencyPoint
 from perpmaker.tape.columns import Columns, take
 from perpmaker.tape.reader import ALWAYS, Tape, chunk_events
 from perpmaker.tape.schema import Kind, TapeInstrument
@@ -56,10 +57,19 @@ class Played(msgspec.Struct, frozen=True):
     first_ns: int
     last_ns: int
     rows: int
+    feed_ns: int | None = None
+    """What market data is taken to need, None: as recorded."""
+    latencies: tuple[LatencyPoint, ...] = ()
+    """The median of what it needed in each second, both ways alike."""
 
 
 def plan_feed(
-    tape: Tape, wanted: Sequence[InstrumentId], named: Mapping[str, str], from_ns: int = 0, to_ns: int = ALWAYS
+    tape: Tape,
+    wanted: Sequence[InstrumentId],
+    named: Mapping[str, str],
+    from_ns: int = 0,
+    to_ns: int = ALWAYS,
+    feed_ns: int | None = None,
 ) -> Played:
     """Find each wanted instrument on a tape: by the name given for it, its own, or the only one of the same currencies."""
     if not tape.in_order:
@@ -83,7 +93,8 @@ def plan_feed(
         raise ConfigError(
             f"{tape.name}: holds no {', '.join(missing)}; it holds {there}. To take one for another: --as TAPE=CONFIG"
         )
-    return _surveyed(tape, names, instruments, from_ns, to_ns)
+    played = _surveyed(tape, names, instruments, from_ns, to_ns)
+    return msgspec.structs.replace(played, feed_ns=feed_ns, shift_ns=played.shift_ns if feed_ns is None else 0)
 
 
 class TapeFeed:
@@ -102,6 +113,7 @@ class TapeFeed:
         }
         self._books = {name: OrderBook(played.instruments[name]) for name in played.marks_from_mid}
         self._marked_ns: dict[InstrumentId, int] = {}
+        self._last_ns = 0
 
     def events(self, from_ns: int = 0, to_ns: int = ALWAYS) -> Iterator[Event]:
         """Yield everything from `from_ns` to before `to_ns`, times of the tape, beginning with the books as they stood."""
@@ -115,10 +127,20 @@ class TapeFeed:
             self.rows_done += columns.rows
 
     def _heard(self, columns: Columns) -> Iterator[Event]:
-        shift_ns = self._played.shift_ns
+        shift_ns, feed_ns = self._played.shift_ns, self._played.feed_ns
         for event in chunk_events(self._traded(columns), self._names):
-            if _is_of_the_feed(event):
+            if not _is_of_the_feed(event):
+                continue
+            if feed_ns is not None:
+                yield self._heard_after(event, feed_ns)
+            else:
                 yield msgspec.structs.replace(event, ts_recv_ns=event.ts_recv_ns + shift_ns) if shift_ns else event
+
+    def _heard_after(self, event: Event, feed_ns: int) -> Event:
+        """An event as heard that long after it happened, in the order of the tape; without a venue time, with the last."""
+        happened_ns = getattr(event, "ts_event_ns", 0)
+        self._last_ns = max(self._last_ns, happened_ns + feed_ns if happened_ns else 0)
+        return msgspec.structs.replace(event, ts_recv_ns=self._last_ns or event.ts_recv_ns)
 
     def _state_before(self, from_ns: int) -> list[Event]:
         """Return the books and the last tickers of before, as if told when the playing begins."""
@@ -225,6 +247,7 @@ def _surveyed(
     """Look once through the columns: which marks are there, how the clocks stand, how much there is."""
     least_ns: int | None = None
     marked: set[int] = set()
+    medians: dict[int, list[int]] = {}
     first_ns, last_ns, rows = 0, 0, 0
     for columns in tape.chunks():
         inside = columns.recv_ns[(columns.recv_ns >= from_ns) & (columns.recv_ns < to_ns)]
@@ -235,6 +258,7 @@ def _surveyed(
         if told.any():
             here = int((columns.recv_ns[told] - columns.event_ns[told]).min())
             least_ns = here if least_ns is None else min(least_ns, here)
+            _note_latencies(medians, columns.recv_ns[told], columns.event_ns[told])
         marked.update(np.unique(columns.instrument[columns.kind == Kind.MARK]).tolist())
     if not rows:
         raise ConfigError(f"{tape.name}: holds nothing in the time that is asked for")
@@ -248,4 +272,17 @@ def _surveyed(
         first_ns=first_ns + shift_ns,
         last_ns=last_ns + shift_ns,
         rows=rows,
+        latencies=tuple(
+            LatencyPoint(second * NS_PER_S + shift_ns, took_ns + shift_ns, took_ns + shift_ns)
+            for second, all_ns in sorted(medians.items())
+            if (took_ns := sorted(all_ns)[len(all_ns) // 2]) + shift_ns >= 0
+        ),
     )
+
+
+def _note_latencies(medians: dict[int, list[int]], recv_ns: Any, event_ns: Any) -> None:
+    """Add what each second's events of a chunk needed in the median."""
+    seconds = recv_ns // NS_PER_S
+    for second in np.unique(seconds).tolist():
+        took = (recv_ns - event_ns)[seconds == second]
+        medians.setdefault(second, []).append(int(np.median(took)))

@@ -118,9 +118,7 @@ class Chronicle:
             if event.status in _ENDS or event.cum_qty:
                 self._moved(event.client_order_id, event.status, event.cum_qty, event.reason, event.ts_event_ns)
         elif isinstance(event, SubmitRejected):
-            self._moved(
-                event.client_order_id, VenueStatus.REJECTED, _ZERO, f"{event.code} {event.text}", event.ts_recv_ns
-            )
+            self._moved(event.client_order_id, VenueStatus.REJECTED, _ZERO, str(event.code), event.ts_recv_ns)
         elif isinstance(event, OrderNotSent):
             self._moved(event.client_order_id, VenueStatus.REJECTED, _ZERO, event.reason, event.ts_recv_ns)
         elif isinstance(event, FundingPaid):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import csv
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -18,13 +20,17 @@ from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import NewOrder
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.simulation import (
+    Chance,
     ConstantLatency,
     FeeSchedule,
     FillModel,
     FollowingLatency,
+    InterpolatedLatency,
     Latency,
+    LatencyPoint,
     MarginRules,
     QueueModel,
+    SampledLatency,
     VenueSettings,
 )
 from perpmaker.venues.ccxt.quirks import exchange_identity, quirks_of
@@ -52,16 +58,44 @@ def venue_settings(section: SimulationSection, *, resting_s: int = 120) -> Venue
         margin=MarginRules(section.leverage, section.maintenance_bps / _BPS),
         funding_rate=None if rate is None else rate / _BPS,
         speed_bump_ns=section.speed_bump_ms * NS_PER_MS,
+        price_band_bps=section.price_band_bps,
         resting_life_ns=resting_s * NS_PER_S,
     )
 
 
-def latency_model(section: SimulationSection) -> Latency:
-    """Return a fresh latency model as configured; each venue has its own."""
+def latency_model(section: SimulationSection, seed: int = 1, points: Sequence[LatencyPoint] = ()) -> Latency:
+    """Return a fresh latency model as configured; each venue has its own. `points` were measured on a tape."""
     entry_ns, response_ns = int(section.entry_ms * NS_PER_MS), int(section.response_ms * NS_PER_MS)
-    if section.latency == "following":
-        return FollowingLatency(floor_ns=max(entry_ns, response_ns))
-    return ConstantLatency(entry_ns, response_ns)
+    match section.latency:
+        case "following":
+            return FollowingLatency(floor_ns=max(entry_ns, response_ns))
+        case "samples":
+            entries, responses = read_samples(section.latency_samples)
+            return SampledLatency(entries, responses, Chance(seed))
+        case "tape":
+            if not points:
+                raise ConfigError('simulation.latency: "tape" is for backtests of a tape with the venue\'s times')
+            return InterpolatedLatency(points)
+        case _:
+            return ConstantLatency(entry_ns, response_ns)
+
+
+def read_samples(name: str) -> tuple[list[int], list[int]]:
+    """Read measured latencies, entry and response; ConfigError says what is wrong with the file."""
+    if not name:
+        raise ConfigError('simulation.latency_samples: latency = "samples" needs a CSV with entry_ns and response_ns')
+    try:
+        with Path(name).open(encoding="utf-8", newline="") as file:
+            rows = [(int(row["entry_ns"]), int(row["response_ns"])) for row in csv.DictReader(file)]
+    except OSError as error:
+        raise ConfigError(f"simulation.latency_samples: {name}: {error.strerror}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"simulation.latency_samples: {name}: wants whole numbers in columns entry_ns and response_ns ({error})"
+        ) from error
+    if not rows or min(map(min, rows)) < 0:
+        raise ConfigError(f"simulation.latency_samples: {name}: holds no measurements, or some below 0")
+    return [entry for entry, _ in rows], [response for _, response in rows]
 
 
 def simulated_spec(

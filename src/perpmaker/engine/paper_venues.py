@@ -34,7 +34,7 @@ class PaperVenues:
         self._venues = {
             exchange: SimulatedVenue(
                 venue_settings(section, resting_s=account.quote_expiry_s),
-                latency_model(section),
+                latency_model(section, epoch),
                 Chance((config.instance << 24) + (epoch << 8) + place),
                 mark=f"p{epoch}-",
             )

@@ -18,9 +18,10 @@ from click.testing import CliRunner
 from tests.unit.engine.backtest_tape import CONFIG, FEED_NS, START_NS, config, rules, write_tape
 
 from perpmaker.cli.main import cli
-from perpmaker.engine.backtest import BAND, Results, Run, Setup, backtest, only
+from perpmaker.engine.backtest import BAND, Results, Run, RunResult, Setup, backtest, only
 from perpmaker.engine.backtest_feed import TapeFeed, plan_feed
 from perpmaker.engine.backtest_files import write_results
+from perpmaker.engine.backtest_models import read_samples
 from perpmaker.engine.backtest_tables import NONE
 from perpmaker.errors import ConfigError
 from perpmaker.model.events import Bar, BookSnapshot, Event, Ticker
@@ -150,6 +151,44 @@ def test_clocks_that_disagree_are_set_so_that_the_fastest_event_took_a_milliseco
 
     played = plan_feed(open_tape(tmp_path / "slow.tape"), [BTC], {})
     assert played.shift_ns == NS_PER_S - FEED_NS + 1_000_000
+
+
+def run_with(tape: Tape, more: str) -> RunResult:
+    text = CONFIG.replace("[simulation]\n", f"[simulation]\n{more}\n")
+    (run,) = backtest(Setup(config(text), seed=3), tape, only(["optimistic"])).runs
+    return run
+
+
+def test_the_feed_may_be_taken_to_need_another_time_than_recorded(tape: Tape) -> None:
+    slow = run_with(tape, "feed_ms = 250")
+    assert slow.models["feed"] == "250 ms after the venue's time"
+    took = [
+        recv - event
+        for recv, event in zip(slow.tables["fills"]["ts_recv_ns"], slow.tables["fills"]["ts_event_ns"], strict=True)
+    ]
+    assert min(took) >= 250_000_000  # no answer is heard before the market of its instant
+
+
+def test_latencies_come_from_the_tape_or_from_measured_samples(tape: Tape, tmp_path: Path) -> None:
+    played = plan_feed(tape, [BTC], {})
+    assert len(played.latencies) == 120
+    assert all(FEED_NS <= point.entry_ns <= FEED_NS + 3_000_000 for point in played.latencies)
+    assert run_with(tape, 'latency = "tape"').models["latency"].startswith("interpolated between 120 points")
+    (tmp_path / "measured.csv").write_text("entry_ns,response_ns\n4000000,6000000\n5000000,7000000\n")
+    sampled = run_with(tape, f'latency = "samples"\nlatency_samples = "{tmp_path}/measured.csv"')
+    assert sampled.models["latency"] == "measured, 2 entry and 2 response samples, median response 7 ms"
+    assert sampled.figures.fills > 0
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "No such file"), ("a,b\n1,2\n", "wants whole numbers"), ("entry_ns,response_ns\n-1,2\n", "some below 0")],
+)
+def test_samples_that_cannot_be_latencies_are_refused_in_words(tmp_path: Path, content: str | None, words: str) -> None:
+    if content is not None:
+        (tmp_path / "x.csv").write_text(content)
+    with pytest.raises(ConfigError, match=words):
+        read_samples(str(tmp_path / "x.csv"))
 
 
 def test_an_instrument_is_found_by_its_currencies_or_by_the_name_that_is_given(tmp_path: Path) -> None:
