@@ -253,6 +253,24 @@ def test_a_restart_begins_without_a_pair_that_was_over_and_flat() -> None:
     assert rig.engine.world.slots[NAME].spec.number == 1
 
 
+def test_a_restart_knows_which_pair_a_person_paused_and_which_not_any_more() -> None:
+    rig = bench()
+    rig.pair(iterations="6")
+    rig.tell("pair_pause", NAME)
+    rig.restart()
+    assert rig.paused
+    rig.tell("pair_resume")
+    rig.restart()
+    assert not rig.paused
+    rig.tell("pair_pause")
+    rig.tell("pair_stop")
+    rig.until(lambda: rig.is_over, 30)
+    rig.pair(iterations="2")
+    rig.restart()
+    assert not rig.paused
+    done(rig)
+
+
 def test_a_life_that_may_not_go_on_by_itself_brings_it_up_paused_and_hedges() -> None:
     rig = bench(piece="0.1")
     rig.pair(iterations="6")

@@ -56,11 +56,21 @@ from perpmaker.model.order import NewOrder, OrderState, Side
 from perpmaker.portfolio.trades import Booking
 from perpmaker.risk.codes import Code
 from perpmaker.risk.halts import Halt
+from perpmaker.strategies.pair.pair import Pair
 
 VERSION: Final = 1
 _PERSISTED: Final = (OrderState.SENT, OrderState.OPEN, OrderState.CANCEL_SENT, OrderState.UNKNOWN)
 _ORDER_EVENTS: Final[tuple[type, ...]] = get_args(OrderEvent)
-
+_PAUSES: Final = {
+    "pause": True,
+    "close": True,
+    "resume": False,
+    "pair_pause": True,
+    "pair_resume": False,
+    "pair_stop": False,
+    "pair_close": False,
+}
+"""What commands make of a strategy: paused or not; those for pairs concern no other."""
 
 _JOURNALLED: Final = (
     *(kind for kind in _ORDER_EVENTS if kind is not OrderPrepared),
@@ -304,6 +314,7 @@ class Restorer:
             self._recall(record.strategy, record.memo)
         elif isinstance(record, StrategyAdded):
             self._added.restore(record)
+            self._paused.pop(record.strategy, None)
         elif isinstance(record, StrategyRemoved):
             self._added.forget(record.strategy)
         elif isinstance(record, Closed):
@@ -370,12 +381,15 @@ class Restorer:
     def _replay_command(self, event: Operator) -> None:
         if event.kind == "arm" and event.arguments.get("until_ns", "").isdigit():
             self._world.arming = Arming(int(event.arguments["until_ns"]), event.arguments.get("config", ""))
-        if event.kind not in ("pause", "close", "resume"):
+        paused = _PAUSES.get(event.kind)
+        if paused is None:
             return
         for name, slot in self._world.slots.items():
             traded = [None, *(leg.instrument for leg in slot.spec.legs)]
-            if event.strategy in (None, name) and event.arguments.get("instrument") in traded:
-                self._paused[name] = event.kind != "resume"
+            concerned = bool(slot.spec.others) or not event.kind.startswith("pair_")
+            if concerned and event.strategy in (None, name) and event.arguments.get("instrument") in traded:
+                flattens = event.kind == "pair_close" and slot.spec.kind != Pair.kind
+                self._paused[name] = paused or flattens
 
     def _restore_halt(self, record: HaltChanged) -> None:
         if record.halted:
