@@ -54,6 +54,7 @@ class Grid(Strategy[GridParams]):
         self._volatility = VolatilityEstimator(half_life_s=60.0, typical_half_life_s=1800.0)
         self._cell_of: dict[ClientOrderId, int] = {}
         self._ids: deque[ClientOrderId] = deque()
+        self._before: set[ClientOrderId] = set()
         self._outside_since_ns = 0
         self._looks_off = 0
         self._reason = ""
@@ -73,8 +74,7 @@ class Grid(Strategy[GridParams]):
             self._cells = cells_of(memo) if memo.cells else None
             if self._question:
                 ctx.ask(self._question)
-        for order in ctx.open_orders(self.params.instrument):
-            self._note(order)
+        self._renumber(ctx)
         self._fold(ctx)
         self._follow_account(ctx, at_once=True)
         self._refresh(ctx)
@@ -170,6 +170,7 @@ class Grid(Strategy[GridParams]):
         if self._cells is not None:
             laid.take_over(self._cells, px)
         self._cells = laid
+        self._renumber(ctx)
         off = laid.adopt(ctx.position(p.instrument).qty, px)
         if off:
             ctx.notice("info", "grid_took_position_over", {"instrument": p.instrument, "qty": str(off)})
@@ -298,7 +299,7 @@ class Grid(Strategy[GridParams]):
                 break
             cells.shift(cell, up=up)
         self._outside_since_ns = 0
-        self._cell_of.clear()  # cells were renumbered; the orders of before are told by their price
+        self._renumber(ctx)
         self._remember(ctx)
         fields = {
             "instrument": self.params.instrument,
@@ -309,9 +310,16 @@ class Grid(Strategy[GridParams]):
 
     # --- fills
 
+    def _renumber(self, ctx: Context) -> None:
+        """The cells have other numbers from now on: orders of before are told by their price, not by their tag."""
+        self._cell_of.clear()
+        self._ids.clear()
+        self._before = {order.client_order_id for order in ctx.open_orders(self.params.instrument)}
+
     def _note(self, order: OrderView) -> None:
-        place = quote_place(order.tag)
-        if place is None or order.client_order_id in self._cell_of or order.state.is_terminal:
+        """Learn whose order it is from its tag."""
+        place, number = quote_place(order.tag), order.client_order_id
+        if place is None or number in self._cell_of or number in self._before or order.state.is_terminal:
             return
         self._cell_of[order.client_order_id] = place[1]
         self._ids.append(order.client_order_id)

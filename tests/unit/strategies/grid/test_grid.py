@@ -260,6 +260,22 @@ def test_trailing_keeps_what_the_dropped_cells_held_and_earned() -> None:
     assert totals.profit + totals.inventory_pnl == rig.cash() + rig.position * rig.mid[BTC]
 
 
+def test_an_order_of_before_the_lines_moved_is_booked_by_its_price() -> None:
+    rig = _started(out_of_range="trail", out_of_range_s=1)
+    rig.walk(60_190)
+    old = next(order for order in rig.live() if order.px == 60_200)
+    rig.answers = False
+    rig.jump(61_700)
+    rig.run(3)
+    assert rig.cells.upper_px > 61_700
+    rig.answers = True
+    for _ in range(2):
+        rig.fill(old, Decimal("0.001"))
+    rig.run(1)
+    (cell,) = [cell for cell in rig.cells.cells if cell.open_qty]
+    assert (cell.upper_px, cell.side, cell.open_qty) == (60_200, Side.SELL, Decimal("0.002"))
+
+
 def test_recentring_it_lays_the_grid_around_the_price_with_the_old_inventory_at_its_own_price() -> None:
     rig = _started(**around(width_bps=300, out_of_range="recentre", out_of_range_s=1))
     rig.walk(58_900)
