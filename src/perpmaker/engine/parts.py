@@ -236,7 +236,7 @@ class Parts:
         engine.restore(checkpoint, recovered.records)
         if plan.config.engine.record:
             session = session_of(
-                plan.config.model_dump(mode="json"), spec, build=__version__, latch=latch, checkpoint=checkpoint,
+                plan.config.model_dump(), spec, build=__version__, latch=latch, checkpoint=checkpoint,
                 records=recovered.records,
             )  # fmt: skip
             self._recording = SessionRecording(

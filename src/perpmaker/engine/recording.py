@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -23,6 +24,7 @@ from perpmaker.tape import live
 from perpmaker.tape.recorder import free_name
 
 FLUSH_S: Final = 0.5
+_EXACTLY: Final = "exactly"
 ROTATE_BYTES: Final = 256 * 1024 * 1024
 KEPT_BYTES: Final = 20 * 1024**3
 """Beyond this the oldest sessions go; a session that alone is larger is recorded no further."""
@@ -34,7 +36,7 @@ class Session(msgspec.Struct, frozen=True):
     version: int
     build: str
     config: dict[str, Any]
-    """As validated, instruments named as the engine names them."""
+    """As validated, instruments named as the engine names them, exact numbers as `tagged` writes them."""
     spec: dict[str, Any]
     """Of the core (engine.core.spec), but for its strategies, which `config` and `numbers` give."""
     numbers: dict[str, int]
@@ -171,7 +173,33 @@ def session_of(
     }
     numbers = {str(one.strategy): one.number for one in spec.strategies}
     texts = tuple(encode(record) for record in records)
-    return Session(1, build, config, members, numbers, latch, checkpoint, texts, 0)
+    return Session(1, build, tagged(config), members, numbers, latch, checkpoint, texts, 0)
+
+
+def tagged(value: Any) -> Any:
+    """Return a configuration's value with exact numbers as {"exactly": "1.5"}: JSON knows only texts and floats."""
+    match value:
+        case Decimal():
+            return {_EXACTLY: str(value)}
+        case dict():
+            return {key: tagged(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [tagged(inner) for inner in value]
+        case _:
+            return value
+
+
+def untagged(value: Any) -> Any:
+    """Undo `tagged`."""
+    match value:
+        case {"exactly": str(text)} if len(value) == 1:
+            return Decimal(text)
+        case dict():
+            return {key: untagged(inner) for key, inner in value.items()}
+        case list():
+            return [untagged(inner) for inner in value]
+        case _:
+            return value
 
 
 def _make_room(folder: Path, ours: Path, kept_bytes: int) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from perpmaker.config import Config
 from perpmaker.engine.assembly import strategy_spec
 from perpmaker.engine.core import Engine, EngineSpec
-from perpmaker.engine.recording import Session
+from perpmaker.engine.recording import Session, untagged
 from perpmaker.engine.records import decode
 from perpmaker.errors import DataError
 from perpmaker.model.commands import Command
@@ -95,7 +95,7 @@ def decode_session(text: str) -> Session:
 
 def engine_of(session: Session) -> Engine:
     """Build the core a session began with, restored as it was."""
-    config = Config.model_validate(session.config)
+    config = Config.model_validate(untagged(session.config))
     types = {field.name: field.type for field in msgspec.structs.fields(EngineSpec)}
     members: dict[str, Any] = {
         name: msgspec.convert(value, types[name], strict=False) for name, value in session.spec.items() if name in types

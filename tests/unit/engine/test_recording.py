@@ -13,8 +13,9 @@ from tests.unit.engine.maker import Maker, made
 from tests.unit.engine.rig import BTC, START_NS, Rig
 from tests.unit.engine.session import SPECS, record
 
+from perpmaker import config as configuration
 from perpmaker.engine.core import Engine
-from perpmaker.engine.recording import Session, SessionRecording, session_of
+from perpmaker.engine.recording import Session, SessionRecording, session_of, tagged, untagged
 from perpmaker.engine.replaying import Replayed, replay
 from perpmaker.errors import DataError
 from perpmaker.model.commands import Command
@@ -22,6 +23,7 @@ from perpmaker.model.events import BookDelta, Event, Operator, Trade
 from perpmaker.model.ids import TradeId
 from perpmaker.model.order import Side
 from perpmaker.model.units import NS_PER_MS
+from perpmaker.strategies.registry import make_strategy
 from perpmaker.tape import live
 
 EVENTS = 100_000
@@ -184,6 +186,18 @@ def rewritten(path: Path, folder: Path, keep: Callable[[live.Line], bool]) -> Re
             file.add(line.tag, line.json)
     file.close()
     return replay(folder, rebuilt(*SPECS))
+
+
+@pytest.mark.parametrize("name", ["local", "pair", "grid"])
+def test_every_configuration_of_ours_comes_back_as_it_was(name: str) -> None:
+    """Numbers of strategies' own parameters too, which are exact where a file says 1.5."""
+    path = next(Path(__file__).resolve().parents[3].glob(f"configs/{name}.toml"))
+    config = configuration.load(path, {})
+    there = msgspec.json.decode(msgspec.json.encode(tagged(config.model_dump())))
+    back = configuration.Config.model_validate(untagged(there))
+    assert back == config
+    for row in back.strategy:
+        assert make_strategy(row.kind, {**row.params, "instrument": row.instrument})
 
 
 def test_a_folder_of_market_data_is_no_session(tmp_path: Path) -> None:
