@@ -264,11 +264,10 @@ def test_an_order_of_before_the_lines_moved_is_booked_by_its_price() -> None:
     rig = _started(out_of_range="trail", out_of_range_s=1)
     rig.walk(60_190)
     old = next(order for order in rig.live() if order.px == 60_200)
-    rig.answers = False
+    rig.accepts = False
     rig.jump(61_700)
     rig.run(3)
     assert rig.cells.upper_px > 61_700
-    rig.answers = True
     for _ in range(2):
         rig.fill(old, Decimal("0.001"))
     rig.run(1)
