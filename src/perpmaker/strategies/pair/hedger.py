@@ -169,9 +169,9 @@ class Hedger:
             self._in_question_ns = 0
 
     def _is_spent(self, limit_s: float, now_ns: int) -> bool:
-        """Whether a rung's time is over; with all that was in question at most twice its length."""
+        """Whether a rung's time is over; with all that was in question at most twice its length and a try."""
         tried_ns, stood_ns = now_ns - self._rung_ns, now_ns - self._entered_ns
-        return tried_ns >= limit_s * NS_PER_S or stood_ns >= 2 * limit_s * NS_PER_S
+        return tried_ns >= limit_s * NS_PER_S or stood_ns >= (2 * limit_s + self._params.attempt_s) * NS_PER_S
 
     def _work(self, ctx: Context, holdings: Holdings, still_to_come: Decimal) -> None:
         """State the wanted position of the leg whose turn it is."""
