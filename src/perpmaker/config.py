@@ -215,7 +215,8 @@ class StrategySection(Section):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
     """Names it in logs, tables and commands; each strategy has one of its own."""
     kind: str
-    """Which strategy it is; decides which further keys there are."""
+    """Which strategy it is; decides which further keys there are. One of your own: FILE.py:CLASS, the file counted from
+    the configuration's folder (docs/tutorial/your-first-strategy.md)."""
     account: str
     """The account it trades on, by the name of its section."""
     instrument: Annotated[str, Field(min_length=3)]
@@ -303,15 +304,28 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a TOML file with exact decimals; raise ConfigError when it cannot be read or is not TOML."""
+    """Read a TOML file with exact decimals; raise ConfigError when it cannot be read or is not TOML.
+
+    A strategy in a file of one's own (`kind = "my_maker.py:MyMaker"`) is named by its whole path from here on.
+    """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        return _with_whole_paths(tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal), path.parent)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start})") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from error
+
+
+def _with_whole_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
+    rows = raw.get("strategy")
+    for row in rows if isinstance(rows, list) else ():
+        kind = row.get("kind") if isinstance(row, dict) else None
+        file, _, name = kind.rpartition(".py:") if isinstance(kind, str) else ("", "", "")
+        if file:
+            row["kind"] = f"{(folder / Path(file + '.py').expanduser()).resolve()}:{name}"
+    return raw
 
 
 def parse(raw: Mapping[str, Any], environment: Mapping[str, str], *, source: str) -> Config:

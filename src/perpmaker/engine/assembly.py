@@ -21,6 +21,7 @@ from perpmaker.errors import ConfigError
 from perpmaker.model.ids import HOME_EXCHANGE, NARROW_INSTANCE_BITS, AccountId, InstrumentId, StrategyId, instrument_id
 from perpmaker.risk.limits import Limits
 from perpmaker.strategies.api import Strategy
+from perpmaker.strategies.own import code_of, shown_kind
 from perpmaker.strategies.registry import make_strategy
 from perpmaker.venues.ccxt.gateway import CcxtAccount
 from perpmaker.venues.ccxt.library import addresses
@@ -225,8 +226,16 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
         exchange_instance=exchange.extra.get("instance_id", "") if config.env == LOCAL and exchange else "",
         keys=keys,
         faces=_faces(config, used, exchange),
-        config_hash=hashlib.blake2b(config.model_dump_json().encode(), digest_size=8).hexdigest(),
+        config_hash=_hash_of(config),
     )
+
+
+def _hash_of(config: Config) -> str:
+    """Name what is run, the code of people's own strategies included: who armed one has not armed another."""
+    state = hashlib.blake2b(config.model_dump_json().encode(), digest_size=8)
+    for row in config.strategy:
+        state.update(code_of(row.kind))
+    return state.hexdigest()
 
 
 def as_traded(config: Config) -> Config:
@@ -269,7 +278,7 @@ def strategy_spec(row: StrategySection, number: int) -> StrategySpec:
     """Return a configured strategy as the core wants it."""
     return StrategySpec(
         strategy=StrategyId(row.name),
-        kind=row.kind,
+        kind=shown_kind(row.kind),
         number=number,
         account=AccountId(row.account),
         instrument=InstrumentId(row.instrument),

@@ -1,4 +1,7 @@
-"""Strategies by the name a configuration gives them. Adding one is a file of its own and one line here."""
+"""Strategies by the name a configuration gives them. Adding one is a file of its own and one line here.
+
+A person's own need no line: the configuration names their file (`strategies.own`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from perpmaker.errors import ConfigError
 from perpmaker.strategies.api import Strategy, StrategyParams
 from perpmaker.strategies.grid.grid import Grid
 from perpmaker.strategies.market_maker import MarketMaker
+from perpmaker.strategies.own import is_own, own_class
 from perpmaker.strategies.pair.cross_maker import CrossMaker
 from perpmaker.strategies.pair.pair import Pair
 from perpmaker.strategies.presets import with_preset
@@ -28,9 +32,14 @@ STRATEGIES: Final[Mapping[str, type[Strategy[Any]]]] = {cls.kind: cls for cls in
 
 def strategy_class(kind: str) -> type[Strategy[Any]]:
     """Return the class of a kind; raise ConfigError naming the known kinds."""
+    if is_own(kind):
+        return own_class(kind)
     known = STRATEGIES.get(kind)
     if known is None:
-        raise ConfigError(f"kind = {kind!r}: unknown strategy; must be one of {', '.join(STRATEGIES)}")
+        raise ConfigError(
+            f"kind = {kind!r}: unknown strategy; must be one of {', '.join(STRATEGIES)}, or FILE.py:CLASS for one of "
+            "your own"
+        )
     return known
 
 
@@ -52,5 +61,11 @@ def parse_params(kind: str, values: Mapping[str, Any]) -> StrategyParams:
 
 
 def make_strategy(kind: str, values: Mapping[str, Any]) -> Strategy[Any]:
-    """Return a new strategy of this kind with its parameters parsed."""
-    return strategy_class(kind)(parse_params(kind, values))
+    """Return a new strategy of this kind with its parameters parsed; ConfigError when one's own cannot be made."""
+    params = parse_params(kind, values)
+    if not is_own(kind):
+        return strategy_class(kind)(params)
+    try:
+        return own_class(kind)(params)
+    except Exception as error:
+        raise ConfigError(f"kind = {kind!r}: cannot be made: {type(error).__name__}: {error}") from error

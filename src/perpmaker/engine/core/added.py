@@ -19,6 +19,7 @@ from perpmaker.errors import ConfigError
 from perpmaker.model.commands import Notice
 from perpmaker.model.ids import NARROW_STRATEGY_BITS, STRATEGY_BITS, AccountId, InstrumentId, StrategyId
 from perpmaker.strategies.api import Leg
+from perpmaker.strategies.own import is_own
 from perpmaker.strategies.registry import make_strategy, parse_params
 from perpmaker.strategies.words import table_of
 
@@ -146,7 +147,9 @@ class AddedStrategies:
 
 
 def spec_of(added: StrategyAdded) -> StrategySpec:
-    """Return what the engine runs; raise ConfigError for wrong parameters."""
+    """Return what the engine runs; raise ConfigError for wrong parameters, and for a kind that names a file."""
+    if is_own(added.kind):
+        raise ConfigError(f"kind = {added.kind!r}: only a configuration file may name a strategy in a file")
     table = table_of(added.kind, added.words)
     params = parse_params(added.kind, table)
     return StrategySpec(
