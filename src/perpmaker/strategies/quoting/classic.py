@@ -22,11 +22,11 @@ def classic_spread(sigma: float, gamma: float = GAMMA, kappa: float = KAPPA) -> 
 def classic_shape(
     fair: float, sigma: float, *, gamma: float, kappa: float, least_half_bps: float, skew_factor: float, q_max: float
 ) -> Shape:
-    """Return half the spread, no less than `least_half_bps`, and a skew of `skew_factor` halves at a full position.
+    """Return half the spread, which the floor `least_half_bps` raises after this, and a skew of `skew_factor` such halves.
 
-    Our reading of its `inventory_skew_factor`, the only thing in it that leans against the position: both quotes move by
+    The skew is that at a full position. Our reading of its `inventory_skew_factor`, the only thing in it that leans against the position: both quotes move by
     factor * position / limit * half.
     """
-    half = fair * max(classic_spread(sigma, gamma, kappa) / 2, least_half_bps / 1e4)
-    skew = skew_factor * half / q_max
+    half = fair * classic_spread(sigma, gamma, kappa) / 2
+    skew = skew_factor * max(half, fair * least_half_bps / 1e4) / q_max
     return Shape(half_bid=half, half_ask=half, skew_bid=skew, skew_ask=skew, gamma=gamma)

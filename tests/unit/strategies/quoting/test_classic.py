@@ -16,9 +16,9 @@ def test_raising_gamma_narrows_it() -> None:
     assert classic_spread(1e-4, gamma=10) < classic_spread(1e-4, gamma=1)
 
 
-def test_the_floor_is_what_it_quotes_and_inventory_moves_both_quotes() -> None:
+def test_inventory_moves_both_quotes_by_parts_of_the_floor() -> None:
     shape = classic_shape(60_000.0, 1e-4, gamma=1.0, kappa=1000.0, least_half_bps=25.0, skew_factor=0.5, q_max=25.0)
-    assert (shape.half_bid, shape.half_ask) == (150.0, 150.0)
+    assert shape.half_bid == shape.half_ask == pytest.approx(60_000 * 19.990e-4 / 2, rel=1e-4)
     assert shape.skew_bid * 25 == pytest.approx(75.0)
 
 

@@ -76,3 +76,9 @@ def test_a_size_growth_without_a_growing_ladder_is_named() -> None:
 
 def test_a_measured_kappa_is_no_parameter() -> None:
     assert "kappa" not in _inert(model="avellaneda_stoikov")
+
+
+def test_the_floor_of_the_classic_preset_is_what_sets_its_spread() -> None:
+    found = _inert(model="classic", gamma=1.0, kappa=1000.0, min_half_spread_bps=25.0, fee_floor=False)
+    assert found["spread"] == "min_half_spread_bps = 25 makes the spread 50.0 bps whatever the market"
+    assert set(found) == {"spread", "gamma", "kappa"}
