@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,19 +11,21 @@ from typing import Any
 
 import msgspec
 import pytest
+from rich.console import Console
 
 pytest.importorskip("numpy", reason="tapes need the research extra")
 
 from tests.unit.tape.market import BTC, ETH, START_NS, listed, random_events
 
-from perpmaker.cli.record import Recording, RecordingStopped, _alone
-from perpmaker.clock import Clock
+from perpmaker.cli.record import Recording, RecordingStopped, _alone, _Rates
+from perpmaker.clock import Clock, ManualClock
 from perpmaker.errors import ConfigError
 from perpmaker.model.events import BookStale, Channel, Connectivity, Event, InstrumentListed, StaleReason
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.units import NS_PER_S
 from perpmaker.tape import live
 from perpmaker.tape.reader import events, open_tape
+from perpmaker.tape.recorder import Recorder
 from perpmaker.venues.api import Sink, Subscription
 
 RULES = [listed(BTC).instrument, listed(ETH, "0.01").instrument]
@@ -120,6 +123,29 @@ async def test_a_disk_that_fails_ends_the_recording_with_its_reason(
 
     with pytest.raises(RecordingStopped, match="No space left on device"):
         await asyncio.wait_for(recorded(ScriptedFeed(script(), fill_up), tmp_path), 20)
+
+
+def test_the_table_shows_counts_rates_and_gaps(tmp_path: Path) -> None:
+    clock = ManualClock(START_NS)
+    recorder = Recorder(tmp_path)
+    rates = _Rates(recorder, clock)
+    for event in script(200):
+        recorder.take(event)
+    rates.table()
+    for event in random_events(100, seed=3):
+        recorder.take(event)
+    clock.advance(2 * NS_PER_S)
+    screen = Console(file=io.StringIO(), width=120)
+    screen.print(rates.table())
+    recorder.close()
+    assert isinstance(screen.file, io.StringIO)
+    said = screen.file.getvalue()
+    row = next(line for line in said.splitlines() if BTC in line).replace("│", " ").split()
+    seen = recorder.seen[BTC]
+    assert row[:4] == [BTC, str(seen.books), str(seen.trades), str(seen.tickers)]
+    assert row[5] == str(seen.gaps)
+    assert 10 < int(row[4]) < 50  # a hundred events of two instruments in two seconds
+    assert "2 s" in said
 
 
 def test_two_recorders_do_not_share_a_folder(tmp_path: Path) -> None:

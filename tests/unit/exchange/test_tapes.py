@@ -13,12 +13,14 @@ pytest.importorskip("numpy", reason="tapes need the research extra")
 import msgspec
 from tests.unit.tape.market import BTC, ETH, START_NS, listed
 
+from perpmaker.clock import ManualClock
 from perpmaker.errors import ConfigError
 from perpmaker.exchange.backpack.market import LIMITS as BACKPACK_LIMITS
 from perpmaker.exchange.core.market.basis import Together
 from perpmaker.exchange.core.types import NANO, Side, TradePrinted
 from perpmaker.exchange.core.venue import DEFAULT_LIMITS, Venue
 from perpmaker.exchange.faults import BACKPACK, GRVT
+from perpmaker.exchange.server import Exchange, ExchangeOptions
 from perpmaker.exchange.tapes import open_tapes, play_together
 from perpmaker.model.events import BookDelta, BookSnapshot, BookStale, Event, StaleReason, Trade
 from perpmaker.model.ids import InstrumentId, TradeId
@@ -147,6 +149,53 @@ def test_trades_of_a_tape_have_the_venues_own_form_of_ids(tmp_path: Path) -> Non
         taped.market(venue).advance(NOW_NS + NS_PER_S)
         printed = [event.trade.trade_id for event in venue.take_events() if isinstance(event, TradePrinted)]
         assert printed == [expected]
+
+
+def backpack_tape(folder: Path) -> Path:
+    other = InstrumentId("BTC_USDC_PERP@backpack")
+    plain = listed("BTC_USDC_PERP", "0.5", "0.0001").instrument
+    rules = TapeInstrument(msgspec.structs.replace(plain, instrument_id=other, quote="USDC", exchange="backpack"))
+    return write(folder / "b.tape", [rules], [book(0, other, bid=120_000), book(300, other, bid=120_004)])
+
+
+def test_an_exchange_of_two_venues_plays_a_tape_on_each_and_keeps_a_conversion_rate(tmp_path: Path) -> None:
+    grvt = write(tmp_path / "g.tape", [listed()], [book(0), delta(200, (600_000, 9)), delta(400)])
+    clock = ManualClock(NOW_NS)
+    options = ExchangeOptions(
+        port=0, venues=(GRVT, BACKPACK), market="tape", tapes=(grvt,), backpack_tapes=(backpack_tape(tmp_path),)
+    )
+    exchange = Exchange(options, clock)
+    second = exchange.second
+    assert second is not None
+    clock.advance(250 * NS_PER_MS)
+    exchange.clockwork.advance()
+    assert depths(exchange.venue, BTC)[0][0] == (600_000, 9)
+    assert depths(second.venue, "BTC_USDC_PERP")[0][0] == (120_000, 2_000)
+    clock.advance(250 * NS_PER_MS)
+    exchange.clockwork.advance()
+    assert depths(second.venue, "BTC_USDC_PERP")[0][0] == (120_004, 2_000)
+    clock.advance(5 * NS_PER_S)
+    exchange.clockwork.advance()
+    assert second.venue.book("USDT_USDC").best_bid_ticks is not None  # the rate moves by itself
+    ended = exchange._ended()
+    assert set(ended) == {BTC, "BTC_USDC_PERP"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"venues": (GRVT, BACKPACK)}, "go together"),
+        ({"backpack_tapes": True}, "go together"),
+        ({"market": "simulated"}, "--market tape only"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(tmp_path: Path, options: dict[str, object], said: str) -> None:
+    grvt = write(tmp_path / "g.tape", [listed()], [book(0), delta(1)])
+    if "backpack_tapes" in options:
+        options = {**options, "backpack_tapes": (backpack_tape(tmp_path),)}
+    given = {"port": 0, "market": "tape", "tapes": (grvt,), **options}
+    with pytest.raises(ConfigError, match=said):
+        Exchange(ExchangeOptions(**given), ManualClock(NOW_NS))
 
 
 def test_one_instrument_twice_is_refused(tmp_path: Path) -> None:
