@@ -89,10 +89,16 @@ def test_a_pair_is_found_started_and_watched(pair_stack: FakeStack, open_page: O
 def test_several_markets_run_at_once_and_each_is_steered_by_itself(pair_stack: FakeStack, open_page: OpenPage) -> None:
     page = at_pairs(open_page, pair_stack)
     start(page, "eth", iterations="50")
-    start(page, "btc", size="0.01", iterations="50")
+    choose(page, "lead", "btc")
+    page.select_option("[data-testid=pair-hedge_account]", "other")  # one of two; with one there is nothing to choose
+    page.fill("[data-testid=pair-size]", "0.01")
+    page.click("[data-testid=pair-submit]:not([aria-disabled=true])")
+    page.click("[data-testid=pair-confirm-yes]")
     expect(page.locator("[data-testid=pair-monitor] tr:is([data-pair=pair-eth], [data-pair=pair-btc])")).to_have_count(
         2
     )
+    accounts = {row.name: row.asked_for.get("hedge_account") for row in pair_stack.engine.status().pairs}
+    assert (accounts["pair-eth"], accounts["pair-btc"]) == (None, "other")
     page.click(f"{card(page, 'pair-eth')} [data-testid=pair-pause]")
     page.wait_for_selector(f"{card(page, 'pair-eth')} [data-state=paused]")
     states = {row.name: row.state for row in pair_stack.engine.status().pairs if not row.is_over}

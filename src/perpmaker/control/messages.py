@@ -183,7 +183,7 @@ class MarketRow(msgspec.Struct, frozen=True):
     """An instrument the engine follows, for who chooses one: its rules, who trades it, what it costs.
 
     Fees are in bps of notional, > 0 is a cost, None while neither own fills nor a schedule say; `traded_by` names the
-    strategy that has it, "" where a pair or a parent order may.
+    strategies that have it, "" while it is free on one of its accounts.
     """
 
     instrument: str

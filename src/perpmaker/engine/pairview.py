@@ -73,14 +73,16 @@ class PairView:
             min_notional=_plain(rules.min_notional),
             maker_fee_bps=_bps(fees.maker(accounts[0], rules.instrument_id)),
             taker_fee_bps=_bps(fees.taker(accounts[0], rules.instrument_id)),
-            traded_by=self._owner(rules.instrument_id),
+            traded_by=self._owners([Leg(account, rules.instrument_id) for account in accounts]),
         )
 
-    def _owner(self, instrument: InstrumentId) -> str:
-        for name, slot in self._world.slots.items():
-            if instrument in [leg.instrument for leg in slot.spec.legs] and not is_over(slot):
-                return name
-        return ""
+    def _owners(self, legs: list[Leg]) -> str:
+        """Return who has an instrument, "" while it is free on one of its accounts."""
+        owners = [
+            next((name for name, slot in self._world.slots.items() if leg in slot.spec.legs and not is_over(slot)), "")
+            for leg in legs
+        ]
+        return ", ".join(dict.fromkeys(owners)) if all(owners) else ""
 
     # --- pairs
 

@@ -20,7 +20,7 @@ def market(base: str, *, lead: bool, owner: str = "") -> MarketRow:
         exchange="grvt" if lead else "backpack",
         base=base,
         quote="USDT" if lead else "USDC",
-        accounts=["main" if lead else "hedge"],
+        accounts=["main"] if lead else ["hedge", "other"] if base == "BTC" else ["hedge"],
         lot=lot,
         tick="0.01",
         min_qty=lot if lead else str(2 * Decimal(lot)),

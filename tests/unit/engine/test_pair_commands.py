@@ -11,7 +11,7 @@ from perpmaker.engine.core import AccountSpec, Answer, Engine, EngineSpec
 from perpmaker.engine.core.state import decode_state
 from perpmaker.engine.records import StrategyAdded, StrategyRemoved
 from perpmaker.model.events import Operator
-from perpmaker.model.ids import StrategyId, client_order_id_parts
+from perpmaker.model.ids import AccountId, StrategyId, client_order_id_parts
 from perpmaker.model.order import Side
 
 NAME = StrategyId("pair-eth")
@@ -23,6 +23,8 @@ class Bench(TwoVenues):
 
     follows = (LEAD, HEDGE)
     pause_added = False
+    idle = False
+    """Whether there is another account on the lead's exchange, which trades nothing."""
     bits = 64
 
     def _boot(self) -> None:
@@ -37,6 +39,8 @@ class Bench(TwoVenues):
             )
             for face in self.faces.values()
         )
+        if self.idle:
+            accounts += (AccountSpec(AccountId("idle"), "grvt", LIMITS),)
         numbers = {str(one.strategy): one.number for one in self.journal if isinstance(one, StrategyAdded)}
         self.spec = EngineSpec(
             "test", 1, self.life, False, accounts, (), config_hash="c1", fees=FEES, numbers=numbers,
@@ -137,6 +141,16 @@ def test_other_names_are_taken_as_they_are_given() -> None:
     assert "small letters" in rig.tell("pair_start", "Not A Name", **ASKED).text
     assert rig.tell("pair_start", "mine", **ASKED).text.startswith("mine:")
     assert list(rig.engine.world.slots) == ["mine"]
+
+
+def test_an_account_that_does_not_trade_the_instrument_is_no_choice() -> None:
+    rig = bench()
+    rig.kill()
+    rig.idle = True
+    rig._boot()
+    rig.start()
+    assert "idle does not trade" in rig.pair(account="idle").text
+    assert rig.pair().text.startswith(f"{NAME}: {LEAD} (first)")
 
 
 def test_nothing_is_started_while_the_kill_latch_is_set() -> None:

@@ -77,6 +77,9 @@ def followed(world: World, name: str) -> Instrument:
 def account_on(world: World, name: str, rules: Instrument) -> AccountId:
     """Return the account that trades an instrument: the one named, else the only one. ValueError says why there is none."""
     fitting = [spec.account for spec in world.spec.accounts if spec.exchange == rules.exchange]
+    trading = [account for account in fitting if rules.instrument_id in world.traded(account)]
+    if not name and len(trading) == 1:
+        return trading[0]
     if name and name not in fitting:
         raise ValueError(f"account {name!r} does not trade on {rules.exchange}; {_list(fitting)}")
     if not name and len(fitting) != 1:

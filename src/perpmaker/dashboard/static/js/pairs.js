@@ -20,7 +20,7 @@ export const DIRECTIONS = [
 
 /** What a new form holds; empty texts are left to the strategy's own defaults. */
 export const EMPTY = {
-  instrument: "", hedge_instrument: "", mode: "alternate", size: "", clip: "", size_in: "contracts", iterations: "1",
+  instrument: "", hedge_instrument: "", account: "", hedge_account: "", mode: "alternate", size: "", clip: "", size_in: "contracts", iterations: "1",
   "rule.direction": "buy", delay_s: "", hold_min: "", pause_s: "", "rule.entry_edge_bps": "", "rule.exit_edge_bps": "",
   "maker.stability_s": "", "maker.timeout_s": "", "maker.on_timeout": "", "hedge.max_slippage_bps": "", on_unexpected: "",
 };

@@ -152,12 +152,14 @@ function StartPanel({ status, freshness, ageMs, onStart }) {
   function chooseLead(row) {
     const known = markets.find((market) => market.instrument === form.hedge_instrument);
     const fits = known && known.base === row.base && known.exchange !== row.exchange;
-    change({ instrument: row.instrument, hedge_instrument: fits ? known.instrument : partnerOf(markets, row)?.instrument ?? "" });
+    const hedge = fits ? known : partnerOf(markets, row);
+    change({ instrument: row.instrument, account: several(row), hedge_instrument: hedge?.instrument ?? "", hedge_account: several(hedge) });
   }
   return html`<${Panel} title="Start a pair" name="pair-start" ageMs=${ageMs}>
     <form class="pair-form" onSubmit=${(event) => { event.preventDefault(); if (!problem) setAsking(true); }}>
       <${MarketField} label="Lead" hint="orders rest here" name="lead" markets=${markets} value=${form.instrument} lead=${null} onChoose=${chooseLead} />
-      <${MarketField} label="Hedge" hint="fills are hedged here" name="hedge" markets=${markets} value=${form.hedge_instrument} lead=${plan.lead} onChoose=${(row) => change({ hedge_instrument: row.instrument })} />
+      <${MarketField} label="Hedge" hint="fills are hedged here" name="hedge" markets=${markets} value=${form.hedge_instrument} lead=${plan.lead} onChoose=${(row) => change({ hedge_instrument: row.instrument, hedge_account: several(row) })} />
+      ${[["account", "Lead account", plan.lead], ["hedge_account", "Hedge account", plan.hedge]].map(([name, label, row]) => several(row) && html`<${Choice} key=${name} label=${label} form=${form} name=${name} onChange=${change} options=${row.accounts.map((account) => [account, clean(account, 24)])} />`)}
       <label class="field whole">Mode <select data-testid="pair-mode" value=${form.mode} onChange=${(event) => change({ mode: event.currentTarget.value })}>
         ${MODES.map(([key, name]) => html`<option value=${key} selected=${key === form.mode}>${name}</option>`)}</select>
         <small class="hint">${MODES.find(([key]) => key === form.mode)[2]}</small></label>
@@ -187,6 +189,11 @@ function StartPanel({ status, freshness, ageMs, onStart }) {
     </form>
     ${asking && html`<${StartDialog} form=${form} plan=${plan} onNo=${() => setAsking(false)} onYes=${() => { setAsking(false); onStart({ arguments: wordsOf(form), about: plan.lead?.base ?? "" }); }} />`}
   <//>`;
+}
+
+/** The account to begin with where a market has several, "" where there is nothing to choose. */
+function several(row) {
+  return row && row.accounts.length > 1 ? row.accounts[0] : "";
 }
 
 function unavailable(status, freshness) {
