@@ -14,7 +14,11 @@ from pathlib import Path
 from benchmarks import sign_order, soak, tape_formats, tick_to_order
 from benchmarks.figures import Report, surroundings, write_json
 
-COMPARED = {"sign_order": sign_order.measure, "tick_to_order": tick_to_order.measure, "tape_formats": tape_formats.measure}
+COMPARED = {
+    "sign_order": sign_order.measure,
+    "tick_to_order": tick_to_order.measure,
+    "tape_formats": tape_formats.measure,
+}
 ALONE = ("exchange_load", "execution_quality")
 JSON = Path("reports") / "benchmarks.json"
 
