@@ -47,13 +47,13 @@ def test_paper_trades_on_the_public_market_without_a_key_and_its_account_survive
         on_paper(made).start_exchange()
         made.start_engine()
         made.until_quoting()
-        made.until_fills(4)
+        made.until_fills(2)
         assert made.status().mode == "paper"
         made.kill_engine()
         before = [record for record in records(made) if isinstance(record, FillBooked)]
         made.start_engine()
         made.until_quoting()
-        made.until_fills(len(before) + 2)
+        made.until_fills(len(before) + 1)
         assert made.stop_engine() == 0
         found = records(made)
         fills = [record.fill for record in found if isinstance(record, FillBooked)]

@@ -55,6 +55,8 @@ def command(home: Path, path: Path, as_json: bool, test_order: bool, confirm: st
 
     load_whole(path)
     config = configuration.load(path)
+    if config.mode == "paper":
+        raise ConfigError('mode = "paper" has no account to check: its orders are simulated beside the public market')
     logs.configure(level="ERROR")  # what is found is told in the table
     findings: list[Check] = []
     worst: PerpmakerError | None = None

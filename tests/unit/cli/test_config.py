@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from perpmaker.cli.config import load_whole
+from perpmaker.cli.main import cli
 from perpmaker.errors import ConfigError
 
 BROKEN = """
@@ -60,3 +62,12 @@ def test_a_shipped_configuration_is_shown_whole() -> None:
     assert isinstance(strategies, list)
     assert [row["name"] for row in strategies] == ["btc", "eth", "sol"]
     assert strategies[0]["params"]["quoting"]["layers"] == 3
+
+
+def test_the_doctor_has_nothing_to_check_of_paper(tmp_path: Path) -> None:
+    path = tmp_path / "paper.toml"
+    path.write_text(
+        'schema_version = 1\nenv = "prod"\nmode = "paper"\n[account.main]\ninstruments = ["BTC_USDT_Perp"]\n'
+    )
+    done = CliRunner().invoke(cli, ["--home", str(tmp_path), "doctor", str(path)])
+    assert "has no account to check" in str(done.exception)
