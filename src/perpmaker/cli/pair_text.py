@@ -124,21 +124,22 @@ def row_text(row: PairRow) -> Table:
     return _pairs(f"{row.name}: {row.mode.replace('_', ' ')}", rows)
 
 
-def monitor(rows: Sequence[PairRow]) -> Table:
-    """All pairs, one a line: positions, net delta, status."""
+def monitor(rows: Sequence[PairRow]) -> Group:
+    """All pairs, one under the other: positions, net delta, status; and below what they ask."""
     table = Table(show_edge=False, box=SIMPLE_HEAD)
-    for name, justify in (("pair", "left"), ("legs", "left"), ("status", "left"), ("net delta", "right"), ("mode", "left"),
-                          ("cycles", "right"), ("net", "right"), ("now", "left")):  # fmt: skip
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for name, justify in (("pair", "left"), ("status", "left"), ("positions", "right"), ("net delta", "right"),
+                          ("cycles", "right"), ("net", "right")):  # fmt: skip
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("now")
     for row in rows:
-        legs = "\n".join(f"{leg.qty} {leg.instrument}" for leg in row.legs)
-        now = row.question or row.waits_for or row.phase
-        state = now if row.state in ("quoting", "running") else f"{row.state}: {now}"
+        legs = "\n".join(f"{leg.qty} {leg.exchange}" for leg in row.legs)
+        now = row.waits_for or row.phase
+        state = "asks" if row.question else now if row.state in ("quoting", "running") else f"{row.state}: {now}"
         table.add_row(
-            row.name, legs, Text(row.status, STYLES.get(row.status, "")), row.net_delta, row.mode.replace("_", " "),
-            f"{row.cycles}/{row.asked}", f"{row.net:+.4f} {row.currency}", Text(state),
+            row.name, Text(row.status, STYLES.get(row.status, "")), legs, row.net_delta, f"{row.cycles}/{row.asked}",
+            f"{row.net:+.4f}\n{row.currency}", Text(state),
         )  # fmt: skip
-    return table
+    return Group(table, *(Text(f"{row.name} asks: {row.question}", "bold yellow") for row in rows if row.question))
 
 
 def _legs(session: PairSession) -> Table:

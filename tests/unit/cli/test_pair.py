@@ -315,12 +315,12 @@ def test_the_monitor_shows_positions_status_and_questions(held: PairRow) -> None
     asking = msgspec.structs.replace(held, state="asking", question="Unexpected: buy 1. Go on?", status="Same side")
     text = said(monitor([held, asking]))
     for part in (
-        "0.5 ETH_USDT_Perp",
-        "-0.5 ETH_USDC_PERP@backpack",
+        "0.5 grvt",
+        "-0.5 backpack",
         "Hedged",
         "Same side",
         "1/1",
-        "asking: Unexpected",
+        "pair-eth asks: Unexpected",
     ):
         assert part in text
 
