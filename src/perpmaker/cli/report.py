@@ -10,6 +10,7 @@ from perpmaker.cli.lazy import LazyGroup
 
 REPORTS: Final = {
     "execution": "How well large orders were executed: children, partial fills, slippage.",
+    "gate": "Whether a paper or testnet run of 48 hours may go live.",
     "pair": "What pairs came to: cycles, volume, gross, fees, funding, net, positions.",
 }
 

@@ -59,10 +59,10 @@ def write_report(results: Results, folder: Path) -> Path:
     return target
 
 
-def report_html(results: Results, figures: Sequence[Figures] | None = None) -> str:
-    """Return the report of a result as one HTML file."""
+def report_html(results: Results, figures: Sequence[Figures] | None = None, first: str = "") -> str:
+    """Return the report of a result as one HTML file; `first` is HTML to stand above its figures."""
     figures = figures or [figures_of(run, results) for run in results.band()]
-    return page(f"{results.title} · {results.kind}", _body(results, figures))
+    return page(f"{results.title} · {results.kind}", _body(results, figures, first))
 
 
 def _as_json(results: Results, figures: Sequence[Figures]) -> dict[str, object]:
@@ -83,7 +83,7 @@ def _as_json(results: Results, figures: Sequence[Figures]) -> dict[str, object]:
     }
 
 
-def _body(results: Results, figures: Sequence[Figures]) -> Iterator[str]:
+def _body(results: Results, figures: Sequence[Figures], first: str) -> Iterator[str]:
     main = next(one for one in figures if one.fill_model == results.main.fill_model)
     yield header(
         results.title,
@@ -96,6 +96,7 @@ def _body(results: Results, figures: Sequence[Figures]) -> Iterator[str]:
         },
         {name: results.models.get(name, "") for name in _IN_HEADER},
     )
+    yield first
     yield _first_figures(results, main, figures)
     yield remarks_list(remarks(results, figures))
     yield "<h2>The account</h2>"
@@ -130,7 +131,7 @@ def _first_figures(results: Results, main: Figures, figures: Sequence[Figures]) 
                 f"PnL, {main.fill_model}",
                 number(main.pnl, 2, signed=True),
                 results.currency,
-                " · ".join(others) or "one fill model only",
+                " · ".join(others) or ("one fill model only" if results.seed is not None else ""),
                 "good" if main.pnl > 0 else "bad" if main.pnl < 0 else "",
             ),
             Card(

@@ -166,10 +166,13 @@ def duration(seconds: float) -> str:
 
 
 def later_mids(market: Market, horizon_s: int) -> Floats:
-    """Return the mid `horizon_s` after each fill, nan where the samples end before."""
+    """Return the mid `horizon_s` after each fill, nan where none was sampled since the fill or samples end before."""
     when_ns = market.fills.ts_ns + horizon_s * NS_PER_S
     mids = metrics.last_at(market.mid_ns, market.mid_px, when_ns)
-    return np.where(when_ns <= market.mid_ns[-1], mids, NAN) if len(market.mid_ns) else mids
+    if not len(market.mid_ns):
+        return mids
+    sampled_ns = metrics.last_at(market.mid_ns, market.mid_ns.astype(np.float64), when_ns)
+    return np.where((when_ns <= market.mid_ns[-1]) & (sampled_ns > market.fills.ts_ns), mids, NAN)
 
 
 def periodic_equity(run: Run, results: Results, period_s: int) -> Floats:

@@ -87,10 +87,10 @@ def bars(groups: Mapping[str, Sequence[Bar]]) -> str:
     return f'<div class="bars">{"".join(rows)}</div>'
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, means: bool = False) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, means: bool = False, numbers: bool = True) -> str:
     """Return a table, numbers to the right; with `means` the last column explains. A row of one cell is a heading."""
     columns = len(head)
-    looks = ["", *(["n"] * (columns - 1))]
+    looks = ["", *(["n" if numbers else ""] * (columns - 1))]
     if means:
         looks[-1] = "means"
     lines = []
