@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -39,12 +40,10 @@ SMALLEST = D("0.02")
 
 
 class Story:
-    """A pair through a sequence of troubles; a crowd fills its orders in pieces that `pieces` says, one every 300 ms."""
+    """A strategy through a sequence of troubles; a crowd fills its orders in pieces that `pieces` says, every 300 ms."""
 
-    def __init__(self, pieces: list[int], clip: str, *, third: bool, on_timeout: str) -> None:
-        maker = {"timeout_s": 2, "reprices": 1, "on_timeout": on_timeout, "stability_s": 0}
-        params = {"mode": "alternate", "size": "0.5", "clip": clip, "iterations": 50, "maker": maker}
-        self.rig = TwoVenues({**params, "on_unexpected": "continue"}, clip=clip, third=third)
+    def __init__(self, kind: str, params: dict[str, Any], pieces: list[int], clip: str, *, third: bool) -> None:
+        self.rig = TwoVenues({**params, "on_unexpected": "continue"}, kind=kind, clip=clip, third=third)
         self._pieces = pieces
         self._count = 0
         self.rig.on_step = self._crowd
@@ -119,7 +118,21 @@ class Story:
 def test_never_more_than_a_clip_is_unhedged_and_nothing_is_lost(
     episodes: list[tuple[str, int, float, int]], pieces: list[int], clip: str, third: bool, on_timeout: str
 ) -> None:
-    story = Story(pieces, clip, third=third, on_timeout=on_timeout)  # the lab checks the bound after each event
+    maker = {"timeout_s": 2, "reprices": 1, "on_timeout": on_timeout, "stability_s": 0}
+    params = {"mode": "alternate", "size": "0.5", "clip": clip, "iterations": 50, "maker": maker}
+    live(Story("pair", params, pieces, clip, third=third), episodes)
+
+
+@settings(derandomize=True, deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(EPISODES, min_size=2, max_size=12), st.lists(st.integers(1, 60), min_size=1, max_size=5), st.booleans())
+def test_no_more_than_a_quote_is_unhedged_where_markets_are_made(
+    episodes: list[tuple[str, int, float, int]], pieces: list[int], third: bool
+) -> None:
+    live(Story("cross_maker", {"qty": "0.3", "max_qty": "1"}, pieces, "0.3", third=third), episodes)
+
+
+def live(story: Story, episodes: list[tuple[str, int, float, int]]) -> None:
+    """Play the episodes, with the bound checked after each event by the lab; then judge what is left."""
     for episode in episodes:
         story.befall(*episode)
     story.calm_down()

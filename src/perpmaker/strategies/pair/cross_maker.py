@@ -1,7 +1,8 @@
 """Continuous cross-venue making: quotes on the lead from what the hedge venue would pay, every fill hedged there.
 
 A quote earns at least `min_profit_bps` after both venues' fees if its hedge is taken at the prices of the moment. While
-anything is open the quotes are withdrawn: so no more than one quote can be unhedged at a time.
+anything is open the quotes are withdrawn, and a new one waits for the certain end of the one before: so no more than one
+quote can be unhedged at a time.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from perpmaker.strategies.pair.hedger import Hedger
 from perpmaker.strategies.pair.holdings import ZERO, Holdings, overfills, status_of
 from perpmaker.strategies.pair.params import LegParams
 from perpmaker.strategies.pair.sizes import common_lot, larger_lot, smallest_qty, towards_zero, unlike
+from perpmaker.strategies.pair.standing import StandingQuote
 from perpmaker.strategies.pair.summary import Counts, Summary, shown, summarise
 from perpmaker.strategies.schema import key
 
@@ -78,6 +80,7 @@ class CrossMaker(Strategy[CrossMakerParams]):
         self._legs = (params.instrument, *(leg.instrument for leg in params.other_legs()))
         self._lead, self._hedge = self._legs[:2]
         self._hedger = Hedger(params.hedge, self._legs)
+        self._quotes = {side: StandingQuote(self._lead, side) for side in Side}
         self._memo = Memo(params.session, Holdings({}), Counts())
         self._started = False
         self._saved: tuple[object, ...] = ()
@@ -104,6 +107,8 @@ class CrossMaker(Strategy[CrossMakerParams]):
         self._step(ctx)
 
     def on_order(self, ctx: Context, order: OrderView) -> None:
+        for quote in self._quotes.values():
+            quote.on_order(order)
         self._step(ctx)
 
     def on_execution(self, ctx: Context, report: ExecutionReport) -> None:
@@ -169,7 +174,8 @@ class CrossMaker(Strategy[CrossMakerParams]):
             if not ctx.open_orders(self._lead):
                 self._hedger.bring_home(ctx, self._memo.holdings, piece)
         bid, ask = (None, None) if why else (self._quote_of(ctx, Side.BUY), self._quote_of(ctx, Side.SELL))
-        ctx.quote(self._lead, bid=bid, ask=ask)
+        self._quotes[Side.BUY].step(ctx, self._memo.holdings, bid)
+        self._quotes[Side.SELL].step(ctx, self._memo.holdings, ask)
         self._save(ctx)
         self._explain(ctx, why, bid, ask)
 
@@ -230,7 +236,7 @@ class CrossMaker(Strategy[CrossMakerParams]):
     def _save(self, ctx: Context) -> None:
         memo = self._memo
         quantities = tuple((leg.qty, leg.base_qty) for leg in memo.holdings.legs.values())
-        now = (memo.holdings.last, memo.question, memo.stopped, quantities)
+        now = (memo.holdings.last, memo.question, memo.stopped, quantities, tuple(memo.holdings.orders))
         if now != self._saved:
             self._saved = now
             ctx.remember(msgspec.json.encode(memo).decode())

@@ -9,6 +9,9 @@ import msgspec
 from tests.unit.strategies.pair.two_venues import Crowd, Face, TwoVenues
 
 from perpmaker.engine.records import Remembered
+from perpmaker.strategies.pair import cross_maker
+from perpmaker.strategies.pair.cross_maker import CrossMaker
+from perpmaker.strategies.pair.holdings import Holdings
 from perpmaker.strategies.pair.pair import Memo
 
 D = Decimal
@@ -32,8 +35,17 @@ def done(rig: TwoVenues, seconds: float = 300) -> TwoVenues:
 
 def memo(rig: TwoVenues) -> Memo:
     """What the pair last asked to remember."""
-    last = next(record for record in reversed(rig.journal) if isinstance(record, Remembered))
-    return msgspec.json.decode(last.memo, type=Memo)
+    return msgspec.json.decode(_remembered(rig), type=Memo)
+
+
+def holdings(rig: TwoVenues) -> Holdings:
+    """What the pair, or the maker, last counted as its own."""
+    of_maker = rig.kind == CrossMaker.kind
+    return msgspec.json.decode(_remembered(rig), type=cross_maker.Memo if of_maker else Memo).holdings
+
+
+def _remembered(rig: TwoVenues) -> str:
+    return next(record.memo for record in reversed(rig.journal) if isinstance(record, Remembered))
 
 
 def cash(face: Face) -> Decimal:
@@ -45,7 +57,7 @@ def assert_sums_are_the_venues(rig: TwoVenues) -> None:
     """Every figure of the session equals what the venues' own fills add up to, to the last decimal."""
     assert not rig.told("balance_drifted")
     for face in rig.faces.values():
-        leg = memo(rig).holdings.legs[face.instrument]
+        leg = holdings(rig).legs[face.instrument]
         assert leg.qty + leg.base_qty == face.position
         assert leg.cash == cash(face)
         assert leg.fees == sum((fill.fee for fill in face.fills), D(0))

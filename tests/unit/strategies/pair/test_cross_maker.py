@@ -143,3 +143,23 @@ def test_after_a_restart_it_quotes_on_and_knows_what_it_holds() -> None:
     assert not rig.question
     assert rig.status()["lead_qty"] == str(rig.lead.position)
     assert rig.lead.live()
+
+
+def test_a_quote_that_fills_while_it_is_being_replaced_is_the_only_one_that_can() -> None:
+    """The price moves, the old bid fills as its cancel arrives, and whatever rests after that fills as well."""
+    rig = TwoVenues({"qty": "0.5", "max_qty": "5"}, kind="cross_maker")
+    rig.lead.latency_s, rig.hedge.latency_s = 0.1, 0.3
+    rig.on_cancel = lambda face, order: rig.fill(face, order) if order.side is Side.BUY else None
+
+    def fill_new() -> None:
+        for order in rig.lead.live():
+            if order.side is Side.BUY and len(rig.lead.orders) > 2:
+                rig.fill(rig.lead, order)
+
+    rig.on_step = fill_new
+    rig.start().run(1)
+    for n in range(6):
+        rig.hedge.mid += D("0.5") if n % 2 else D("-0.4")
+        rig.run(3)
+    assert rig.lead.fills
+    assert rig.worst <= D("0.5")
