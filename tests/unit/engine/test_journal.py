@@ -16,7 +16,18 @@ from perpmaker.engine import journal as journal_module
 from perpmaker.engine import recovery as recovery_module
 from perpmaker.engine.journal import Journal, open_journal
 from perpmaker.engine.journalfile import Segment, segments, verify
-from perpmaker.engine.records import AccountPrint, Boot, Checkpoint, Closed, Fingerprint, Intent, Latch, Record, Said
+from perpmaker.engine.records import (
+    AccountPrint,
+    Boot,
+    Checkpoint,
+    Closed,
+    Fingerprint,
+    Intent,
+    Latch,
+    Record,
+    Said,
+    StrategyAdded,
+)
 from perpmaker.engine.recovery import Recovered
 from perpmaker.errors import ConfigError, DataError
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId
@@ -230,6 +241,20 @@ def test_strategy_numbers_survive_every_file(tmp_path: Path) -> None:
     again.close()
     assert recovered.strategies == {"btc": 1, "eth": 2}
     assert recovered.epoch == 2
+
+
+def test_the_number_of_a_strategy_that_a_person_started_survives_like_those_of_a_boot(tmp_path: Path) -> None:
+    journal, _ = opened(tmp_path)
+    journal.append_now(Boot(1, "test", 1, "start", 5, {"btc": 1}))
+    journal.append(StrategyAdded(StrategyId("pair-eth"), "pair", 2, AccountId("main"), {"size": "1"}, 6))
+    journal.close()
+    journal, recovered = opened(tmp_path)
+    assert recovered.strategies == {"btc": 1, "pair-eth": 2}
+    journal.rotate(b"state")
+    journal.close()
+    journal, recovered = opened(tmp_path)
+    journal.close()
+    assert recovered.strategies == {"btc": 1, "pair-eth": 2}
 
 
 def test_a_cleared_latch_stays_cleared(tmp_path: Path) -> None:
