@@ -23,6 +23,8 @@ _SCALES: Final = (1_000_000, 1_000)
 _DTYPES: Final = (np.int64, np.int64, np.uint8, np.uint8, np.uint16, np.int8, np.int64, np.int64, np.int64)
 _DELTA: Final = frozenset({"recv_ns", "event_ns", "aux", "px"})
 """Columns whose neighbours are near each other."""
+_RUN_ROWS: Final = 3
+"""Rows a value holds for, on average, from which on runs are stored."""
 _TIMES: Final = frozenset({"recv_ns", "event_ns"})
 _STORED: Final = {width: np.dtype(f"<i{width}") for width in (1, 2, 4, 8)}
 
@@ -122,8 +124,9 @@ def decode_chunk(data: bytes, entry: ChunkEntry, *, verify: bool = False) -> Col
     begin = 0
     try:
         for code, dtype in zip(entry.columns, _DTYPES, strict=True):
-            arrays.append(_decode(view[begin : begin + code.length], code, dtype, entry.rows, decompressor))
-            begin += code.length
+            end = begin + code.length + code.run_length
+            arrays.append(_decode(view[begin:end], code, dtype, entry.rows, decompressor))
+            begin = end
         texts: tuple[str, ...] = ()
         if entry.texts_length:
             texts = msgspec.json.decode(decompressor.decompress(view[begin:]), type=tuple[str, ...])
@@ -144,6 +147,20 @@ def _encode(
     column: npt.NDArray[Any], compressor: zstandard.ZstdCompressor, *, is_delta: bool, is_time: bool
 ) -> tuple[ColumnCode, bytes]:
     values = column.astype(np.int64, copy=False)
+    starts = np.flatnonzero(values[1:] != values[:-1]) + 1
+    if len(starts) and (len(starts) + 1) * _RUN_ROWS <= len(values):  # rows of a message share most of what they say
+        starts = np.concatenate(([0], starts))
+        lengths = np.diff(starts, append=len(values))
+        code, blob = _encode_values(values[starts], compressor, is_delta=is_delta, is_time=is_time)
+        width = _width(0, int(lengths.max()))
+        runs = compressor.compress(np.ascontiguousarray(lengths, dtype=_STORED[width]).data.cast("B"))
+        return msgspec.structs.replace(code, runs=len(starts), run_width=width, run_length=len(runs)), blob + runs
+    return _encode_values(values, compressor, is_delta=is_delta, is_time=is_time)
+
+
+def _encode_values(
+    values: npt.NDArray[np.int64], compressor: zstandard.ZstdCompressor, *, is_delta: bool, is_time: bool
+) -> tuple[ColumnCode, bytes]:
     base = int(values[0])
     steps = np.diff(values, prepend=values[:1]) if is_delta else values - base  # wraps around as what undoes it does
     scale = _scale(steps) if is_time else 1
@@ -152,9 +169,14 @@ def _encode(
     low, high = int(steps.min()), int(steps.max())
     if low == high == 0:
         return ColumnCode(is_delta=False, width=0, base=base, scale=1, length=0), b""
-    width = next(w for w in (1, 2, 4, 8) if -(1 << 8 * w - 1) <= low and high < 1 << 8 * w - 1)
+    width = _width(low, high)
     blob = compressor.compress(np.ascontiguousarray(steps, dtype=_STORED[width]).data.cast("B"))
     return ColumnCode(is_delta=is_delta, width=width, base=base, scale=scale, length=len(blob)), blob
+
+
+def _width(low: int, high: int) -> int:
+    """Return how many bytes hold signed integers from `low` to `high`."""
+    return next(width for width in (1, 2, 4, 8) if -(1 << 8 * width - 1) <= low and high < 1 << 8 * width - 1)
 
 
 def _scale(steps: npt.NDArray[np.int64]) -> int:
@@ -168,6 +190,13 @@ def _scale(steps: npt.NDArray[np.int64]) -> int:
 def _decode(
     blob: memoryview, code: ColumnCode, dtype: Any, rows: int, decompressor: zstandard.ZstdDecompressor
 ) -> npt.NDArray[Any]:
+    if code.runs:
+        inner = msgspec.structs.replace(code, runs=0)
+        values = _decode(blob[: code.length], inner, dtype, code.runs, decompressor)
+        lengths = np.frombuffer(decompressor.decompress(blob[code.length :]), dtype=_STORED[code.run_width])
+        if len(lengths) != code.runs or lengths.sum(dtype=np.int64) != rows or lengths.min() < 1:
+            raise ValueError(f"runs that do not make {rows} rows")
+        return np.repeat(values, lengths)
     if not code.width:
         return np.full(rows, code.base, dtype=dtype)
     stored = np.frombuffer(decompressor.decompress(blob), dtype=_STORED[code.width])

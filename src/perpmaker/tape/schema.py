@@ -88,7 +88,8 @@ class TapeInstrument(msgspec.Struct, frozen=True):
 class ColumnCode(msgspec.Struct, frozen=True, array_like=True):
     """How a column of a chunk is stored: `width` bytes per row (0: all rows are `base`), zstd-compressed to `length` bytes.
 
-    value = base + scale * stored, or with `is_delta` base + scale * (sum of what is stored up to here).
+    value = base + scale * stored, or with `is_delta` base + scale * (sum of what is stored up to here). With `runs` so many
+    values are stored, and behind them, in `run_length` bytes, for how many rows each holds (`run_width` bytes each).
     """
 
     is_delta: bool
@@ -96,6 +97,9 @@ class ColumnCode(msgspec.Struct, frozen=True, array_like=True):
     base: int
     scale: int
     length: int
+    runs: int = 0
+    run_width: int = 0
+    run_length: int = 0
 
 
 class ChunkEntry(msgspec.Struct, frozen=True):
