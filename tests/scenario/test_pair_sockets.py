@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.scenario.pair_stage import PairStage, as_totals, pair_stage
+from tests.scenario.pair_stage import MakerStage, PairStage, as_totals, pair_stage, worst_delta
 
 from perpmaker.engine.failpoints import AFTER_ACK, AFTER_JOURNAL
 from perpmaker.engine.records import Boot
@@ -93,3 +93,26 @@ def test_a_lost_order_is_made_up_for_and_a_lost_answer_doubles_nothing(played: P
     played.assert_is_the_ledgers()
     assert all(row["hits"] == 1 for row in played.ask("GET", "/faults")["rules"])
     assert not played.said("pair_unwound")  # each was found out about, then tried again or taken for what it was
+
+
+def test_making_across_venues_hedges_each_fill_and_knows_its_figures(tmp_path: Path) -> None:
+    made = MakerStage(tmp_path)
+    try:
+        made.start()
+        filled = "six fills of the lead, hedged"
+        made.until(lambda: is_hedged(made, 6), filled, 90)
+        assert made.stop_engine() == 0
+        holdings = made.holdings()
+        for name, leg in holdings.legs.items():
+            assert as_totals(made.fills(name)) == (leg.qty, leg.cash, leg.fees, leg.volume, leg.fills)
+        assert abs(holdings.delta) < D("0.02")
+        lead, hedge = (made.fills(name) for name in holdings.legs)
+        assert worst_delta(lead, hedge, flat=False) <= D("0.2")
+    finally:
+        made.end()
+
+
+def is_hedged(made: MakerStage, fills: int) -> bool:
+    """So much of the lead has filled, and as much of the hedge; asked of a moment without an order on its way."""
+    shown, done = made.shown("eth"), sum(row.instrument == "ETH_USDT_Perp" for row in made.control().trades(200))
+    return done >= fills and shown.get("hedge") == "calm" and abs(D(str(shown["net_delta"]))) < D("0.02")
