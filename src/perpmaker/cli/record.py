@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -76,12 +79,13 @@ def command(
     if env != LOCAL and not instruments:
         raise click.UsageError(f"say which instruments of {env} to record: --instrument NAME")
     exchange = running(home, "exchange") if env == LOCAL else None
-    with _alone(folder):
+    with _alone(folder), _compactor() as compactor:
         recording = Recording(
             folder,
             lambda clock: open_feed(venue, env, exchange, clock),
             instruments=instruments,
             rotate_ns=round(rotate_minutes * 60 * _NS_PER_S),
+            compactor=compactor,
         )
         asyncio.run(recording.run(None if minutes is None else minutes * 60, handle_signals=True))
 
@@ -97,7 +101,9 @@ class Recording:
         instruments: tuple[str, ...],
         rotate_ns: int,
         clock: Clock | None = None,
+        compactor: Executor | None = None,
     ) -> None:
+        """`compactor` compacts finished files; by default a thread."""
         from perpmaker.tape.recorder import Recorder
 
         self._folder = folder
@@ -105,6 +111,7 @@ class Recording:
         self._named = instruments
         self._clock = clock or WallClock()
         self._rotate_ns = rotate_ns
+        self._compactor = compactor
         self._recorder: Recorder | None = None
         self._make = Recorder
         self._compactions: list[asyncio.Future[Path | None]] = []
@@ -186,12 +193,12 @@ class Recording:
             self._fail(error)
 
     def _compact(self, path: Path) -> None:
-        """Have a finished file compacted by another thread; without numpy it stays as it is."""
+        """Have a finished file compacted beside the recording; without numpy it stays as it is."""
         if not _has_numpy():
             return
         from perpmaker.tape.recorder import compact
 
-        self._compactions.append(asyncio.get_running_loop().run_in_executor(None, compact, path))
+        self._compactions.append(asyncio.get_running_loop().run_in_executor(self._compactor, compact, path))
 
     async def _settle(self, said: str) -> None:
         failed = [
@@ -218,6 +225,17 @@ class Recording:
         if unknown:
             raise ConfigError(f"not listed: {', '.join(unknown)}; listed: {', '.join(sorted(map(str, listed)))}")
         return [by_symbol[name] for name in self._named] if self._named else listed
+
+
+def _compactor() -> Executor:
+    """Return a process for compacting: in this one it would make what is received look late."""
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_calm)
+
+
+def _calm() -> None:
+    """Give way to the recording, and leave Ctrl-C, which reaches every process of a terminal, to it."""
+    os.nice(10)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
