@@ -175,6 +175,18 @@ def test_candles_join_into_longer_ones(page: Page) -> None:
     ]
 
 
+def test_the_lines_of_a_grid_are_its_cells_edges_and_tell_which_closes_what_is_held(page: Page) -> None:
+    levels = "100.0 101.0 long 0.5 0 0 0; 101.0 102.0 long 0 1.5 0.1 2; 102.0 103.0 short -0.2 0 0 0"
+    rows = [{"instrument": "BTC", "inputs": {"grid_levels": levels}}, {"instrument": "ETH", "inputs": {}}]
+    assert call(page, "series", "gridLines", rows, "BTC") == [
+        {"px": 100, "held": ""},
+        {"px": 101, "held": "long"},
+        {"px": 102, "held": "short"},
+        {"px": 103, "held": ""},
+    ]
+    assert call(page, "series", "gridLines", rows, "ETH") == []
+
+
 def test_the_drawdown_is_the_fall_from_the_highest_point_so_far(page: Page) -> None:
     points = [{"ts_s": second, "equity": equity} for second, equity in ((1.2, 100), (1.9, 110), (2.5, 99), (3.5, 120))]
     rows = call(page, "series", "drawdown", points)

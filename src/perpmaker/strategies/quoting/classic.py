@@ -24,8 +24,8 @@ def classic_shape(
 ) -> Shape:
     """Return half the spread, which the floor `least_half_bps` raises after this, and a skew of `skew_factor` such halves.
 
-    The skew is that at a full position. Our reading of its `inventory_skew_factor`, the only thing in it that leans against the position: both quotes move by
-    factor * position / limit * half.
+    The skew is that at a full position. Our reading of its `inventory_skew_factor`, the only thing in it that leans against
+    the position: both quotes move by factor * position / limit * half.
     """
     half = fair * classic_spread(sigma, gamma, kappa) / 2
     skew = skew_factor * max(half, fair * least_half_bps / 1e4) / q_max

@@ -14,6 +14,7 @@ export class PriceChart {
     this.container = container;
     this.chart = newChart(container);
     this.lines = new Map();
+    this.grid = { key: "", handles: [] };
     this.markers = [];
     this.drawn = { bars: [], key: "" };
     this.nearest = { bid: null, ask: null };
@@ -93,6 +94,25 @@ export class PriceChart {
       if (known) known.handle.applyOptions(options);
       this.lines.set(id, { handle: known ? known.handle : this.series.createPriceLine(options), px: order.px, best });
     }
+  }
+
+  /** The lines of a grid, dotted and faint; those that close what a cell holds in its colour. */
+  setGrid(lines) {
+    const key = lines.map((line) => `${line.px}${line.held}`).join();
+    if (key === this.grid.key) return;
+    for (const handle of this.grid.handles) this.series.removePriceLine(handle);
+    const colour = { long: colours.BUY_SOFT, short: colours.SELL_SOFT, "": colours.CROSSHAIR };
+    const handles = lines.map((line) =>
+      this.series.createPriceLine({
+        price: line.px,
+        color: colour[line.held],
+        lineWidth: 1,
+        lineStyle: line.held ? LineStyle.Solid : LineStyle.Dotted,
+        axisLabelVisible: false,
+        title: "",
+      }),
+    );
+    this.grid = { key, handles };
   }
 
   /** Our fills: one arrow for each bar and side, without text. */

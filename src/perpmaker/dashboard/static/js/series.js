@@ -66,6 +66,22 @@ export function ownOrders(orders, instrument) {
   return { buy: side("buy", 1), sell: side("sell", -1) };
 }
 
+/**
+ * The lines of the grid on an instrument, the lowest first: `held` is "long" or "short" on the line that closes a cell
+ * which holds something, "" on the others. Empty without a grid.
+ */
+export function gridLines(strategies, instrument) {
+  const row = strategies.find((each) => each.instrument === instrument && each.inputs.grid_levels);
+  if (!row) return [];
+  const lines = new Map();
+  for (const level of String(row.inputs.grid_levels).split("; ")) {
+    const [lower, upper, kind, held] = level.split(" ");
+    for (const px of [lower, upper]) if (!lines.has(px)) lines.set(px, { px: Number(px), held: "" });
+    if (Number(held) !== 0) lines.get(kind === "long" ? upper : lower).held = kind;
+  }
+  return [...lines.values()].filter((line) => Number.isFinite(line.px)).sort((a, b) => a.px - b.px);
+}
+
 /** Equity with the fall from the peak so far, as a fraction <= 0. One point for each second. */
 export function drawdown(points) {
   const rows = [];

@@ -41,7 +41,7 @@ function MarketPage({ picture, status, instrument, ageMs, actions }) {
   const book = picture.books.get(instrument);
   const places = picture.places.get(instrument) ?? 2;
   return html`
-    <${ChartPanel} instrument=${instrument} candles=${picture.candles.get(instrument)} fills=${picture.fills} orders=${status.open_orders} places=${places} ageMs=${ageMs} onDrawn=${actions.drawn} />
+    <${ChartPanel} instrument=${instrument} candles=${picture.candles.get(instrument)} fills=${picture.fills} orders=${status.open_orders} strategies=${status.strategies} places=${places} ageMs=${ageMs} onDrawn=${actions.drawn} />
     <${LadderPanel} instrument=${instrument} book=${book} orders=${status.open_orders} places=${places} stale=${status.books[instrument]?.stale} ageMs=${ageMs} />
     <div class="side">
       <${PositionPanel} instrument=${instrument} positions=${status.positions} currency=${status.currency} places=${places} ageMs=${ageMs} />

@@ -2,14 +2,14 @@
 
 import { decimal, rounded, significant } from "../format.js";
 import { PriceChart } from "../pricechart.js";
-import { barOf, candleLength, fillMarkers, joined, ownOrders } from "../series.js";
+import { barOf, candleLength, fillMarkers, gridLines, joined, ownOrders } from "../series.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../view.js";
 import { Nothing, Panel } from "./panel.js";
 
 const FACTORS = [1, 5, 15];
 const NO_CANDLES = [];
 
-export function ChartPanel({ instrument, candles = NO_CANDLES, fills, orders, places, ageMs, onDrawn }) {
+export function ChartPanel({ instrument, candles = NO_CANDLES, fills, orders, strategies, places, ageMs, onDrawn }) {
   const [factor, setFactor] = useState(1);
   const [hovered, setHovered] = useState(null);
   const box = useRef(null);
@@ -20,6 +20,8 @@ export function ChartPanel({ instrument, candles = NO_CANDLES, fills, orders, pl
   const firstBar = bars.length ? bars[0].open_s : 0;
   const markers = useMemo(() => fillMarkers(fills, instrument, bars, lengthS), [fills, instrument, firstBar, lengthS]);
 
+  const grid = useMemo(() => gridLines(strategies, instrument), [strategies, instrument]);
+
   useEffect(() => {
     chart.current = new PriceChart(box.current, setHovered);
     return () => chart.current.remove();
@@ -27,6 +29,7 @@ export function ChartPanel({ instrument, candles = NO_CANDLES, fills, orders, pl
   useLayoutEffect(() => {
     if (chart.current === null || bars.length === 0) return;
     chart.current.setBars(bars, `${instrument}:${lengthS}`, places);
+    chart.current.setGrid(grid);
     chart.current.setOrders(ownOrders(orders, instrument));
     chart.current.setMarkers(markers);
     onDrawn({ instrument, markers, lines: chart.current.lines.size });
@@ -37,7 +40,7 @@ export function ChartPanel({ instrument, candles = NO_CANDLES, fills, orders, pl
   </div>`;
   return html`<${Panel} title="Price" name="chart" className="chart-panel" ageMs=${ageMs} actions=${actions}>
     <${Legend} bars=${bars} markers=${markers} hovered=${hovered} lengthS=${lengthS} places=${places} />
-    <div class="chart-box" ref=${box} data-testid="price-chart" data-markers=${markers.length}
+    <div class="chart-box" ref=${box} data-testid="price-chart" data-grid-lines=${grid.length} data-markers=${markers.length}
       data-marked-fills=${markers.reduce((sum, marker) => sum + marker.fills, 0)} role="img"
       aria-label=${`Candles of ${instrument} with own orders and fills`}></div>
     ${bars.length === 0 && html`<${Nothing}>No candles yet: the first trade makes one.<//>`}
