@@ -1,0 +1,185 @@
+"""`perpmaker new strategy`: what is written works as it stands, and nothing is ever overwritten."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import perpmaker
+from perpmaker.cli.config import load_whole
+from perpmaker.cli.main import cli
+from perpmaker.cli.new_strategy import class_name, next_steps
+from perpmaker.errors import ConfigError
+from perpmaker.research.practice import practise, strategy_in
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def new(*words: str) -> Result:
+    return CliRunner().invoke(cli, ["new", "strategy", *words], catch_exceptions=True)
+
+
+def refused(*words: str) -> str:
+    done = new(*words)
+    assert isinstance(done.exception, ConfigError), done.output
+    return str(done.exception)
+
+
+def test_the_written_test_passes_as_it_stands(tmp_path: Path) -> None:
+    assert new("my_maker").exit_code == 0
+    folder = tmp_path / "strategies" / "my_maker"
+    assert sorted(path.name for path in folder.iterdir()) == ["my_maker.py", "my_maker.toml", "test_my_maker.py"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-c",
+            str(ROOT / "pyproject.toml"),
+            str(folder),
+        ],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 passed" in done.stdout
+
+
+def test_the_written_test_finds_a_strategy_that_leans_the_wrong_way(tmp_path: Path) -> None:
+    new("my_maker")
+    path = tmp_path / "strategies" / "my_maker" / "my_maker.py"
+    path.write_text(path.read_text().replace("(1 - held / limit", "(1 + held / limit"))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), "-k", "lean",
+         str(path.parent)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "1 failed" in done.stdout
+
+
+def test_what_is_written_is_clean_and_has_no_gap(tmp_path: Path) -> None:
+    new("my_maker", "--folder", "mine")
+    for path in (tmp_path / "mine").iterdir():
+        assert "$" not in path.read_text()
+    ruff = [
+        str(Path(sys.executable).parent / "ruff"),
+        "format",
+        "--check",
+        "--isolated",
+        "--line-length",
+        "120",
+        "mine",
+    ]
+    assert subprocess.run(ruff, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+
+
+def test_the_configuration_is_whole_and_has_every_key_of_the_strategy(tmp_path: Path) -> None:
+    new("my_maker", "--folder", "mine")
+    whole = load_whole(tmp_path / "mine" / "my_maker.toml")
+    (row,) = whole["strategy"]  # type: ignore[misc]
+    assert row["params"].keys() == {"instrument", "half_spread_bps", "lean_bps", "order_notional"}
+    text = (tmp_path / "mine" / "my_maker.toml").read_text()
+    assert all(f"{key} = " in text for key in row["params"])
+
+
+def test_a_strategy_that_raises_while_it_trades_is_told(tmp_path: Path) -> None:
+    new("my_maker", "--folder", "mine")
+    path = tmp_path / "mine" / "my_maker.py"
+    path.write_text(path.read_text().replace("        p = self.params\n", "        raise LookupError('no price')\n"))
+    done = practise(tmp_path / "mine" / "my_maker.toml", minutes=0.1)
+    assert done.failures == {"my_maker": "on_book raised LookupError: no price"}
+    assert done.figures.orders == 0
+
+
+def test_a_market_that_is_not_simulated_is_named_with_those_that_are(tmp_path: Path) -> None:
+    new("my_maker", "--folder", "mine")
+    path = tmp_path / "mine" / "my_maker.toml"
+    path.write_text(path.read_text().replace("BTC_USDT_Perp", "XRP_USDT_Perp"))
+    with pytest.raises(ConfigError, match="has no XRP_USDT_Perp; it has BTC_USDT_Perp, ETH_USDT_Perp, SOL_USDT_Perp"):
+        practise(path)
+
+
+def test_the_strategy_of_a_configuration_with_several_has_to_be_named() -> None:
+    path = ROOT / "configs" / "local.toml"
+    with pytest.raises(ConfigError, match="which strategy. Name one of btc, eth, sol"):
+        strategy_in(path)
+    assert strategy_in(path, "eth").params.instrument == "ETH_USDT_Perp"
+
+
+@pytest.mark.parametrize("name", ["My_Maker", "my-maker", "1maker", "_maker", "", "a" * 33, "naïve", "my maker"])
+def test_a_name_that_is_no_module_name_is_refused(name: str, tmp_path: Path) -> None:
+    assert f"NAME {name!r}: allowed are small letters, digits and _" in refused(name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("random", "Python's own"), ("class", "Python's own"), ("pytest", "an installed package")]
+)
+def test_a_name_that_would_hide_a_module_is_refused(name: str, why: str) -> None:
+    assert why in refused(name)
+
+
+def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
+    new("my_maker", "--folder", "mine")
+    path = tmp_path / "mine" / "my_maker.py"
+    path.write_text("mine")
+    said = refused("my_maker", "--folder", "mine")
+    assert said == "mine: is there already, and nothing is overwritten; choose another NAME or --folder"
+    assert path.read_text() == "mine"
+    (tmp_path / "file").write_text("x")
+    assert "is there already" in refused("my_maker", "--folder", "file")
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    assert new("my_maker", "--folder", "mine").exit_code == 0
+    assert (tmp_path / "mine" / "my_maker.toml").is_file()
+
+
+def test_a_folder_inside_of_perpmaker_is_refused() -> None:
+    package = Path(perpmaker.__file__).parent
+    assert "is inside perpmaker itself" in refused("my_maker", "--folder", str(package / "strategies" / "mine"))
+
+
+def test_a_folder_that_cannot_be_made_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    assert "file/mine: cannot be written: file: File exists" in refused("my_maker", "--folder", "file/mine")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_class_never_hides_what_its_file_imports() -> None:
+    assert class_name("my_maker_2") == "MyMaker2"
+    assert class_name("quote") == "OwnQuote"
+    assert new("quote", "--folder", "mine").exit_code == 0
+    assert type(strategy_in(Path("mine/quote.toml"))).__name__ == "OwnQuote"
+
+
+def test_the_next_steps_are_by_run_in_a_checkout_and_by_name_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Path("strategies/mine")
+    assert next_steps(config, "mine")[0].startswith(f"{ROOT}/run test {Path.cwd()}/strategies/mine ")
+    assert next_steps(config, "mine")[2].startswith("perpmaker up strategies/mine/mine.toml ")
+    monkeypatch.chdir(ROOT)
+    assert [line.split("  #")[0].strip() for line in next_steps(config, "mine")] == [
+        "./run test strategies/mine",
+        "./run config show strategies/mine/mine.toml",
+        "./run up strategies/mine/mine.toml",
+    ]
