@@ -1,7 +1,7 @@
 """A running engine records its life: what it started from, every event it took, every command it gave.
 
-The trading loop only puts what happened into a queue, which costs it well under a microsecond; a thread turns it into text
-and appends it to the recording twice a second. A kill loses what was not appended yet and nothing else. When recording
+The trading loop only puts what happened into a queue, which costs it about a microsecond; a thread turns it into text and
+appends it to the recording twice a second. A kill loses what was not appended yet and nothing else. When recording
 fails it ends, says so, and trading goes on.
 """
 
