@@ -9,13 +9,13 @@ import pytest
 from tests.scenario.engine_stage import Stage, stage
 
 from perpmaker.engine.core.state import CoreState, decode_state
-from perpmaker.engine.folders import engine_folder, journal_folder
+from perpmaker.engine.folders import engine_folder, journal_folder, recordings_folder
 from perpmaker.engine.journalfile import Segment, segments, verify
+from perpmaker.engine.paper_session import replay_paper
 from perpmaker.engine.records import Checkpoint, FillBooked, Record, Said, decode
-from perpmaker.model.ids import InstrumentId
+from perpmaker.model.events import Fill
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.in_pairs]
-BTC = InstrumentId("BTC_USDT_Perp")
 QUOTING = """book_interval_ms = 100
 [strategy.quoting]
 model = "fixed"
@@ -28,7 +28,8 @@ layer_spacing_bps = 0.5
 
 def on_paper(made: Stage) -> Stage:
     text = made.config.read_text().replace('mode = "live"', 'mode = "paper"')
-    made.config.write_text(text.replace("[control]", "[simulation]\nentry_ms = 5\nresponse_ms = 5\n\n[control]"))
+    more = "[simulation]\nentry_ms = 5\nresponse_ms = 5\n\n[engine]\nrecord = true\n\n[control]"
+    made.config.write_text(text.replace("[control]", more))
     return made
 
 
@@ -40,6 +41,20 @@ def records(made: Stage) -> list[Record]:
 
 def rested(found: list[Record]) -> CoreState:
     return decode_state([record for record in found if isinstance(record, Checkpoint)][-1].state)
+
+
+def assert_replays_the_same(made: Stage, fills: list[Fill]) -> None:
+    """Each life's feed, played with orders simulated anew, gives every timer, ack and fill again, to the nanosecond."""
+    again: list[Fill] = []
+    for session in sorted(recordings_folder(engine_folder(made.home, "stage", "local-paper")).iterdir()):
+        found = replay_paper(session)
+        assert found.recorded > 50
+        if found.first_difference is not None:  # the kill cut off what was heard in the last instant
+            assert found.first_difference[0] is None
+        assert found.fills_again[: len(found.fills)] == found.fills
+        again += found.fills
+    assert {fill.trade_id for fill in again} <= {fill.trade_id for fill in fills}
+    assert len(again) >= len(fills) - 3  # what was not on disk yet when the process was killed
 
 
 def test_paper_trades_on_the_public_market_without_a_key_and_its_account_survives_a_kill(tmp_path: Path) -> None:
@@ -67,5 +82,6 @@ def test_paper_trades_on_the_public_market_without_a_key_and_its_account_survive
         assert position.qty == sum((fill.side.sign * fill.qty for fill in fills), Decimal(0))
         alarms = [record.name for record in found if isinstance(record, Said) and record.level == "error"]
         assert alarms == []
+        assert_replays_the_same(made, fills)
         for account in made.ask("GET", "/ledger")["accounts"]:  # nothing of it was ever at the venue
             assert account["orders_total"] == account["fills_total"] == 0

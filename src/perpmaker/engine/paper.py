@@ -108,13 +108,16 @@ class PaperClock:
         """Go on; a mistake in the simulation ends the engine, as one in the core does."""
         try:
             do()
-            for gateway in self._gateways.values():
-                gateway.look(self.timeline.now_ns)
+            self.timeline.at_once(self._look)
         except Exception as error:  # noqa: BLE001 (a task root: nothing that waits for an answer would get one)
             self.stop()
             self._on_fatal(error)
         else:
             self.arm()
+
+    def _look(self) -> None:
+        for gateway in list(self._gateways.values()):
+            gateway.look(self.timeline.now_ns)
 
     def _deliver(self, event: Event) -> None:
         account = event.name if isinstance(event, Connectivity) else getattr(event, _ACCOUNT, None)
@@ -174,9 +177,12 @@ class PaperGateway:
         return self._capabilities
 
     async def start(self, sink: Sink) -> None:
+        self.open(sink)
+
+    def open(self, sink: Sink) -> None:
+        """Begin: there is nothing to wait for."""
         self.sink, self._started = sink, True
         self._clock.join(self)
-        self.look(self._clock.now_ns())
 
     async def stop(self) -> None:
         """Leave; what still rests is cancelled when the countdown ends."""
@@ -200,7 +206,6 @@ class PaperGateway:
         for channel in (Channel.PRIVATE, Channel.ORDER_ENTRY):
             self._clock.tell(Connectivity(self.account, channel, True, "simulated", now_ns))
         self.look(now_ns)
-        self._clock.settle()
 
     # --- commands
 

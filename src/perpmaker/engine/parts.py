@@ -92,7 +92,7 @@ class Parts:
         )
         paper = None
         if plan.is_paper:
-            paper = PaperVenues(plan, clock, loop, epoch=opened.next_epoch, on_fatal=around.on_fatal)
+            paper = PaperVenues(plan.config, clock, loop, epoch=opened.next_epoch, on_fatal=around.on_fatal)
         self.pump = Pump(
             self.engine,
             self.journal,
@@ -108,10 +108,14 @@ class Parts:
             recording=self._recording,
             timers=None if paper is None else paper.clock.timers,
         )
+        self._take = self.pump.take
+        if paper is not None:  # what a person says has its place in the line of time, too
+            paper.clock.listen(self.pump.take)
+            self._take = paper.clock.take
         self.desk = CommandDesk(
             self.engine,
             clock,
-            feed=self.pump.take,
+            feed=self._take,
             write=self.pump.write,
             sub_accounts=[who.sub_account_id for who in plan.keys.values()],
         )
@@ -160,7 +164,7 @@ class Parts:
 
     def operate(self, kind: str, arguments: dict[str, str], actor: str = "engine") -> None:
         """Tell the core something in a person's place."""
-        self.pump.take(Operator("", kind, None, arguments, actor, self._around.clock.now_ns()))
+        self._take(Operator("", kind, None, arguments, actor, self._around.clock.now_ns()))
 
     def may_have_orders(self) -> bool:
         """Whether an order of ours is live, or an account that may hold some cannot be seen."""

@@ -17,7 +17,7 @@ from perpmaker.model.units import NS_PER_S
 from perpmaker.simulation.chance import Chance
 
 MAX_HOLD_NS: Final = NS_PER_S
-"""Events later than this are taken for stray ones: the venue does not wait for them."""
+"""Events later than this are taken for stray ones: nothing waits for them."""
 
 
 class Latency(Protocol):
@@ -58,8 +58,9 @@ class Hold:
         self._floor_ns = self.ns = floor_ns
 
     def heard(self, ts_event_ns: int, ts_recv_ns: int) -> None:
-        took_ns = min(ts_recv_ns - ts_event_ns, MAX_HOLD_NS)
-        self.ns = max(self._floor_ns, took_ns, self.ns - (self.ns >> 8))
+        took_ns = ts_recv_ns - ts_event_ns
+        if took_ns <= MAX_HOLD_NS:
+            self.ns = max(self._floor_ns, took_ns, self.ns - (self.ns >> 8))
 
 
 class ConstantLatency:
@@ -187,7 +188,8 @@ class FollowingLatency:
         return max(self._floor_ns, self._feed_ns * self._response_per_cent // 100)
 
     def heard(self, ts_event_ns: int, ts_recv_ns: int) -> None:
-        self._feed_ns = min(max(0, ts_recv_ns - ts_event_ns), MAX_HOLD_NS)
+        if ts_recv_ns - ts_event_ns <= MAX_HOLD_NS:
+            self._feed_ns = max(0, ts_recv_ns - ts_event_ns)
         self._hold.heard(ts_event_ns, ts_recv_ns)
 
     def describe(self) -> str:

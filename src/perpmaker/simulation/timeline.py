@@ -46,9 +46,13 @@ class Timeline:
         venue = self._concerned(event)
         if venue is not None:
             venue.on_market(event)
-        self._advancing = True  # what the engine does about it, it does at this instant
+        self.at_once(lambda: self._deliver(event))
+
+    def at_once(self, do: Callable[[], None]) -> None:
+        """Do something that the engine may react to, at this instant; then tell what is due by it."""
+        self._advancing = True
         try:
-            self._deliver(event)
+            do()
         finally:
             self._advancing = False
         self.advance(self.now_ns)

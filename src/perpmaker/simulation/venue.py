@@ -143,7 +143,8 @@ class SimulatedVenue:
         """Take in what the feed tells us now; it takes effect at the venue's own time of it."""
         if isinstance(event, BookDelta | BookSnapshot | Trade | Ticker):
             name, at_ns = event.instrument, event.ts_event_ns
-            self.latency.heard(at_ns, event.ts_recv_ns + self._house.offset_ns)
+            if isinstance(event, BookDelta) or (isinstance(event, Trade) and not event.replayed):
+                self.latency.heard(at_ns, event.ts_recv_ns + self._house.offset_ns)
             if not isinstance(event, Trade):  # a book's frames change it in the order they came
                 at_ns = self._book_ns[name] = max(at_ns, self._book_ns.get(name, 0))
             next_ns = self._house.actions.next_ns
