@@ -1,4 +1,4 @@
-"""`perpmaker new strategy`: a working strategy to change, in a folder of the user's own."""
+"""`perpmaker new strategy NAME`: a working strategy to change, in a folder of the user's own."""
 
 from __future__ import annotations
 
