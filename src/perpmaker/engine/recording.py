@@ -26,6 +26,8 @@ from perpmaker.tape.recorder import free_name
 
 FLUSH_S: Final = 0.5
 _EXACTLY: Final = "exactly"
+_MOST_WAITING: Final = 200_000
+"""Some minutes of busy markets."""
 _AT_ONCE: Final = 16
 """Lines the thread writes before it lets go of the interpreter: some 40 us."""
 ROTATE_BYTES: Final = 256 * 1024 * 1024
@@ -110,6 +112,8 @@ class SessionRecording:
     def took(self, event: Event) -> None:
         if not self.failed:
             self._put((live.EVENT, event))
+            if len(self._queue) > _MOST_WAITING:
+                self._give_up(f"the disk took none of the last {_MOST_WAITING:,} lines")
 
     def answered(self, commands: Sequence[Command]) -> None:
         if commands and not self.failed:

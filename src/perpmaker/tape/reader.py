@@ -328,8 +328,7 @@ def _united(
         places = np.full(NO_INSTRUMENT + 1, NO_INSTRUMENT, dtype=np.uint16)
         for place, listed in enumerate(tape.instruments):
             at, known = united.setdefault(listed.instrument_id, (len(united), listed))
-            before, now = known.instrument, listed.instrument
-            if (before.tick, before.lot, known.multiplier) != (now.tick, now.lot, listed.multiplier):
+            if known.grid != listed.grid:
                 raise DataError(f"{tape.name}: {listed.instrument_id} has another tick, lot or multiplier than before")
             places[place] = at
         maps.append(places)

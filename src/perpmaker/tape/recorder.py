@@ -106,6 +106,8 @@ class Recorder:
         if isinstance(event, _MARKET) and event.instrument not in self._listed:
             self.unlisted += 1
             return
+        if isinstance(event, InstrumentListed):
+            self._end_old_rules(event)
         file = self._open(event.ts_recv_ns)
         if isinstance(event, InstrumentListed):
             self._listed[event.instrument.instrument_id] = event
@@ -128,6 +130,15 @@ class Recorder:
             self._end()
 
     # --- inside
+
+    def _end_old_rules(self, event: InstrumentListed) -> None:
+        """Ticks and lots mean one thing in a file: new rules begin a new one, without the book in old ticks."""
+        name = event.instrument.instrument_id
+        before = self._listed.get(name)
+        if before is not None and before.instrument != event.instrument:
+            self._end()
+            del self._listed[name]
+            self._books.books.pop(name, None)
 
     def _open(self, ts_ns: int) -> live.LiveFile:
         if self._file is None:

@@ -62,12 +62,16 @@ def decode_event(text: str) -> Event:
 
 
 class Rows:
-    """Collects rows until a chunk is full. Instruments must be known before their first event (`list_instrument`)."""
+    """Collects rows until a chunk is full. Instruments must be known before their first event (`list_instrument`).
 
-    def __init__(self, instruments: Sequence[TapeInstrument] = ()) -> None:
+    Ticks and lots mean one thing on a tape: new rules of a listed instrument raise DataError, unless `rules_change`.
+    """
+
+    def __init__(self, instruments: Sequence[TapeInstrument] = (), *, rules_change: bool = False) -> None:
         self.values = array("q")
         self.texts: list[str] = []
         self.instruments: list[TapeInstrument] = []
+        self._rules_change = rules_change
         self._places: dict[InstrumentId, int] = {}
         self._adders: dict[type, Callable[[Any], None]] = {
             BookDelta: self._delta,
@@ -90,7 +94,10 @@ class Rows:
 
     def list_instrument(self, instrument: TapeInstrument) -> None:
         """Make an instrument known; the first rules told of it stay those of the columns."""
-        if instrument.instrument_id in self._places:
+        place = self._places.get(instrument.instrument_id)
+        if place is not None:
+            if not self._rules_change and instrument.grid != self.instruments[place].grid:
+                raise DataError(f"{instrument.instrument_id} changed its tick or lot: that needs a tape of its own")
             return
         if len(self.instruments) >= NO_INSTRUMENT:
             raise DataError("a tape holds at most 65,535 instruments")

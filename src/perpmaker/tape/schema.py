@@ -84,6 +84,11 @@ class TapeInstrument(msgspec.Struct, frozen=True):
     def instrument_id(self) -> InstrumentId:
         return self.instrument.instrument_id
 
+    @property
+    def grid(self) -> tuple[Decimal, Decimal, Decimal]:
+        """What a tick and a lot are."""
+        return self.instrument.tick, self.instrument.lot, self.multiplier
+
 
 class ColumnCode(msgspec.Struct, frozen=True, array_like=True):
     """How a column of a chunk is stored: `width` bytes per row (0: all rows are `base`), zstd-compressed to `length` bytes.

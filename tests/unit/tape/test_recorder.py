@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.tape.market import BTC, ETH, START_NS, listed, random_events
+from tests.unit.tape.market import BTC, ETH, START_NS, listed, random_events, snapshot
 
 from perpmaker.errors import DataError
 from perpmaker.model.events import BookSnapshot, BookStale, Event, InstrumentListed, StaleReason
@@ -108,6 +108,21 @@ def test_each_file_begins_with_rules_and_books_so_that_it_stands_for_itself(tmp_
         assert [type(event) for event in first] == [InstrumentListed] * 2 + [BookSnapshot] * 2
     assert recorder.events == len(events) + 2
     assert sum(seen.trades for seen in recorder.seen.values()) == sum(type(e).__name__ == "Trade" for e in events)
+
+
+def test_new_rules_of_an_instrument_begin_a_new_file(tmp_path: Path) -> None:
+    """A tick of before must not be read as one of now."""
+    finished: list[Path] = []
+    recorder = Recorder(tmp_path, compact=finished.append)
+    changed = InstrumentListed(listed(BTC, "0.5").instrument, START_NS + 9)
+    for event in (*listings(), snapshot(START_NS, BTC), snapshot(START_NS, ETH), changed, snapshot(START_NS + 10, BTC)):
+        recorder.take(event)
+    recorder.close()
+    first, second = (told(path) for path in finished)
+    assert len(first) == 4
+    assert [type(event) for event in second] == [InstrumentListed, BookSnapshot, InstrumentListed, BookSnapshot]
+    assert second[0] == InstrumentListed(listed(ETH, "0.01").instrument, START_NS + 9)
+    assert second[2:] == [changed, snapshot(START_NS + 10, BTC)]
 
 
 def test_what_nobody_wants_is_left_out(tmp_path: Path) -> None:

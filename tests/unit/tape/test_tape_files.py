@@ -93,6 +93,13 @@ def test_market_data_of_an_unlisted_instrument_is_refused(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+def test_new_ticks_of_an_instrument_are_refused_but_in_a_session(tmp_path: Path) -> None:
+    changed: list[Event] = [InstrumentListed(listed(BTC, "0.5").instrument, START_NS), snapshot(START_NS)]
+    with pytest.raises(DataError, match="changed its tick or lot"):
+        _write(tmp_path / "x.tape", changed)
+    assert list(events(open_tape(_write(tmp_path / "y.tape", changed, clamp=False)))) == changed
+
+
 def test_a_listing_makes_its_instrument_known(tmp_path: Path) -> None:
     told = InstrumentListed(listed("SOL_USDT_Perp").instrument, START_NS)
     given: list[Event] = [told, snapshot(START_NS, told.instrument.instrument_id)]
