@@ -29,8 +29,8 @@ class TapeWriter:
     """Writes events or columns as a tape at `path`, which appears when the `with` block ends well and not before.
 
     Rows are kept in the order they come. Where a clock stepped back, `clamp` states the time before the step instead, so
-    that receive times never go back; each such row is counted in the notes. Without it the tape is a session's: marked as not
-    in order, and of instruments whose rules may change.
+    that receive times never go back; each such row is counted in the notes. Without it the tape is a session's: marked as
+    not in order, and of instruments whose rules may change.
     """
 
     def __init__(
