@@ -20,6 +20,7 @@ CORE, RESEARCH, DEV, CLIENTS = "core", "research", "dev", "clients"
 EACH_INCLUDES_THE_LAST = (CORE, RESEARCH, DEV)
 NEED_RESEARCH = frozenset({"backtest", "data", "parity", "record", "tape", "train", "tune"})
 """Commands that read tapes or search; trading itself needs none of those packages."""
+NEED_RESEARCH_TOO = (["report", "gate"],)
 
 
 def main(argv: list[str]) -> None:
@@ -34,7 +35,8 @@ def main(argv: list[str]) -> None:
             sys.exit(f"setup: {' '.join(argv[1:])!r} is none of {', '.join(EACH_INCLUDES_THE_LAST)}.")
         environment(".venv", wanted)
         return
-    environment(".venv", RESEARCH if NEED_RESEARCH & set(argv[:1]) else CORE)
+    research = NEED_RESEARCH & set(argv[:1]) or argv[:2] in NEED_RESEARCH_TOO
+    environment(".venv", RESEARCH if research else CORE)
     if "PERPMAKER_HOME" not in os.environ:
         home = ROOT / ".perpmaker"
         home.mkdir(mode=0o700, exist_ok=True)

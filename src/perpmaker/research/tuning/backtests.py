@@ -38,7 +38,7 @@ class BacktestEvaluation(msgspec.Struct, frozen=True):
     def __call__(self, params: Mapping[str, Value], from_ns: int, to_ns: int, seed: int) -> Score:
         config = self.config(params)
         tape = open_tape(*map(Path, self.tapes))
-        setup = Setup(config, seed, from_ns, to_ns, self.named)
+        setup = Setup(config, seed, from_ns, to_ns, named=self.named)
         results = results_of(backtest(setup, tape, (FillModel(self.fill_model),)), config)
         run = results.main
         returns = metrics.period_returns(periodic_equity(run, results, self.period_s))
