@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from tests.unit.strategies.pair.two_venues import HEDGE, LEAD, RULES
+from tests.unit.strategies.pair.face import HEDGE, LEAD, RULES
 
 from perpmaker.strategies.pair.sizes import common_lot, hedgeable, larger_lot, smallest_qty, towards_zero
 
