@@ -197,6 +197,8 @@ def _tell(console: Console, results: Results, took_s: float, folder: Path) -> No
     queues = {run.models["queue"] for run in results.runs} - {"none"}
     if queues:
         console.print(f"queue: {', '.join(sorted(queues))}", soft_wrap=True, highlight=False)
+    for error in dict.fromkeys(error for run in results.runs for error in run.errors):
+        console.print(f"ERROR {error}", style="bold red", soft_wrap=True, highlight=False, markup=False)
     console.print(f"seed: {results.seed}; results in {folder}", soft_wrap=True, highlight=False)
 
 

@@ -78,6 +78,14 @@ class RunResult(msgspec.Struct, frozen=True):
     events: int
     """Of the feed, the venue and timers, as the engine took them."""
 
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """What the engine called an error, a strategy that raised above all; each once, in order."""
+        level, name, text = (self.tables["notices"][column] for column in ("level", "name", "text"))
+        rows = zip(level, name, text, strict=True)
+        told = [f"{self.texts[name]}: {self.texts[text]}" for level, name, text in rows if self.texts[level] == "error"]
+        return tuple(dict.fromkeys(told))
+
 
 class Results(msgspec.Struct, frozen=True):
     """A whole backtest."""

@@ -53,6 +53,7 @@ def summary(results: Results, *, config: str) -> dict[str, Any]:
                 "hash": run.digest,
                 "figures": {**msgspec.structs.asdict(run.figures), "pnl_bps": run.figures.pnl_bps},
                 "models": run.models,
+                "errors": run.errors,
                 "events": run.events,
             }
             for run in results.runs

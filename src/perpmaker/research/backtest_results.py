@@ -14,6 +14,7 @@ from perpmaker.engine.backtest_tables import NONE, Table
 from perpmaker.model.ids import InstrumentId
 from perpmaker.research.metrics import NAN, Floats, Times, last_at
 from perpmaker.research.results import CAUSES, Fills, Market, OrderCounts, Quotes, Results, Run
+from perpmaker.strategies.own import shown_kind
 
 _NANO: Final = 1e-9
 _COSTS: Final = frozenset({"fees"})
@@ -124,6 +125,7 @@ def _remarks(backtest: Backtest) -> tuple[str, ...]:
             f"The tape's clocks disagree: receive times were shifted by {played.shift_ns / 1e6:+.3f} ms, so that none is "
             "before the venue's."
         )
+    found += dict.fromkeys(f"Error: {error}" for run in backtest.runs for error in run.errors)
     return tuple(found)
 
 
@@ -131,7 +133,7 @@ def _written(config: Config) -> list[tuple[str, str]]:
     """Return the strategies' keys as the file has them."""
     found = []
     for row in config.strategy:
-        found.append((row.name, f"{row.kind} on {row.instrument}"))
+        found.append((row.name, f"{shown_kind(row.kind)} on {row.instrument}"))
         found += [(f"{row.name}: {key}", value) for key, value in _flat(row.params)]
     return found
 

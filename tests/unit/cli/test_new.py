@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -183,3 +184,19 @@ def test_the_next_steps_are_by_run_in_a_checkout_and_by_name_elsewhere(monkeypat
         "./run config show strategies/mine/mine.toml",
         "./run up strategies/mine/mine.toml",
     ]
+
+
+def test_a_backtest_tells_of_a_strategy_that_raised(tmp_path: Path) -> None:
+    new("my_maker", "--folder", "mine")
+    path = tmp_path / "mine" / "my_maker.py"
+    path.write_text(path.read_text().replace("        p = self.params\n", "        raise LookupError('no price')\n"))
+    runner = CliRunner()
+    runner.invoke(cli, ["tape", "simulate", "short.tape", "--hours", "0.002"])
+    words = ["backtest", "mine/my_maker.toml", "--tape", "short.tape", "--out", "done", "--fill-model", "queue"]
+    done = runner.invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    said = "strategy_failed: strategy=my_maker text=on_book raised LookupError: no price"
+    assert done.output.count(f"ERROR {said}") == 1
+    assert f"Error: {said}" in (tmp_path / "done" / "report.html").read_text()
+    told = json.loads((tmp_path / "done" / "result.json").read_text())
+    assert told["runs"]["queue"]["errors"] == [said]
