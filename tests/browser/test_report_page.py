@@ -1,0 +1,85 @@
+"""A report, opened from disk as its reader does: its charts answer a pointer, it fits a phone and loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+from tests.unit.research import made_up
+
+from perpmaker.research.report import write_report
+
+pytestmark = [pytest.mark.in_pairs, pytest.mark.timeout(60)]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(made_up.results(1800), tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture
+def page(browser: Browser, report: Path) -> Iterator[Page]:
+    opened = browser.new_page(viewport={"width": 1280, "height": 800})
+    wrong: list[str] = []
+    asked: list[str] = []
+    opened.on("console", lambda message: wrong.append(message.text))
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(report.as_uri())
+    yield opened
+    opened.close()
+    assert wrong == []
+    assert asked == [report.as_uri()]
+
+
+def test_dragging_zooms_every_chart_and_escape_shows_the_whole_time(page: Page) -> None:
+    whole = page.locator("figure.chart svg").evaluate_all("all => all.map(one => one.getAttribute('viewBox'))")
+    window = page.locator(".window")
+    assert window.is_hidden()
+    plot = page.locator("figure.chart .plot").first.bounding_box()
+    assert plot is not None
+    page.mouse.move(plot["x"] + plot["width"] * 0.5, plot["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(plot["x"] + plot["width"] * 0.75, plot["y"] + 50, steps=3)
+    page.mouse.up()
+    assert window.is_visible()
+    assert window.inner_text().startswith("22:28:20 – 22:35:50 UTC")
+    zoomed = page.locator("figure.chart svg").evaluate_all("all => all.map(one => one.getAttribute('viewBox'))")
+    assert len(zoomed) == 5
+    assert all(now.startswith("50000 ") and now != before for now, before in zip(zoomed, whole, strict=True))
+    page.keyboard.press("Escape")
+    assert window.is_hidden()
+    assert page.locator("figure.chart svg").evaluate_all("all => all.map(one => one.getAttribute('viewBox'))") == whole
+
+
+def test_a_pointer_reads_all_charts_at_its_time(page: Page) -> None:
+    outputs = page.locator("figure.chart .legend output")
+    last = outputs.all_inner_texts()
+    plot = page.locator("figure.chart .plot").first.bounding_box()
+    assert plot is not None
+    page.mouse.move(plot["x"] + 1, plot["y"] + 50)
+    assert page.locator(".cursor").count() == 5
+    assert page.locator(".cursor b").inner_text().startswith("22:13:2")
+    first = outputs.all_inner_texts()
+    assert first != last
+    assert set(first[:3]) == {"0.00"}  # the equity of all models, since the start
+    page.mouse.move(2, 2)
+    assert outputs.all_inner_texts() == last
+
+
+def test_fills_are_counted_in_the_legend_and_drawn(page: Page) -> None:
+    price = page.locator("figure.chart", has_text="Price, own quotes and fills")
+    texts = price.locator(".legend li").all_inner_texts()
+    counts = [int(text.split()[-1]) for text in texts if text.split()[0] in ("buys", "sells")]
+    assert sum(counts) == 40
+    assert price.locator("path.dots").count() == 2
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_nothing_is_wider_than_the_page(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    labels = page.locator("figure.chart").first.locator(".times span").count()
+    assert (2 <= labels <= 5) if width == 375 else labels >= 6
