@@ -28,16 +28,16 @@ from perpmaker.strategies.pair.holdings import ZERO, Holdings
 from perpmaker.strategies.pair.params import MakerParams
 from perpmaker.strategies.pair.sizes import smallest_qty, towards_zero
 from perpmaker.strategies.pair.stability import Stability
+from perpmaker.strategies.pair.standing import CANCEL_AGAIN_NS, NEVER_STOOD, REFUSAL_PAUSE_NS, as_it_stands
 
 LATE_HEDGE_S: Final = 2.0
 """A hedge open for longer ends the resting order: nothing more may fill before the legs are even again."""
-CANCEL_AGAIN_NS: Final = 2 * NS_PER_S
 MAX_REFUSALS: Final = 5
 """Orders in a row that the gate or the venue did not let stand."""
-REFUSAL_PAUSE_NS: Final = NS_PER_S
 TAKE_PATIENCE_NS: Final = 20 * NS_PER_S
+"""How long taking waits for what hinders it before the clip is skipped."""
 TAKE_MS: Final = 5_000
-_NEVER_STOOD: Final = (OrderState.REJECTED, OrderState.DENIED, OrderState.NOT_SENT, OrderState.RETIRED)
+"""How long it takes on the lead at most: a late hedge must not wait for it."""
 
 
 class Stage(enum.Enum):
@@ -205,7 +205,7 @@ class Clip:
             self.text = "fills are still to be booked"
             return
         world.holdings.over(self.order)
-        never_stood = view.state in _NEVER_STOOD or (not self._cancelled_ns and not view.cum_qty)
+        never_stood = view.state in NEVER_STOOD or (not self._cancelled_ns and not view.cum_qty)
         self._refusals = self._refusals + 1 if never_stood else 0
         self.order = self._view = None
         if never_stood:
@@ -309,8 +309,5 @@ class Clip:
         self.stage, self.text = Stage.RESTING, "rests"
 
     def _look(self, ctx: Context) -> OrderView | None:
-        """The order as it stands; what is live is asked for, what has ended was told."""
-        if self.order is not None and (self._view is None or not self._view.state.is_terminal):
-            live = (view for view in ctx.open_orders(self._world.lead) if view.client_order_id == self.order)
-            self._view = next(live, self._view)
+        self._view = as_it_stands(ctx, self._world.lead, self.order, self._view)
         return self._view

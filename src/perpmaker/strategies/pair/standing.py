@@ -77,8 +77,15 @@ class StandingQuote:
         return abs(float(view.px) / float(wanted.px) - 1) * _BPS <= wanted.tolerance_bps
 
     def _look(self, ctx: Context) -> OrderView | None:
-        """The order as it stands; what is live is asked for, what has ended was told."""
-        if self.order is not None and (self._view is None or not self._view.state.is_terminal):
-            live = (view for view in ctx.open_orders(self._instrument) if view.client_order_id == self.order)
-            self._view = next(live, self._view)
+        self._view = as_it_stands(ctx, self._instrument, self.order, self._view)
         return self._view
+
+
+def as_it_stands(
+    ctx: Context, instrument: InstrumentId, order: ClientOrderId | None, told: OrderView | None
+) -> OrderView | None:
+    """Return an order as it stands: what is live is asked for, what has ended was told."""
+    if order is None or (told is not None and told.state.is_terminal):
+        return told
+    live = (view for view in ctx.open_orders(instrument) if view.client_order_id == order)
+    return next(live, told)
