@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.strategies.pair.two_venues import FEES, HEDGE, LEAD, LIMITS, Crowd, TwoVenues
+from tests.unit.strategies.pair.two_venues import FEES, HEDGE, LEAD, LIMITS, THIRD, Crowd, TwoVenues
 
 from perpmaker.engine.core import AccountSpec, Answer, Engine, EngineSpec
 from perpmaker.engine.core.state import decode_state
 from perpmaker.engine.records import StrategyAdded, StrategyRemoved
 from perpmaker.model.events import Operator
-from perpmaker.model.ids import AccountId, StrategyId, client_order_id_parts
+from perpmaker.model.ids import AccountId, InstrumentId, StrategyId, client_order_id_parts
 from perpmaker.model.order import Side
 
 NAME = StrategyId("pair-eth")
@@ -21,7 +21,7 @@ ASKED = {"instrument": str(LEAD), "hedge_instrument": str(HEDGE), "mode": "alter
 class Bench(TwoVenues):
     """The two venues with an engine that has no strategy of its own: pairs are started by command."""
 
-    follows = (LEAD, HEDGE)
+    follows: tuple[InstrumentId, ...] = (LEAD, HEDGE)
     pause_added = False
     idle = False
     """Whether there is another account on the lead's exchange, which trades nothing."""
@@ -134,6 +134,29 @@ def test_what_cannot_be_a_pair_is_refused_with_the_reason(words: dict[str, str],
     assert said in answer.text
     assert [record for record in rig.journal if isinstance(record, StrategyAdded)] == []
     assert dict(rig.engine.world.slots) == {}
+
+
+@pytest.mark.parametrize(
+    ("fallback", "said"),
+    [
+        ({"fallback_instrument": "ETH-USD@third"}, "does not follow 'ETH-USD@third'"),
+        ({"fallback_instrument": str(HEDGE)}, "wash trading"),
+        ({"fallback_account": "first"}, "come together"),
+    ],
+)
+def test_a_third_leg_is_held_to_the_same_rules(fallback: dict[str, str], said: str) -> None:
+    answer = bench().pair(**fallback)
+    assert (answer.state, said in answer.text) == ("refused", True), answer.text
+
+
+def test_a_third_venue_that_is_followed_is_a_leg() -> None:
+    rig = Bench({"mode": "alternate", "size": "0.5"}, third=True)
+    rig.follows = (LEAD, HEDGE, THIRD)
+    rig.kill()
+    rig._boot()
+    rig.start()
+    assert rig.pair(fallback_instrument=THIRD).state == "done"
+    assert [leg.account for leg in rig.engine.world.slots[NAME].spec.legs] == ["first", "second", "third"]
 
 
 def test_other_names_are_taken_as_they_are_given() -> None:

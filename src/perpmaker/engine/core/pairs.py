@@ -27,6 +27,9 @@ from perpmaker.strategies.pair.planning import ONE_EXCHANGE
 from perpmaker.strategies.pair.sizes import common_lot, smallest_qty, towards_zero
 
 NAME: Final = re.compile(r"^[a-z][a-z0-9_-]{0,31}$")
+_FALLBACK: Final = "fallback_"
+_LEGS: Final = ("", "hedge_", _FALLBACK)
+"""Beginnings of the words that name a leg's instrument and account: lead, hedge, fallback."""
 _NOT_PARAMETERS: Final = frozenset({"account", "kind", "name"})
 _Action = Callable[[Operator], Callable[[], Answer]]
 
@@ -62,52 +65,54 @@ class Pairs:
         if not event.command_id:
             raise ValueError("a pair needs the id of its command")
         given = event.arguments
-        lead = followed(world, given.get("instrument", ""))
-        hedge = followed(world, given.get("hedge_instrument", ""))
-        accounts = self._accounts(given, lead, hedge)
-        name = self._name(event.strategy, lead, hedge, accounts)
+        prefixes = [prefix for prefix in _LEGS if prefix != _FALLBACK or f"{prefix}instrument" in given]
+        rules = [followed(world, given.get(f"{prefix}instrument", "")) for prefix in prefixes]
+        self._check_legs(rules)
+        accounts = tuple(
+            account_on(world, given.get(f"{prefix}account", ""), each)
+            for prefix, each in zip(prefixes, rules, strict=True)
+        )
+        name = self._name(event.strategy, rules, accounts)
         words = {
             "session": event.command_id,
             **{key: text for key, text in given.items() if key not in _NOT_PARAMETERS},
-            "hedge_account": accounts[1],
+            **{f"{prefix}account": account for prefix, account in zip(prefixes[1:], accounts[1:], strict=True)},
         }
         number = self._added.number_for(name, accounts)
         if number is None:
             raise ValueError("there is no room for another pair of new markets; end one first")
         added = StrategyAdded(name, Pair.kind, number, accounts[0], words, world.now_ns)
-        self._check(spec_of(added), lead, hedge)
+        self._check(spec_of(added), rules[0], rules[1])
         return added
 
-    def _accounts(self, given: Mapping[str, str], lead: Instrument, hedge: Instrument) -> tuple[AccountId, AccountId]:
-        if lead.exchange == hedge.exchange:
-            both = f"{lead.instrument_id} and {hedge.instrument_id} are both on {lead.exchange}"
-            raise ValueError(f"{both}; {ONE_EXCHANGE}")
-        if lead.base != hedge.base:
-            raise ValueError(
-                f"{lead.instrument_id} is {lead.base}, {hedge.instrument_id} is {hedge.base}: they do not hedge each other"
-            )
-        return (
-            account_on(self._world, given.get("account", ""), lead),
-            account_on(self._world, given.get("hedge_account", ""), hedge),
-        )
+    def _check_legs(self, rules: list[Instrument]) -> None:
+        """Raise unless every leg is on an exchange of its own, and of the same base."""
+        lead = rules[0]
+        for place, each in enumerate(rules):
+            for other in rules[place + 1 :]:
+                if other.exchange == each.exchange:
+                    both = f"{each.instrument_id} and {other.instrument_id} are both on {each.exchange}"
+                    raise ValueError(f"{both}; {ONE_EXCHANGE}")
+            if each.base != lead.base:
+                bases = f"{lead.instrument_id} is {lead.base}, {each.instrument_id} is {each.base}"
+                raise ValueError(f"{bases}: they do not hedge each other")
 
-    def _name(
-        self, wanted: StrategyId | None, lead: Instrument, hedge: Instrument, accounts: tuple[AccountId, AccountId]
-    ) -> StrategyId:
+    def _name(self, wanted: StrategyId | None, rules: list[Instrument], accounts: tuple[AccountId, ...]) -> StrategyId:
         """Return the pair's name: that of an earlier pair of the same legs, the one given, or one made of the base."""
-        legs = {(accounts[0], lead.instrument_id), (accounts[1], hedge.instrument_id)}
+        lead = rules[0]
+        legs = {(account, each.instrument_id) for account, each in zip(accounts[:2], rules[:2], strict=True)}
         for name, slot in self._world.slots.items():
             if {(leg.account, leg.instrument) for leg in slot.spec.legs[:2]} == legs and slot.spec.others:
                 self._check_free(slot)
                 return name
+        taken = {str(name) for name in (*self._world.slots, *(one.strategy for one in self._added.at_rest()))}
         if wanted is not None:
             if not NAME.match(wanted):
                 raise ValueError(f"strategy {wanted!r}: small letters, digits, - and _, at most 32, a letter first")
-            if wanted in self._world.slots or wanted in self._world.numbers:
+            if wanted in taken:
                 raise ValueError(f"strategy {wanted!r} is another strategy's name")
             return wanted
         stem = f"pair-{re.sub('[^a-z0-9]', '', lead.base.lower())[:20]}"
-        taken = {str(name) for name in (*self._world.slots, *(one.strategy for one in self._added.at_rest()))}
         names = (stem if place == 1 else f"{stem}-{place}" for place in range(1, 1000))
         return StrategyId(next(name for name in names if name not in taken))
 

@@ -31,7 +31,7 @@ function MonitorPanel({ pairs, ageMs }) {
   const note = pairs.length === 0 ? "no pairs" : Object.entries(counts).map(([status, count]) => `${count} ${status}`).join(", ");
   return html`<${Panel} title="Positions of all pairs" name="pair-monitor" note=${note} ageMs=${ageMs}
     actions=${pairs.length > 0 && html`<span class="net-total">net delta <strong class=${direction(net)} data-testid="pairs-net">${signed(net, 2)} ${clean(currency, 8)}</strong></span>`}>
-    <div class="scroll" tabindex="0"><table class="data roomy" data-testid="pair-monitor">
+    ${pairs.length > 0 && html`<div class="scroll" tabindex="0"><table class="data roomy" data-testid="pair-monitor">
       <thead><tr><th scope="col">Pair</th><th scope="col">Status</th><th scope="col" class="num">Lead</th><th scope="col" class="num">Hedge</th><th scope="col" class="num">Net delta</th>
         <th scope="col" class="num extra">Worth</th><th scope="col" class="num extra">Cycles</th><th scope="col" class="num extra">Net PnL</th><th scope="col" class="extra">Now</th></tr></thead>
       <tbody>${pairs.map((row) => html`<tr key=${row.name} data-pair=${row.name}>
@@ -45,7 +45,7 @@ function MonitorPanel({ pairs, ageMs }) {
         <td class=${`num extra ${direction(row.net)}`}>${signed(row.net, 4)}</td>
         <td class="wide extra">${nowText(row)}</td>
       </tr>`)}</tbody>
-    </table></div>
+    </table></div>`}
     ${pairs.length === 0 && html`<${Nothing}>Nothing is held by pairs.<//>`}
   <//>`;
 }
