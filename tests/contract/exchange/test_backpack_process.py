@@ -34,7 +34,7 @@ def test_ready_line_gains_one_member_at_its_end() -> None:
     [
         (["--venues", "backpack"], "--venues backpack"),
         (["--venues", "grvt,kraken"], "kraken"),
-        ([*BOTH, "--market", "tape", "--tape", "x"], "backpack follows"),
+        ([*BOTH, "--market", "tape", "--tape", "x"], "--backpack-tape"),
     ],
 )
 def test_wrong_venues_are_named(options: list[str], word: str) -> None:
