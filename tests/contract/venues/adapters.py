@@ -48,6 +48,7 @@ class Adapter(Protocol):
 
     instrument: InstrumentId
     faults: frozenset[Fault]
+    """What can go wrong between gateway and venue; tests of other faults are not this adapter's."""
 
     def running(self) -> AbstractContextManager[None]:
         """The venue, for a whole test session, with a market on it."""

@@ -19,6 +19,18 @@ ADAPTERS = {
 }
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test of a fault that an adapter cannot have is no test of that adapter."""
+    impossible = [item for item in items if not _can_happen(item)]
+    config.hook.pytest_deselected(items=impossible)
+    items[:] = [item for item in items if item not in impossible]
+
+
+def _can_happen(item: pytest.Item) -> bool:
+    mark = item.get_closest_marker("gateway_fault")
+    return mark is None or mark.args[0] in ADAPTERS[item.callspec.params["adapter"]].faults  # type: ignore[attr-defined]
+
+
 @pytest.fixture(scope="session", params=sorted(ADAPTERS))
 def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
     made: Adapter = ADAPTERS[request.param]()

@@ -364,6 +364,7 @@ async def unknown(desk: Desk, order: NewOrder) -> SubmitUnknown:
     return found
 
 
+@pytest.mark.gateway_fault(Fault.LOSE_CREATE_ANSWER)
 async def test_a_lost_answer_is_unknown_and_the_order_is_found(desk: Desk) -> None:
     await desk.session.inject(Fault.LOSE_CREATE_ANSWER)
     order = desk.far()
@@ -375,6 +376,7 @@ async def test_a_lost_answer_is_unknown_and_the_order_is_found(desk: Desk) -> No
     assert (await desk.session.truth()).open_orders == {order.client_order_id}
 
 
+@pytest.mark.gateway_fault(Fault.LOSE_CREATE)
 async def test_a_creation_that_never_arrived_is_unknown_and_is_not_found(desk: Desk) -> None:
     await desk.session.inject(Fault.LOSE_CREATE)
     order = desk.far()
@@ -385,6 +387,7 @@ async def test_a_creation_that_never_arrived_is_unknown_and_is_not_found(desk: D
     assert (await desk.session.truth()).open_orders == frozenset()
 
 
+@pytest.mark.gateway_fault(Fault.REFUSE_WITH_SERVER_ERROR)
 async def test_a_server_error_after_acceptance_is_unknown_never_rejected(desk: Desk) -> None:
     await desk.session.inject(Fault.REFUSE_WITH_SERVER_ERROR)
     order = desk.far()
@@ -393,6 +396,7 @@ async def test_a_server_error_after_acceptance_is_unknown_never_rejected(desk: D
     await desk.report(order, VenueStatus.OPEN)
 
 
+@pytest.mark.gateway_fault(Fault.CUT_EVERYTHING)
 async def test_after_a_cut_the_gateway_is_down_then_whole_again_and_nothing_is_sent_twice(desk: Desk) -> None:
     (order,) = await desk.resting()
     desk.events.forget()
@@ -406,6 +410,7 @@ async def test_after_a_cut_the_gateway_is_down_then_whole_again_and_nothing_is_s
     assert (await desk.session.truth()).open_orders == {order.client_order_id, second.client_order_id}
 
 
+@pytest.mark.gateway_fault(Fault.CUT_EVERYTHING)
 async def test_an_order_written_just_before_the_cut_is_never_called_rejected(desk: Desk) -> None:
     order = desk.far()
     await desk.session.inject(Fault.LOSE_CREATE_ANSWER)
@@ -414,6 +419,7 @@ async def test_an_order_written_just_before_the_cut_is_never_called_rejected(des
     await unknown(desk, order)
 
 
+@pytest.mark.gateway_fault(Fault.DUPLICATE_FILL)
 async def test_fill_frames_that_come_twice_are_one_fill(desk: Desk) -> None:
     await desk.session.inject(Fault.DUPLICATE_FILL)
     for side in (Side.BUY, Side.SELL):
@@ -424,6 +430,7 @@ async def test_fill_frames_that_come_twice_are_one_fill(desk: Desk) -> None:
     await desk.agree()
 
 
+@pytest.mark.gateway_fault(Fault.MUTE_PRIVATE)
 async def test_private_streams_that_fall_silent_are_found_out_within_5_s(desk: Desk) -> None:
     await desk.session.inject(Fault.MUTE_PRIVATE)
     began = asyncio.get_running_loop().time()
@@ -433,9 +440,8 @@ async def test_private_streams_that_fall_silent_are_found_out_within_5_s(desk: D
     assert asyncio.get_running_loop().time() - began < 5.0
 
 
-async def test_a_session_that_ends_is_renewed_and_trading_goes_on(adapter: Adapter, desk: Desk) -> None:
-    if Fault.END_SESSION not in adapter.faults:  # each request is signed by itself
-        return
+@pytest.mark.gateway_fault(Fault.END_SESSION)
+async def test_a_session_that_ends_is_renewed_and_trading_goes_on(desk: Desk) -> None:
     await desk.session.inject(Fault.END_SESSION)
     desk.gateway.request_snapshot(0)
     await desk.events.first(AccountSnapshot, timeout_s=RECOVERY_S)
@@ -457,6 +463,7 @@ async def test_a_session_that_ends_is_renewed_and_trading_goes_on(adapter: Adapt
     await desk.report(order, VenueStatus.OPEN)
 
 
+@pytest.mark.gateway_fault(Fault.TOO_FAST)
 async def test_too_fast_is_a_certain_refusal_that_does_not_hold_up_cancels(desk: Desk) -> None:
     (order,) = await desk.resting()
     await desk.session.inject(Fault.TOO_FAST)
