@@ -19,6 +19,8 @@ from perpmaker.tape.reader import Tape, TapeFile, TapeSequence, chunk_events
 from perpmaker.tape.schema import REPLAYED
 
 LONG_SILENCE_NS: Final = 60 * 1_000_000_000
+_SAMPLE: Final = 256
+"""Latencies kept of a chunk and instrument, so that a day of many instruments fits; the smallest is kept besides."""
 
 
 class Finding(msgspec.Struct):
@@ -111,9 +113,9 @@ class _Looking:
         self._last_ns = int(recv_ns[-1])
         for place in np.unique(places[told]).tolist():
             ours = told & (places == place)
-            latencies = (recv_ns[ours] - event_ns[ours])[:: max(1, int(ours.sum()) // 4096)]
-            lowest = (recv_ns[ours] - event_ns[ours]).min(keepdims=True)
-            self._latencies.setdefault(place, []).append(np.concatenate((latencies, lowest)))
+            latencies = recv_ns[ours] - event_ns[ours]
+            sample = latencies[:: -(-len(latencies) // _SAMPLE)]
+            self._latencies.setdefault(place, []).append(np.append(sample, latencies.min()))
 
     def event(self, event: Event) -> None:
         self.messages += 1
