@@ -49,12 +49,15 @@ class Timeline:
         self.at_once(lambda: self._deliver(event))
 
     def at_once(self, do: Callable[[], None]) -> None:
-        """Do something that the engine may react to, at this instant; then tell what is due by it."""
-        self._advancing = True
+        """Do something that the engine may react to, at this instant; then tell what is due by it.
+
+        From within a reaction, what is due waits for the one outside: nothing overtakes what is just being told.
+        """
+        outside, self._advancing = self._advancing, True
         try:
             do()
         finally:
-            self._advancing = False
+            self._advancing = outside
         self.advance(self.now_ns)
 
     def advance(self, now_ns: int) -> None:

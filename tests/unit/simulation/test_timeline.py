@@ -75,6 +75,22 @@ def test_what_a_reaction_sets_due_earlier_than_the_present_look_still_comes_in_i
     assert heard == [("first", 1), ("answer", 3), ("second", 5)]
 
 
+def test_what_is_fed_from_within_a_reaction_overtakes_nothing() -> None:
+    heard: list[str] = []
+
+    def deliver(event: Event) -> None:
+        heard.append(event.key if isinstance(event, Timer) else type(event).__name__)
+        if heard == ["first"]:
+            timeline.set_timer("due at once", START_NS)
+            timeline.feed(book(START_NS))
+            heard.append("end of first")
+
+    timeline = Timeline({}, deliver, START_NS)
+    timeline.set_timer("first", START_NS)
+    timeline.advance(START_NS)
+    assert heard == ["first", "BookSnapshot", "end of first", "due at once"]
+
+
 def test_each_exchange_hears_of_its_own_instruments_and_clock_alone() -> None:
     venues = {"grvt": venue(), "backpack": venue()}
     timeline = Timeline(venues, lambda event: None, START_NS)
