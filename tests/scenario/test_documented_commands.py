@@ -20,7 +20,7 @@ from tests.unit.docs.pages import ROOT, CommandLine, named, pages, shell_lines
 
 SERVES = {"up", "run", "exchange", "dashboard"}
 """Commands that go on until they are stopped; the one `up` of a page stands for them."""
-OFFLINE = {"new", "config", "tape", "backtest"}
+OFFLINE = {"new", "config", "tape", "backtest", "tune"}
 """Commands that need nothing running; a page with no others has nothing started for it."""
 LOCAL = "configs/local.toml"
 READY_S, COMMAND_S, END_S = 60.0, 45.0, 45.0

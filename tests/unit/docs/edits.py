@@ -1,7 +1,7 @@
 """What a page has its reader write: new files, lines at the end of one, changes shown as a diff.
 
 The sentence before a block names the file last, in backquotes. A ```python block is that file when the sentence ends with
-its name, and with "at the end of" what is added to it; a ```diff block changes it, and its old lines are there exactly once.
+its name, and with "at the end of" what is added to it; a ```diff block changes it, and its old lines are there once.
 """
 
 from __future__ import annotations
