@@ -129,7 +129,7 @@ def search_keys(table: type[Table], prefix: str = "") -> tuple[SearchKey, ...]:
         is_name = get_origin(field.type) is Literal
         low = field.key.ge if field.key.ge is not None else field.key.gt
         high = field.key.le if field.key.le is not None else field.key.lt
-        kind = "name" if is_name else _SEARCH_KINDS[field.type]
+        kind: Any = "name" if is_name else _SEARCH_KINDS[field.type]
         default = None if field.required else field.default
         choices = get_args(field.type) if is_name else ()
         rows.append(SearchKey(prefix + field.name, kind, low, high, default, choices))
