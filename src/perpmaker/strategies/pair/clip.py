@@ -254,7 +254,7 @@ class Clip:
             self._take = Sweep(max_slippage_bps=world.maker.take_max_slippage_bps, aim_children=20, deadline_ms=TAKE_MS)
             self._placed_ns = ctx.now_ns()
             leg = world.holdings.legs[world.lead]
-            ctx.target(world.lead, leg.base_qty + leg.qty + self.side.sign * self._order_qty(ctx), self._take)
+            ctx.target(world.lead, leg.other_qty + leg.qty + self.side.sign * self._order_qty(ctx), self._take)
             self.text = "takes on both venues"
 
     def _settle(self) -> None:

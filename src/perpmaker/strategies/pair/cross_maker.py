@@ -235,7 +235,7 @@ class CrossMaker(Strategy[CrossMakerParams]):
 
     def _save(self, ctx: Context) -> None:
         memo = self._memo
-        quantities = tuple((leg.qty, leg.base_qty) for leg in memo.holdings.legs.values())
+        quantities = tuple((leg.qty, leg.base_qty, leg.odd_qty) for leg in memo.holdings.legs.values())
         now = (memo.holdings.last, memo.question, memo.stopped, quantities, tuple(memo.holdings.orders))
         if now != self._saved:
             self._saved = now

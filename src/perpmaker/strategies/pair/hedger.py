@@ -236,7 +236,7 @@ class Hedger:
             self._target(ctx, holdings, leg, self._qty(ctx, holdings, leg) - open_qty, algorithm)
 
     def _target(self, ctx: Context, holdings: Holdings, leg: InstrumentId, own_qty: Decimal, algorithm: Sweep) -> None:
-        wanted = holdings.legs[leg].base_qty + own_qty
+        wanted = holdings.legs[leg].other_qty + own_qty
         if wanted != ctx.proven_qty(leg):
             ctx.target(leg, wanted, algorithm)
 

@@ -3,13 +3,14 @@
 A position has two parts: the pair's own, and the rest that was there before or that a person added. What changes a
 position without an order of the pair is a surprise. Where it goes against the pair's own part (deleveraging, or a close
 by hand: they cannot be told apart) it reduces that part, and the other leg has to follow; everything else is not the
-pair's business.
+pair's business. A change without a fill may be a position that was read too early: it counts only when it lasts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -17,9 +18,12 @@ from perpmaker.model.events import Fill
 from perpmaker.model.execution import ExecutionReport
 from perpmaker.model.ids import ClientOrderId, InstrumentId
 from perpmaker.model.order import Side
+from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.api import Context
 
 ZERO = Decimal(0)
+LASTS_NS: Final = 20 * NS_PER_S
+"""A change without a fill that is still there after so long is believed."""
 
 
 class LegTotals(msgspec.Struct):
@@ -27,6 +31,9 @@ class LegTotals(msgspec.Struct):
 
     base_qty: Decimal = ZERO
     """Part of the position that is not the pair's."""
+    odd_qty: Decimal = ZERO
+    """What the position has changed by without a fill, until that is believed or gone."""
+    odd_since_ns: int = 0
     qty: Decimal = ZERO
     cash: Decimal = ZERO
     fees: Decimal = ZERO
@@ -48,6 +55,11 @@ class LegTotals(msgspec.Struct):
             self.bought += fill.qty
         else:
             self.sold += fill.qty
+
+    @property
+    def other_qty(self) -> Decimal:
+        """The position less the pair's own part."""
+        return self.base_qty + self.odd_qty
 
     def absorb(self, qty: Decimal, px: Decimal, fee: Decimal = ZERO) -> None:
         """Take in a signed change of the position that was no order of the pair's."""
@@ -133,9 +145,13 @@ class Holdings(msgspec.Struct):
         self.last = max(self.last, ctx.booked_count())
         for name, leg in self.legs.items():
             drift = ctx.position(name).qty - leg.base_qty - leg.qty
-            if drift:
+            if drift != leg.odd_qty:
+                leg.odd_qty, leg.odd_since_ns = drift, ctx.now_ns()
+                if drift:
+                    surprises.append(f"the position in {name} changed by {drift} without a fill")
+            elif drift and ctx.now_ns() - leg.odd_since_ns >= LASTS_NS:
                 leg.absorb(drift, ctx.mark_px(name) or ctx.position(name).avg_entry_px)
-                surprises.append(f"the position in {name} changed by {drift} without a fill")
+                leg.odd_qty = ZERO
         return surprises
 
     def _judge(self, fill: Fill) -> list[str]:

@@ -341,7 +341,7 @@ class Pair(Strategy[PairParams]):
         programme = memo.programme
         now = (memo.holdings.last, programme.phase, programme.closing_for_good, programme.cycles, memo.question,
                memo.clip_qty, programme.wanted, memo.counts.skipped, tuple(memo.holdings.orders),
-               tuple((leg.qty, leg.base_qty) for leg in memo.holdings.legs.values()))  # fmt: skip
+               tuple((leg.qty, leg.base_qty, leg.odd_qty) for leg in memo.holdings.legs.values()))  # fmt: skip
         if now != self._saved:
             self._saved = now
             ctx.remember(msgspec.json.encode(memo).decode())

@@ -309,15 +309,22 @@ class TwoVenues:
         there = face.orders[order.client_order_id]
         self._execute(face, there, order.qty - there.filled if qty is None else Decimal(qty), order.px, taker=False)
 
-    def fill_by_hand(self, face: Face, side: Side, qty: str, *, of_the_pair: bool = False) -> None:
-        """A fill of an order that is not ours; it changes what is the pair's only if that is said."""
+    def fill_by_hand(self, face: Face, side: Side, qty: str, *, of_the_pair: bool = False, told: bool = True) -> None:
+        """A fill of an order that is not ours; it changes what is the pair's only if that is said.
+
+        Without `told` neither a stream nor a list of fills ever shows it: the position is another, and that is all.
+        """
         stranger = NewOrder(
             ClientOrderId(1000 + len(face.fills)), face.account, StrategyId(""), face.instrument, side, face.mid,
             Decimal(qty),
         )  # fmt: skip
         if not of_the_pair:
             self.base[face.account] += side.sign * Decimal(qty)
+        answers, face.answers = face.answers, face.answers and told
         self._execute(face, VenueOrder(stranger), Decimal(qty), face.mid, taker=True, report=False)
+        face.answers = answers
+        if not told:
+            face.fills.pop()
 
     def _execute(
         self, face: Face, there: VenueOrder, qty: Decimal, px: Decimal | None, *, taker: bool, report: bool = True
