@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,45 +37,37 @@ def refused(*words: str) -> str:
     return str(done.exception)
 
 
+def written_tests(path: Path) -> dict[str, Callable[[], None]]:
+    """The tests of a file by their names, as pytest would find them."""
+    return {name: value for name, value in runpy.run_path(str(path)).items() if name.startswith("test_")}
+
+
 def test_the_written_test_passes_as_it_stands(tmp_path: Path) -> None:
     assert new("my_maker").exit_code == 0
     folder = tmp_path / "strategies" / "my_maker"
     assert sorted(path.name for path in folder.iterdir()) == ["my_maker.py", "my_maker.toml", "test_my_maker.py"]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-c",
-            str(ROOT / "pyproject.toml"),
-            str(folder),
-        ],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "5 passed" in done.stdout
+    tests = written_tests(folder / "test_my_maker.py")
+    assert len(tests) == 5
+    for test in tests.values():
+        test()
 
 
-def test_the_written_test_finds_a_strategy_that_leans_the_wrong_way(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new_text", "test"),
+    [
+        ("(1 - held / limit", "(1 + held / limit", "test_it_leans_against_the_position"),
+        ("middle + half", "middle + 2 * half", "test_it_quotes_evenly_around_the_middle_when_flat"),
+        (" if held < room else None", "", "test_at_its_limit_only_the_side_that_reduces_is_quoted"),
+    ],
+)
+def test_the_written_test_finds_a_strategy_that_is_wrong(old: str, new_text: str, test: str, tmp_path: Path) -> None:
     new("my_maker")
     path = tmp_path / "strategies" / "my_maker" / "my_maker.py"
-    path.write_text(path.read_text().replace("(1 - held / limit", "(1 + held / limit"))
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), "-k", "lean",
-         str(path.parent)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "1 failed" in done.stdout
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new_text))
+    with pytest.raises(AssertionError):
+        written_tests(path.with_name("test_my_maker.py"))[test]()
 
 
 def test_what_is_written_is_clean_and_has_no_gap(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def pytest_says(folder: Path, *arguments: str, **environment: str) -> str:
     words = ["-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), *arguments]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words],
-        cwd=folder, env=variables, capture_output=True, text=True, timeout=100, check=False,
+        cwd=folder, env=variables, capture_output=True, text=True, timeout=250, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -60,6 +60,7 @@ def strategy_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "strategies" / "my_maker"
 
 
+@pytest.mark.timeout(300)
 def test_the_first_strategy_changed_as_the_tutorial_says_passes_its_test(strategy_folder: Path, tmp_path: Path) -> None:
     touched = write_down(STRATEGY, tmp_path)
     assert sorted(path.name for path in touched) == ["my_maker.py", "test_my_maker.py"]
@@ -89,6 +90,7 @@ def test_the_first_backtest_loses_at_one_bps_and_earns_at_three_as_the_tutorial_
     assert -far.adverse < -near.adverse
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
 def test_what_a_how_to_adds_to_perpmaker_works_as_it_stands(page: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "static"))
