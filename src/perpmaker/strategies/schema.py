@@ -18,6 +18,8 @@ from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get
 
 import msgspec
 
+from perpmaker.model.ranges import is_usable
+
 UNIT_SUFFIXES: Final = ("_bps", "_pct", "_percent", "_frac", "_ns", "_us", "_ms", "_s", "_min", "_h", "_usd")
 
 
@@ -250,7 +252,7 @@ def _converted(kind: Any, value: Any) -> Any:
         value = float(value) if fits else value
     elif kind is Decimal:
         value = _decimal(value)
-        fits = value.is_finite()
+        fits = is_usable(value)
     else:
         raise TypeError(f"{kind} is not a type a configuration key can have")
     if not fits:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from perpmaker.errors import ConfigError
 from perpmaker.strategies.registry import params_schema
 
 _BOOLS: Final = {"true": True, "yes": True, "false": False, "no": False}
@@ -13,7 +14,8 @@ _BOOLS: Final = {"true": True, "yes": True, "false": False, "no": False}
 def table_of(kind: str, words: Mapping[str, str]) -> dict[str, Any]:
     """Return the `[[strategy]]` table that says the same as `words`, dotted names as tables of their own.
 
-    A text that is not of its key's type is left as it is: `parse_params` then names it, and what is allowed.
+    A text that is not of its key's type is left as it is: `parse_params` then names it, and what is allowed. Raises
+    ConfigError for a name that is both a key and a table of keys.
     """
     types = {row.name: row.type.partition(",")[0] for row in params_schema(kind)}
     table: dict[str, Any] = {}
@@ -22,6 +24,8 @@ def table_of(kind: str, words: Mapping[str, str]) -> dict[str, Any]:
         inner = table
         for part in path:
             inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"{name}: {part} is a table, and was given as {inner!r} besides")
         inner[key] = _value(types.get(name, "text"), text)
     return table
 

@@ -98,6 +98,11 @@ def test_numbers_names_and_tables_are_read_from_words() -> None:
     assert table_of("pair", {"iterations": "many"}) == {"iterations": "many"}
 
 
+def test_a_table_that_was_given_as_a_value_besides_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"maker\.timeout_s: maker is a table, and was given as 'fast' besides"):
+        table_of("pair", {"maker": "fast", "maker.timeout_s": "2.5"})
+
+
 # legs
 
 

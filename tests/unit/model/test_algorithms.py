@@ -39,6 +39,8 @@ def test_words_become_an_algorithm() -> None:
         ("sweep", {"max_children": "many"}, "max_children = 'many'"),
         ("sweep", {"max_children": "0"}, "max_children must be 1 to 1000, not 0"),
         ("sweep", {"depth_haircut": "1.5"}, "depth_haircut must be above 0 and at most 1"),
+        ("sweep", {"depth_haircut": "1E-999999"}, "depth_haircut must be above 0 and at most 1"),
+        ("sweep", {"chunk_qty": "1E+999999"}, "chunk_qty must be above 0"),
         ("sweep", {"preset": "brave"}, "no preset 'brave'"),
         ("sweep", {"max_slippage_bps": "NaN"}, "max_slippage_bps must be 0 to 1000 basis points"),
         ("twap", {"preset": "smart"}, "twap has no presets"),

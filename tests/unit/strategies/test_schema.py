@@ -71,6 +71,8 @@ def test_a_missing_key_is_named() -> None:
         ({"half_spread_bps": 10**400}, f"half_spread_bps = {10**400}: must be a number >= 0, in bps"),
         ({"size": "much"}, "size = 'much': must be a number > 0, in base currency"),
         ({"size": "inf"}, "size = 'inf': must be a number > 0, in base currency"),
+        ({"size": "1E+999999"}, "size = '1E+999999': must be a number > 0, in base currency"),
+        ({"size": "1E-999999"}, "size = '1E-999999': must be a number > 0, in base currency"),
         ({"layers": 2.5}, "layers = 2.5: must be a whole number >= 1 and <= 9"),
         ({"layers": 10}, "layers = 10: must be a whole number >= 1 and <= 9"),
         ({"ladder": "steep"}, "ladder = 'steep': must be one of flat, linear"),

@@ -25,6 +25,7 @@ from perpmaker.model.execution import Arrival
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import Side
 from perpmaker.model.quote import Algorithm, Iceberg, Peg, Pov, Sweep, Twap, name_of
+from perpmaker.model.ranges import is_usable
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 
 _ZERO: Final = Decimal(0)
@@ -117,6 +118,8 @@ def check_qty(rules: Instrument, qty: Decimal, px: Decimal) -> None:
     """Raise ValueError, naming what is allowed, unless the venue takes orders of this quantity at about this price."""
     if not qty.is_finite() or qty <= 0:
         raise ValueError(f"qty {qty}: must be above 0")
+    if not is_usable(qty):
+        raise ValueError(f"qty {qty}: is out of range")
     if qty % rules.lot:
         below = rules.round_qty(qty)
         near = " or ".join(str(lots) for lots in (below, below + rules.lot) if lots > 0)

@@ -106,6 +106,8 @@ def test_what_depends_on_others_is_said_so() -> None:
         ("0", "above 0"),
         ("-1", "above 0"),
         ("NaN", "above 0"),
+        ("1e30", "out of range"),
+        ("1E+999999", "out of range"),
     ],
 )
 def test_a_quantity_the_venue_does_not_take_is_named_with_what_it_takes(qty: str, said: str) -> None:
