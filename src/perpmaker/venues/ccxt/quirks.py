@@ -21,15 +21,21 @@ PREFIX: Final = "ccxt:"
 ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "grvt": HOME_EXCHANGE,
+        "bequant": "hitbtc",
         "binanceusdm": "binance",
         "binancecoinm": "binance",
+        "bybiteu": "bybit",
+        "bybitid": "bybit",
+        "fmfwio": "hitbtc",
+        "gateeu": "gate",
         "krakenfutures": "kraken",
         "kucoinfutures": "kucoin",
         "okxus": "okx",
         "myokx": "okx",
     }
 )
-"""ccxt ids that are another way to an exchange which has a name already: same book, same accounts."""
+"""ccxt ids that are another way to an exchange which has a name already. Where it is not certain that two of them keep
+their books apart they are taken for one: to refuse a pair costs nothing, to trade with oneself is wash trading."""
 
 
 class Call(msgspec.Struct, frozen=True):

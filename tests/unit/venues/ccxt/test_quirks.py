@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import ccxt
 import pytest
 from ccxt.base import errors
 
@@ -25,6 +26,20 @@ from .bench import QUIRKS
 )  # fmt: skip
 def test_an_exchange_has_one_name_whatever_leads_there(venue: str, exchange: str) -> None:
     assert exchange_identity(venue) == exchange
+
+
+def test_an_adapter_made_of_another_one_leads_to_the_same_exchange() -> None:
+    """ccxt derives a house's further addresses and brands from the adapter of the house; Binance US is one of its own."""
+    apart = {"binanceus"}
+    derived = {
+        name: parent.__name__
+        for name in ccxt.exchanges
+        for parent in getattr(ccxt, name).__mro__[1:]
+        if parent.__name__ in ccxt.exchanges and name not in apart
+    }
+    assert derived
+    differing = {name: of for name, of in derived.items() if exchange_identity(f"ccxt:{name}") != exchange_identity(of)}
+    assert not differing
 
 
 def test_a_venue_without_a_row_gets_the_plain_one_and_a_word_that_is_none_is_refused() -> None:
