@@ -1,8 +1,8 @@
 """How far a simulation is from what happened: a recorded session's market played again, its fills beside the real ones.
 
-The session's own public stream is the tape, its configuration the backtest's. Fills are matched by instrument and side,
-nearest in time. The gap between the two PnLs, of the fills of the session valued at the last mid, is split so that its
-parts sum up:
+The session's own public stream is the tape, its configuration the backtest's, up to a person's first command. Fills are
+matched by instrument and side, nearest in time. The gap between the two PnLs, of the fills of the session valued at the
+last mark, is split so that its parts sum up:
 
     gap     = fees + funding + latency + queue
     fees    = simulated less real fees
@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Final, TypeGuard
 
 import msgspec
 
@@ -45,6 +45,7 @@ from perpmaker.model.events import (
     Fill,
     FundingPaid,
     InstrumentListed,
+    Operator,
     OrderPrepared,
     OrderReport,
     Source,
@@ -179,6 +180,8 @@ class Facts(msgspec.Struct):
     """From an order's leaving to the first word about it."""
     held: dict[InstrumentId, Decimal] = {}
     """Positions it began with."""
+    commanded: str = ""
+    """A person's first command, "" for none: a backtest knows nothing of it, so the comparison ends there."""
 
 
 def parity(
@@ -201,7 +204,8 @@ def parity(
     simulated = _traded(base, facts.mids)
     measured_ms = Decimal(median(facts.answers_ns)) / 2_000_000 if facts.answers_ns else None
     latency = Decimal(0)
-    if measured_ms is not None and abs(measured_ms - config.simulation.entry_ms) > _LEAST_MS:
+    is_real = config.mode != "paper"  # a paper session's latency is the model's own
+    if is_real and measured_ms is not None and abs(measured_ms - config.simulation.entry_ms) > _LEAST_MS:
         told(f"simulating with {measured_ms:.1f} ms, as measured")
         again = _traded(_simulated(_with_latency(config, measured_ms), tape_path, seed), facts.mids)
         latency = again.price_pnl - simulated.price_pnl
@@ -271,6 +275,9 @@ def read_facts(path: Path) -> Facts:
         if not isinstance(item, Took):
             continue
         event = item.event
+        if _is_command(event):
+            facts.commanded = event.kind
+            break
         match event:
             case InstrumentListed(instrument=rules):
                 facts.instruments[rules.instrument_id] = rules
@@ -310,12 +317,25 @@ def write_market(path: Path, target: Path, facts: Facts) -> None:
             last_ns = recv_ns
 
 
+def _is_command(event: Event) -> TypeGuard[Operator]:
+    """Say whether a person told the engine something; an epoch is the engine's own word."""
+    return isinstance(event, Operator) and event.kind != "epoch"
+
+
 def _public(path: Path) -> Iterator[Event]:
+    """Yield what the feeds told from the first listing, where a backtest begins, to a person's first command."""
+    listed = False
     for item in read_session(path):
-        if isinstance(item, Took):
-            event = item.event
-            if isinstance(event, _FEED) or (isinstance(event, Connectivity) and event.channel is Channel.MARKET_DATA):
-                yield event
+        if not isinstance(item, Took):
+            continue
+        event = item.event
+        if _is_command(event):
+            return
+        listed = listed or isinstance(event, InstrumentListed)
+        if listed and (
+            isinstance(event, _FEED) or (isinstance(event, Connectivity) and event.channel is Channel.MARKET_DATA)
+        ):
+            yield event
 
 
 def _real(facts: Facts) -> Traded:
@@ -371,6 +391,8 @@ def _remarks(facts: Facts) -> Iterator[str]:
     if facts.held:
         held = ", ".join(f"{qty:f} {name}" for name, qty in facts.held.items())
         yield f"The session began with {held}; the simulation begins flat, so quotes lean differently at first."
+    if facts.commanded:
+        yield f"Compared until a person's first command ({facts.commanded}), which a simulation knows nothing of."
     if facts.config.mode != "paper":
         yield "Orders were real: the books of the session have our own orders in them, so the simulated queue is longer."
 

@@ -80,13 +80,15 @@ def test_a_session_of_the_simulation_itself_is_the_same_fill_for_fill(same: Path
 
 
 def test_a_slower_session_is_a_gap_of_latency_and_nothing_else(tmp_path: Path) -> None:
-    found = parity(session(tmp_path, slower(40), config()), tmp_path)
+    told = config().model_copy(update={"mode": "live"})  # a paper session's latency is the model's own
+    found = parity(session(tmp_path, slower(40), told), tmp_path)
     gap = found.gap
     assert found.latency_ms == pytest.approx(40)
     assert not found.is_exact
     assert gap.whole == gap.fees + gap.funding + gap.latency + gap.queue != 0
     assert gap.latency != 0
     assert gap.queue == 0  # the second simulation is the session
+    assert any("Orders were real" in remark for remark in found.remarks)
     assert f"{found.of_real * 100:.1f} %" in parity_html(found)
 
 
