@@ -36,12 +36,14 @@ from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.simulation import LatencyPoint
 from perpmaker.tape.columns import Columns, take
 from perpmaker.tape.reader import ALWAYS, Tape, chunk_events
+from perpmaker.tape.rows import decode_event, text_of
 from perpmaker.tape.schema import Kind, TapeInstrument
 
 MARK_EVERY_NS: Final = NS_PER_S
 LEAST_LATENCY_NS: Final = NS_PER_MS
 """What the fastest event of a shifted tape is taken to have needed."""
 _SHOWN: Final = (Kind.SNAPSHOT, Kind.DELTA, Kind.TRADE, Kind.MARK, Kind.INDEX, Kind.LAST_PX, Kind.FUNDING, Kind.STALE)
+_IS_SHOWN: Final = np.isin(np.arange(256), _SHOWN)
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -104,14 +106,14 @@ class TapeFeed:
         self.rows_done = 0
         self._tape = tape
         self._played = played
-        self._names = [played.names.get(listed.instrument_id, listed.instrument_id) for listed in tape.instruments]
+        self.names = [played.names.get(listed.instrument_id, listed.instrument_id) for listed in tape.instruments]
         self._wanted = np.array([listed.instrument_id in played.names for listed in tape.instruments] + [False])
         self._builders = {
             name: [CandleBuilder(played.instruments[name], bar_s) for bar_s in lengths]
             for name, lengths in bars.items()
             if name in played.instruments
         }
-        self._books = {name: OrderBook(played.instruments[name]) for name in played.marks_from_mid}
+        self.mark_books = {name: OrderBook(played.instruments[name]) for name in played.marks_from_mid}
         self._marked_ns: dict[InstrumentId, int] = {}
         self._last_ns = 0
 
@@ -126,9 +128,59 @@ class TapeFeed:
                 yield from self._made_up(event)
             self.rows_done += columns.rows
 
+    # --- the same by columns
+
+    def begin(self, from_ns: int) -> Iterator[Event]:
+        """Yield what `events` begins with: the books as they stood."""
+        for event in self._state_before(from_ns):
+            yield from self.told(event)
+
+    def columns(self, from_ns: int = 0, to_ns: int = ALWAYS) -> Iterator[Columns]:
+        """Yield the rows of what `events` would go on with, at the times we hear of them; `told` makes up the rest."""
+        for columns in self._tape.chunks(from_ns, to_ns):
+            yield self._as_heard(self._traded(columns))
+            self.rows_done += columns.rows
+
+    def told(self, event: Event) -> Iterator[Event]:
+        """Yield an event of the tape, and what is made up from it."""
+        yield event
+        yield from self._made_up(event)
+
+    def wants_trades(self, name: InstrumentId) -> bool:
+        """Whether bars are made of an instrument's trades."""
+        return bool(self._builders.get(name))
+
+    def next_mark_ns(self, name: InstrumentId) -> int:
+        """When the next mark of an instrument may be made up; `ALWAYS` for never."""
+        return self._marked_ns.get(name, 0) + MARK_EVERY_NS if name in self.mark_books else ALWAYS
+
+    def _as_heard(self, columns: Columns) -> Columns:
+        recv_ns, happened_ns = columns.recv_ns, np.where(columns.kind == Kind.STALE, 0, columns.event_ns)
+        texts = np.flatnonzero(columns.kind == Kind.EVENT)
+        kept = np.ones(columns.rows, dtype=np.bool_)
+        if len(texts):
+            recv_ns = recv_ns.copy()
+        for row in texts.tolist():
+            event = decode_event(text_of(int(columns.aux[row]), columns.texts))
+            kept[row] = _is_of_the_feed(event)
+            recv_ns[row], happened_ns[row] = event.ts_recv_ns, getattr(event, "ts_event_ns", 0)
+        feed_ns = self._played.feed_ns
+        if not kept.all():
+            columns, recv_ns, happened_ns = take(columns, kept), recv_ns[kept], happened_ns[kept]
+        if feed_ns is None:
+            return columns._replace(recv_ns=recv_ns + self._played.shift_ns if self._played.shift_ns else recv_ns)
+        if not columns.rows:
+            return columns
+        last_ns = np.maximum.accumulate(np.where(happened_ns != 0, happened_ns + feed_ns, 0))
+        last_ns = np.maximum(last_ns, self._last_ns)
+        self._last_ns = int(last_ns[-1])
+        return columns._replace(recv_ns=np.where(last_ns != 0, last_ns, recv_ns))
+
+    # --- event by event
+
     def _heard(self, columns: Columns) -> Iterator[Event]:
         shift_ns, feed_ns = self._played.shift_ns, self._played.feed_ns
-        for event in chunk_events(self._traded(columns), self._names):
+        for event in chunk_events(self._traded(columns), self.names):
             if not _is_of_the_feed(event):
                 continue
             if feed_ns is not None:
@@ -169,8 +221,9 @@ class TapeFeed:
 
     def _traded(self, columns: Columns) -> Columns:
         places = np.minimum(columns.instrument, len(self._wanted) - 1)
-        ours = np.isin(columns.kind, _SHOWN) & self._wanted[places]
-        return take(columns, ours | (columns.kind == Kind.EVENT))
+        shown = _IS_SHOWN[columns.kind] & self._wanted[places]
+        ours = shown | (columns.kind == Kind.EVENT)
+        return columns if ours.all() else take(columns, ours)
 
     def _made_up(self, event: Event) -> Iterator[Event]:
         if isinstance(event, Trade):
@@ -186,7 +239,7 @@ class TapeFeed:
     def _mark(self, event: BookDelta | BookSnapshot) -> Ticker | None:
         """Return a ticker with the mid as the mark, at most one a second, where the tape has no marks."""
         name = event.instrument
-        book = self._books.get(name)
+        book = self.mark_books.get(name)
         if book is None:
             return None
         if isinstance(event, BookSnapshot):
@@ -281,8 +334,7 @@ def _surveyed(
 
 
 def _note_latencies(medians: dict[int, list[int]], recv_ns: Any, event_ns: Any) -> None:
-    """Add what each second's events of a chunk needed in the median."""
-    seconds = recv_ns // NS_PER_S
-    for second in np.unique(seconds).tolist():
-        took = (recv_ns - event_ns)[seconds == second]
+    """Add what each second's events of a chunk, which is in order, needed in the median."""
+    seconds, begins = np.unique(recv_ns // NS_PER_S, return_index=True)
+    for second, took in zip(seconds.tolist(), np.split(recv_ns - event_ns, begins[1:]), strict=True):
         medians.setdefault(second, []).append(int(np.median(took)))

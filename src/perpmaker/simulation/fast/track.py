@@ -1,0 +1,400 @@
+"""Keeps in step what compiled code and Python both need: messages that wait, books, places in queues, the venues' clocks.
+
+Before the compiled code runs it is told what Python knows (`go`); when it has handed back, Python's objects are made to say
+what it did. Python's own code then goes on as if it had done all of it itself.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from perpmaker.model.events import BookDelta, BookSnapshot, Event, Trade
+from perpmaker.model.ids import HOME_EXCHANGE, InstrumentId
+from perpmaker.model.instrument import Instrument
+from perpmaker.model.order import Side
+from perpmaker.simulation.fast import layout as at
+from perpmaker.simulation.fast.kernel import Rows, skip
+from perpmaker.simulation.fast.levels import Shelf, ShelfBook
+from perpmaker.simulation.house import MARKET, Action, Shown
+from perpmaker.simulation.latency import FollowingLatency, Hold
+from perpmaker.simulation.market import Market
+from perpmaker.simulation.schedule import Schedule
+from perpmaker.simulation.settings import FillModel, QueueModel
+from perpmaker.simulation.timeline import Timeline
+from perpmaker.simulation.venue import SimulatedVenue
+from perpmaker.tape.columns import ARRAYS, Columns, columns_of, join, take
+from perpmaker.tape.rows import Row, events_of
+
+_MODELS: Final = {
+    FillModel.QUEUE: at.QUEUE_MODEL,
+    FillModel.OPTIMISTIC: at.OPTIMISTIC,
+    FillModel.PESSIMISTIC: at.PESSIMISTIC,
+    FillModel.CLASSIC: at.CLASSIC,
+}
+_QUEUES: Final = {QueueModel.POWER: at.POWER, QueueModel.RISK_AVERSE: at.RISK_AVERSE}
+_SIDES: Final = ((0, Side.BUY, 1), (1, Side.SELL, -1))
+_MOST_ORDERS: Final = 64
+"""A side; an instrument with more is Python's."""
+_PLACES: Final = 65_536
+_FIRST_ROOM: Final = 4_096
+
+
+class Actions(Schedule[Action | Shown]):
+    """What is scheduled at a venue: in Python, and besides the messages that wait in the arrays."""
+
+    def __init__(self, track: Track, venue: int, before: Schedule[Action | Shown]) -> None:
+        super().__init__()
+        self._heap = before._heap
+        self._track = track
+        self._venue = venue
+
+    def put(self, at_ns: int, thing: Action | Shown, rank: int = 0) -> None:
+        number = self._track.number()
+        if rank == MARKET and self._track.is_heard(thing):
+            self._track.wait(self._venue, at_ns, number)
+        else:
+            self._number = number - 1
+            super().put(at_ns, thing, rank)
+
+    @property
+    def next_ns(self) -> int | None:
+        head_ns, of_python = self._track.head(self._venue)[0], super().next_ns
+        if head_ns == at.FOREVER:
+            return of_python
+        return head_ns if of_python is None else min(head_ns, of_python)
+
+    @property
+    def of_python(self) -> tuple[int, int, int]:
+        """When Python's own first is due, its rank and number."""
+        return self._heap[0][:3] if self._heap else (at.FOREVER, 0, 0)
+
+    def pop(self) -> tuple[int, Action | Shown]:
+        head_ns, number = self._track.head(self._venue)
+        if head_ns == at.FOREVER or (self._heap and self._heap[0][:3] < (head_ns, MARKET, number)):
+            return super().pop()
+        return head_ns, self._track.take_head(self._venue)
+
+    def __len__(self) -> int:
+        return len(self._heap) + self._track.waiting_at(self._venue)
+
+
+class Track:
+    """One timeline's market data, in arrays. `instruments` are those that are played, by their places on the tape."""
+
+    def __init__(
+        self, timeline: Timeline, listed: Sequence[InstrumentId], instruments: Mapping[InstrumentId, Instrument]
+    ) -> None:
+        self.names = list(instruments)
+        self.shelf = Shelf(3 * len(self.names))
+        self._timeline = timeline
+        self._listed = listed
+        self._venues = list(timeline.venues.values())
+        count = len(self.names)
+        self.state = np.zeros((count, at.INSTRUMENT_WIDTH), dtype=np.int64)
+        """Of each instrument; `layout` names the columns."""
+        self.its: Any = memoryview(self.state)  # type: ignore[arg-type]  # of two dimensions
+        self._venue_state = np.zeros((len(self._venues), at.VENUE_WIDTH), dtype=np.int64)
+        self._waiting = np.zeros((len(self._venues), _FIRST_ROOM, at.WAIT_WIDTH), dtype=np.int64)
+        self._orders = np.zeros((count, 2, _MOST_ORDERS, at.ORDER_WIDTH), dtype=np.int64)
+        self._count = np.zeros((count, 2), dtype=np.int64)
+        self._taken = np.zeros((count, 2, 1 + _MOST_ORDERS), dtype=np.int64)
+        self._took = [False] * count
+        self._run = np.zeros(at.RUN_WIDTH, dtype=np.int64)
+        self._places = np.full(_PLACES, -1, dtype=np.int64)
+        for place, name in enumerate(listed):
+            if name in instruments:
+                self._places[place] = self.names.index(name)
+        self.mid_times = np.zeros((count, at.MIDS_KEPT + 1), dtype=np.int64)
+        self.mid_sums = np.zeros((count, at.MIDS_KEPT + 1), dtype=np.int64)
+        self.mids_kept = np.zeros(count, dtype=np.int64)
+        self._columns = self._carried = _nothing()
+        self._rows = self._carried_rows = _rows(self._columns)
+        self._heard: tuple[Event, int] | None = None
+        self._books: list[ShelfBook] = []
+        self._actions: list[Actions] = []
+        self._venue_of = [self._venue_place(name) for name in self.names]
+
+    def attach(self) -> None:
+        """Put the venues' books and what is scheduled there into the arrays; every instrument must be listed."""
+        count = len(self.names)
+        self._run[at.NUMBER] = max((venue._house.actions._number for venue in self._venues), default=0)
+        for place, venue in enumerate(self._venues):
+            actions = Actions(self, place, venue._house.actions)
+            self._actions.append(actions)
+            venue._house.actions = actions
+        for place, name in enumerate(self.names):
+            venue = self._venues[self._venue_of[place]]
+            market = venue.markets[name]
+            book = ShelfBook(market.instrument, self.shelf, count + place)
+            book.take_over(market.book)
+            market.book = book
+            self._books.append(book)
+            settings = venue.settings
+            self.its[place, at.ITS_VENUE] = self._venue_of[place]
+            self.its[place, at.MODEL] = _MODELS[settings.fill_model]
+            self.its[place, at.QUEUE] = _QUEUES[settings.queue_model]
+            self.its[place, at.EXPONENT] = settings.queue_exponent
+
+    # --- rows
+
+    def load(self, columns: Columns) -> None:
+        """Go on with the next rows; what waits of the rows before is kept."""
+        self._carried = self._still_waiting()
+        self._carried_rows = _rows(self._carried)
+        self._columns, self._rows = columns, _rows(columns)
+        self._run[at.ROW] = 0
+
+    def next_message(self) -> Event:
+        """Take the next message out, for Python to play. Raises DataError for a broken one."""
+        row = int(self._run[at.ROW])
+        end = _end(self._columns, row)
+        self._run[at.ROW] = end
+        (event,) = events_of(_row_tuples(self._columns, row, end), self._columns.texts, self._listed)
+        if isinstance(event, BookDelta | BookSnapshot | Trade):
+            self._heard = event, row
+        elif event.ts_recv_ns != (recv_ns := int(self._columns.recv_ns[row])):
+            event = msgspec.structs.replace(event, ts_recv_ns=recv_ns)
+        return event
+
+    @property
+    def next_recv_ns(self) -> int:
+        """When the next message comes; there must be one."""
+        return int(self._columns.recv_ns[self._run[at.ROW]])
+
+    # --- what waits
+
+    def number(self) -> int:
+        self._run[at.NUMBER] += 1
+        return int(self._run[at.NUMBER])
+
+    def is_heard(self, thing: Action | Shown) -> bool:
+        """Whether this is the message that was taken out last, whose rows are known."""
+        return self._heard is not None and thing is self._heard[0]
+
+    def wait(self, venue: int, at_ns: int, number: int) -> None:
+        """Let the message that was taken out last wait."""
+        row = -1 if self._heard is None else self._heard[1]
+        its, queue = self._venue_state[venue], self._waiting[venue]
+        if its[at.TAIL] == len(queue):
+            self._make_room()
+            queue = self._waiting[venue]
+        place = int(its[at.TAIL])
+        while place > its[at.HEAD] and queue[place - 1, at.WAIT_AT] > at_ns:
+            queue[place] = queue[place - 1]
+            place -= 1
+        queue[place] = at_ns, number, row
+        its[at.TAIL] += 1
+
+    def head(self, venue: int) -> tuple[int, int]:
+        """When the first that waits takes effect, and its number."""
+        its = self._venue_state[venue]
+        if its[at.HEAD] == its[at.TAIL]:
+            return at.FOREVER, 0
+        first = self._waiting[venue, its[at.HEAD]]
+        return int(first[at.WAIT_AT]), int(first[at.WAIT_NUMBER])
+
+    def take_head(self, venue: int) -> Shown:
+        its = self._venue_state[venue]
+        row = int(self._waiting[venue, its[at.HEAD], at.WAIT_ROW])
+        its[at.HEAD] += 1
+        columns, row = (self._columns, row) if row >= 0 else (self._carried, -1 - row)
+        (event,) = events_of(_row_tuples(columns, row, _end(columns, row)), columns.texts, self._listed)
+        if not isinstance(event, BookDelta | BookSnapshot | Trade):
+            raise TypeError(f"a {type(event).__name__} does not wait")
+        return event
+
+    def waiting_at(self, venue: int) -> int:
+        its = self._venue_state[venue]
+        return int(its[at.TAIL] - its[at.HEAD])
+
+    # --- running
+
+    def go(self, stop_ns: int) -> tuple[int, int]:
+        """Run until Python has something to do; returns why, and how many messages were taken."""
+        self._heard = None
+        wake_ns = self._tell()
+        shelf, run = self.shelf, self._run
+        run[at.EVENTS], run[at.NOW] = 0, self._timeline.now_ns
+        why = skip(
+            self._rows,
+            self._carried_rows,
+            self._places,
+            (shelf.keys, shelf.lots, shelf.used, self._orders, self._count, self._taken),
+            self.state,
+            self._venue_state,
+            self._waiting,
+            run,
+            (self.mid_times, self.mid_sums, self.mids_kept),
+            wake_ns,
+            stop_ns,
+        )
+        self._learn()
+        return why, int(run[at.EVENTS])
+
+    @property
+    def heard_ns(self) -> int:
+        """Receive time of the last message that was not Python's."""
+        return int(self._run[at.HEARD_NS])
+
+    def _tell(self) -> int:
+        """Put what Python knows into the arrays; returns when it has something to do by our clock."""
+        timer_ns = self._timeline._next_timer_ns()
+        wake_ns = at.FOREVER if timer_ns is None else timer_ns
+        for place, venue in enumerate(self._venues):
+            house, state = venue._house, self._venue_state[place]
+            due_ns = house.deliveries.next_ns
+            if due_ns is not None and due_ns < wake_ns:
+                wake_ns = due_ns
+            hold = _hold_of(venue)
+            state[: at.HEAD] = (
+                house.offset_ns,
+                hold.ns,
+                hold._floor_ns,
+                house.venue_ns,
+                -1,
+                *self._actions[place].of_python,
+            )
+        for place, name in enumerate(self.names):
+            venue = self._venues[self._venue_of[place]]
+            market = venue.markets.get(name)
+            played = market is not None and market.book is self._books[place] and self._tell_orders(place, market)
+            self.its[place, at.IS_PLAYED] = played
+            self.its[place, at.BOOK_NS] = venue._book_ns.get(name, 0)
+        return wake_ns
+
+    def _tell_orders(self, place: int, market: Market) -> bool:
+        if (market._taken or self._took[place]) and not self._tell_taken(place, market):
+            return False
+        for number, side, sign in _SIDES:
+            resting = market._resting[side]
+            self._count[place, number] = len(resting)
+            if not resting:
+                continue
+            if len(resting) > _MOST_ORDERS:
+                return False
+            self._orders[place, number, : len(resting)] = [
+                (
+                    sign * order.px_ticks,
+                    order.leaves_lots,
+                    order.ahead,
+                    order.spared,
+                    order.arrived_ns,
+                    market._traded.get((side, order.px_ticks), 0),
+                )
+                for order in resting
+            ]
+        return True
+
+    def _tell_taken(self, place: int, market: Market) -> bool:
+        self._took[place] = bool(market._taken)
+        for number, side, sign in _SIDES:
+            keys = [sign * px_ticks for taken, px_ticks in market._taken if taken is side]
+            if len(keys) > _MOST_ORDERS:
+                return False
+            self._taken[place, number, : len(keys) + 1] = [len(keys), *keys]
+        return True
+
+    def _learn(self) -> None:
+        """Make Python's objects say what the compiled code did."""
+        self._timeline.now_ns = int(self._run[at.NOW])
+        for place, venue in enumerate(self._venues):
+            _, hold_ns, _, venue_ns, feed_ns = self._venue_state[place, : at.ACTION_AT].tolist()
+            _hold_of(venue).ns = hold_ns
+            venue._house.venue_ns = venue_ns
+            if feed_ns >= 0 and isinstance(venue.latency, FollowingLatency):
+                venue.latency._feed_ns = feed_ns
+            if self.waiting_at(place) == self._waiting.shape[1]:
+                self._make_room()
+        for place, name in enumerate(self.names):
+            venue = self._venues[self._venue_of[place]]
+            book_ns = self.its[place, at.BOOK_NS]
+            if book_ns:
+                venue._book_ns[name] = book_ns
+            if self.its[place, at.VENUE_CHANGED]:
+                self.its[place, at.VENUE_CHANGED] = 0
+                event_ns, recv_ns = self.its[place, at.SHOWN_EVENT_NS], self.its[place, at.SHOWN_RECV_NS]
+                self._books[place].refresh(event_ns, recv_ns)
+            if self.its[place, at.IS_PLAYED]:
+                self._learn_orders(place, venue.markets[name])
+
+    def _learn_orders(self, place: int, market: Market) -> None:
+        for number, side, _ in _SIDES:
+            resting = market._resting[side]
+            if not resting:
+                continue
+            rows = self._orders[place, number, : len(resting)].tolist()
+            for order, row in zip(resting, rows, strict=True):
+                order.ahead = row[at.AHEAD]
+                market._traded[(side, order.px_ticks)] = row[at.TRADED]
+
+    # --- inside
+
+    def _still_waiting(self) -> Columns:
+        """Return the rows of all messages that wait, and point to them there."""
+        parts: list[Columns] = []
+        begin = 0
+        for venue, its in enumerate(self._venue_state):
+            for place in range(int(its[at.HEAD]), int(its[at.TAIL])):
+                row = int(self._waiting[venue, place, at.WAIT_ROW])
+                columns, row = (self._columns, row) if row >= 0 else (self._carried, -1 - row)
+                part = _own_texts(take(columns, slice(row, _end(columns, row))))
+                parts.append(part)
+                self._waiting[venue, place, at.WAIT_ROW] = -1 - begin
+                begin += part.rows
+        return join(parts) if parts else _nothing()
+
+    def _make_room(self) -> None:
+        venues, before, width = self._waiting.shape
+        room = np.zeros((venues, 2 * before, width), dtype=np.int64)
+        room[:, :before] = self._waiting
+        self._waiting = room
+
+    def _venue_place(self, name: InstrumentId) -> int:
+        return list(self._timeline.venues).index(name.partition("@")[2] or HOME_EXCHANGE)
+
+
+def _nothing() -> Columns:
+    return columns_of(array("q"))
+
+
+def _hold_of(venue: SimulatedVenue) -> Hold:
+    hold = getattr(venue.latency, "_hold", None)
+    if not isinstance(hold, Hold):
+        raise TypeError(f"{type(venue.latency).__name__} has no hold")
+    return hold
+
+
+def _rows(columns: Columns) -> Rows:
+    first: tuple[np.ndarray, ...] = tuple(getattr(columns, name) for name in ARRAYS[:-1])
+    return tuple(one if one.flags.writeable and one.flags.c_contiguous else one.copy() for one in first)  # type: ignore[return-value]
+
+
+def _end(columns: Columns, row: int) -> int:
+    """Return the row after a message; the end of the rows where its end is missing."""
+    flags = columns.flags
+    last = len(flags)
+    while row < last:
+        row += 1
+        if flags[row - 1] & 2:
+            break
+    return row
+
+
+def _row_tuples(columns: Columns, row: int, end: int) -> Iterator[Row]:
+    return zip(*(getattr(columns, name)[row:end].tolist() for name in ARRAYS), strict=True)
+
+
+def _own_texts(columns: Columns) -> Columns:
+    """Keep only the texts that these rows point to."""
+    if not columns.texts:
+        return columns
+    pointing = np.flatnonzero(columns.aux < 0)
+    texts = tuple(columns.texts[-1 - int(place)] for place in columns.aux[pointing])
+    aux = columns.aux.copy()
+    aux[pointing] = -1 - np.arange(len(pointing))
+    return columns._replace(aux=aux, texts=texts)
