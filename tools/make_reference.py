@@ -131,8 +131,9 @@ def _value(parameter: click.Parameter) -> str:
     kind = parameter.type
     if isinstance(kind, click.Choice):
         return " or ".join(str(choice) for choice in kind.choices)
-    if isinstance(kind, click.IntRange):
-        return f"{kind.min} to {kind.max}"
+    if isinstance(kind, click.IntRange | click.FloatRange):
+        least = f"above {kind.min:g}" if kind.min_open else f"{kind.min:g}"
+        return f"{least}{'' if kind.min_open else ' or more'}" if kind.max is None else f"{least} to {kind.max:g}"
     if isinstance(parameter, click.Option) and parameter.metavar:
         return parameter.metavar
     words = "a folder" if getattr(kind, "file_okay", True) is False else kind.name.replace("file", "a file")
@@ -144,7 +145,7 @@ def _default(parameter: click.Parameter, context: click.Context) -> str:
         return "required"
     value = parameter.get_default(context)
     flag = isinstance(parameter, click.Option) and parameter.is_flag
-    return "" if flag or not isinstance(value, str | int) or value == "" else str(value)
+    return "" if flag or not isinstance(value, str | int | float) or value == "" else str(value)
 
 
 def _meaning(parameter: click.Parameter) -> str:

@@ -121,9 +121,13 @@ def command(home: Path, /, path: Path, **options: Any) -> None:
 
     asked = _Asked(path, options)
     folder = options["output"] or home / "tunings" / asked.name
-    with asked.runner() as runner, _Bar(Console(stderr=True)) as bar:
-        plan = asked.plan(runner.workers)
-        outcome = tune(asked.space, asked.evaluate, asked.windows, plan, runner, folder, bar.step)
+    try:
+        with asked.runner() as runner, _Bar(Console(stderr=True)) as bar:
+            plan = asked.plan(runner.workers)
+            outcome = tune(asked.space, asked.evaluate, asked.windows, plan, runner, folder, bar.step)
+    except KeyboardInterrupt:
+        click.echo(f"what is finished is kept in {folder}; the same command goes on", err=True)
+        raise
     told = asked.told()
     page = write_tuning(outcome, told, folder)
     if options["as_json"]:
