@@ -22,6 +22,13 @@ NEED_RESEARCH = frozenset({"backtest", "data", "parity", "record", "tape", "trai
 """Commands that read tapes or search; trading itself needs none of those packages."""
 NEED_RESEARCH_TOO = (["report", "gate"],)
 
+SCRIPT = """from perpmaker.__main__ import main
+
+if __name__ == "__main__":
+    main()
+"""
+"""The command `perpmaker`. Worker processes read it again, under another name: there it must do nothing."""
+
 
 def main(argv: list[str]) -> None:
     if argv[:1] == ["test"]:
@@ -116,7 +123,7 @@ def link_sources(venv: Path) -> None:
     purelib = Path(subprocess.run(query, stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
     (purelib / "perpmaker.pth").write_text(f"{ROOT / 'src'}\n")
     script = python_in(venv).with_name("perpmaker")
-    script.write_text(f"#!{python_in(venv)}\nfrom perpmaker.__main__ import main\n\nmain()\n")
+    script.write_text(f"#!{python_in(venv)}\n{SCRIPT}")
     script.chmod(0o755)
 
 
