@@ -13,11 +13,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 import perpmaker
+from perpmaker import config as configuration
 from perpmaker.cli.config import load_whole
 from perpmaker.cli.main import cli
 from perpmaker.cli.new_strategy import class_name, next_steps
 from perpmaker.errors import ConfigError
 from perpmaker.research.practice import practise, strategy_in
+from perpmaker.research.tuning.backtests import BacktestEvaluation
+from perpmaker.strategies import own
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -193,3 +196,17 @@ def test_a_backtest_tells_of_a_strategy_that_raised(tmp_path: Path) -> None:
     assert f"Error: {said}" in (tmp_path / "done" / "report.html").read_text()
     told = json.loads((tmp_path / "done" / "result.json").read_text())
     assert told["runs"]["queue"]["errors"] == [said]
+
+
+def test_a_tuning_of_changed_code_is_another_tuning(tmp_path: Path) -> None:
+    """What was found for the code of before would count for the code of now."""
+    new("my_maker", "--folder", "mine")
+    CliRunner().invoke(cli, ["tape", "simulate", "short.tape", "--hours", "0.002"])
+    raw = configuration.read(tmp_path / "mine" / "my_maker.toml")
+    evaluation = BacktestEvaluation(raw, {}, "my_maker", ("short.tape",), "queue", 1)
+    first = evaluation.fingerprint()
+    assert evaluation.fingerprint() == first
+    path = tmp_path / "mine" / "my_maker.py"
+    path.write_text(path.read_text().replace("2.0", "3.0"))
+    own._read.cache_clear()  # another process
+    assert evaluation.fingerprint() != first

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from perpmaker import config as configuration
+from perpmaker.engine.assembly import _hash_of
 from perpmaker.engine.core.added import spec_of
 from perpmaker.engine.records import StrategyAdded
 from perpmaker.errors import ConfigError
 from perpmaker.model.ids import AccountId, StrategyId
+from perpmaker.strategies import own
 from perpmaker.strategies.own import code_of, is_own, shown_kind
 from perpmaker.strategies.registry import make_strategy, params_schema, parse_params, strategy_class
 
@@ -161,3 +163,13 @@ def test_a_strategy_that_cannot_be_made_is_a_wrong_configuration(tmp_path: Path)
     text = GOOD + "\n    def __init__(self, params):\n        raise RuntimeError('no model file')\n"
     with pytest.raises(ConfigError, match="cannot be made: RuntimeError: no model file"):
         make_strategy(_kind(tmp_path, text), {"instrument": BTC})
+
+
+def test_code_that_changed_has_to_be_armed_anew(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(CONFIG.format(kind=_kind(tmp_path)))
+    first = _hash_of(configuration.load(path, {}))
+    assert _hash_of(configuration.load(path, {})) == first
+    own._read.cache_clear()  # another process
+    _kind(tmp_path, GOOD.replace("5.0", "6.0"))
+    assert _hash_of(configuration.load(path, {})) != first

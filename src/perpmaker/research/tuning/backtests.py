@@ -19,6 +19,7 @@ from perpmaker.research.report_figures import periodic_equity
 from perpmaker.research.tuning.scoring import Score
 from perpmaker.research.tuning.space import Value
 from perpmaker.simulation import FillModel
+from perpmaker.strategies.own import code_of, is_own
 from perpmaker.tape.reader import open_tape
 
 
@@ -62,8 +63,9 @@ class BacktestEvaluation(msgspec.Struct, frozen=True):
         return configuration.parse({**self.raw, "strategy": rows}, self.environment, source="the configuration")
 
     def fingerprint(self) -> str:
-        """Name what is evaluated: the configuration but for what is tuned, the tape's content, the models."""
-        whole = self.config({}).model_dump(mode="json", exclude={"tune"})
+        """Name what is evaluated: the configuration but for what is tuned, the tape's content, the models, own code."""
+        config = self.config({})
+        whole = config.model_dump(mode="json", exclude={"tune"})
         told = [
             whole,
             self.strategy,
@@ -71,6 +73,7 @@ class BacktestEvaluation(msgspec.Struct, frozen=True):
             self.fill_model,
             self.period_s,
             self.named,
+            *(code_of(row.kind).hex() for row in config.strategy if is_own(row.kind)),
         ]
         return hashlib.blake2b(msgspec.json.encode(told), digest_size=16).hexdigest()
 
