@@ -315,13 +315,9 @@ class MarketMaker(Strategy[MarketMakerParams]):
         held = self._inventory(ctx, fair, plan)
         q = self._sizes.q(held)
         reservation = fair * (1 + plan.funding_shift)
-        anchor = self._anchored(
-            ctx,
-            reservation - shape.half_bid - shape.skew_bid * q,
-            reservation + shape.half_ask - shape.skew_ask * q,
-            held,
-            plan,
-        )
+        bid_px = reservation - shape.half_bid - shape.skew_bid * q
+        ask_px = reservation + shape.half_ask - shape.skew_ask * q
+        anchor = self._anchored(ctx, *plan.stance.apart(bid_px, ask_px, q), held, plan)
         bids, no_bids = self._side(ctx, Side.BUY, anchor.bid_px, book, fair, held, plan)
         asks, no_asks = self._side(ctx, Side.SELL, anchor.ask_px, book, fair, held, plan)
         if self.params.quoting.replace == "all":

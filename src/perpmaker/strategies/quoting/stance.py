@@ -40,6 +40,17 @@ class Stance(msgspec.Struct, frozen=True):
     """The rule that sets the half-spread when the model's own is too small."""
     half_spread_bps: float
     tolerance_bps: float
+    least_spread: float = 0.0
+    """Bid and ask are never nearer to each other, in quote units, however they lean: twice the floor."""
+
+    def apart(self, bid_px: float, ask_px: float, q: float) -> tuple[float, float]:
+        """Return the innermost prices at least that far apart; the side that adds to the position q gives way.
+
+        A model whose sides lean by skews of their own can bring them together, or past each other, when much is held.
+        """
+        if ask_px - bid_px >= self.least_spread:
+            return bid_px, ask_px
+        return (ask_px - self.least_spread, ask_px) if q > 0 else (bid_px, bid_px + self.least_spread)
 
     @property
     def warming_up(self) -> bool:
@@ -80,6 +91,7 @@ def take_stance(
         floor_rule=floor.rule if max(raw.half_bid, raw.half_ask) < floor.half else None,
         half_spread_bps=half_bps,
         tolerance_bps=quoting.tolerance_for(half_bps),
+        least_spread=2 * floor.half,
     )
 
 

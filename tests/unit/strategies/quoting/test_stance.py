@@ -103,3 +103,15 @@ def test_the_explanation_before_anything_is_known_says_so() -> None:
     assert inputs["warming_up"] is True
     assert inputs["sigma"] is inputs["A_bid"] is inputs["kappa_ask"] is None
     assert inputs["doubts"]
+
+
+@pytest.mark.parametrize(
+    ("q", "expected"), [(30.0, (59_994.0, 60_000.0)), (-30.0, (60_010.0, 60_016.0))], ids=["long", "short"]
+)
+def test_sides_that_lean_past_each_other_are_kept_apart_by_the_one_that_adds(
+    q: float, expected: tuple[float, float]
+) -> None:
+    stance = _stance(READY, min_half_spread_bps=0.5, min_edge_bps=0)
+    assert stance.least_spread == pytest.approx(6.0)
+    assert stance.apart(60_010.0, 60_000.0, q) == pytest.approx(expected)
+    assert stance.apart(59_990.0, 60_000.0, q) == (59_990.0, 60_000.0)
