@@ -96,7 +96,7 @@ def command(
     console = Console(stderr=True)
     began_ns = WallClock().now_ns()
     with Bars(console, tape.rows) as bars:
-        setup = Setup(config, seed, from_ns or 0, ALWAYS if to_ns is None else to_ns, named_instruments(named))
+        setup = Setup(config, seed, from_ns or 0, ALWAYS if to_ns is None else to_ns, named=named_instruments(named))
         results = backtest(setup, tape, only(models) or BAND, bars.begin)
     took_s = (WallClock().now_ns() - began_ns) / _NS
     folder = out or home / "backtests" / f"{_stamp(began_ns)}-{config.name}"

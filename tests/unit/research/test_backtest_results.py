@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from tests.unit.engine.backtest_tape import CONFIG, config, write_tape
+from tests.unit.engine.backtest_tape import CONFIG, config, rules, write_tape
 
 from perpmaker.cli.main import cli
 from perpmaker.engine.backtest import Results as Backtest
@@ -95,3 +95,16 @@ def test_the_command_writes_the_page_and_says_where(tmp_path: Path) -> None:
     assert told
     assert Path(told[1]) == tmp_path / "out" / "report.html"
     assert "one fill model only" in Path(told[1]).read_text(encoding="utf-8")
+
+
+def test_an_instrument_of_the_tape_is_taken_for_another(tmp_path: Path) -> None:
+    write_tape(tmp_path / "xbt.tape", rules("XBTUSD", "bitmex", "XBT"), seconds=5)
+    (tmp_path / "bt.toml").write_text(CONFIG, encoding="utf-8")
+    done = CliRunner().invoke(
+        cli,
+        ["--home", str(tmp_path), "backtest", str(tmp_path / "bt.toml"), "--tape", str(tmp_path / "xbt.tape"),
+         "--fill-model", "queue", "--as", "XBTUSD=BTC_USDT_Perp", "--out", str(tmp_path / "out")],
+        catch_exceptions=False,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "XBTUSD@bitmex as BTC_USDT_Perp" in done.output
