@@ -1,6 +1,6 @@
 """`./run test`: static checks, then every test; the last lines say what passed, failed and was skipped, and why.
 
-Tests run side by side on the cores there are, except those marked `in_pairs`, which run two at a time after the rest, and
+Tests run side by side, one more than there are cores because some of them wait, except those marked `in_pairs`, which run two at a time after the rest, and
 those marked `alone`, which run one at a time at the end.
 `--long` adds the larger counts. Other arguments go to pytest, and then only pytest runs, once.
 """
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         for name, options in (
             (
                 "side by side",
-                ["-n", str(os.cpu_count() or 2), "--dist", "loadgroup", "-m", f"not alone and not in_pairs{scope}"],
+                ["-n", str((os.cpu_count() or 2) + 1), "--dist", "loadgroup", "-m", f"not alone and not in_pairs{scope}"],
             ),
             ("in pairs", ["-n", "2", "--dist", "load", "-m", f"in_pairs{scope}"]),
             ("alone", ["-m", f"alone{scope}"]),
