@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
+import msgspec
 import pytest
 from tests.unit.strategies.pair.two_venues import FEES, HEDGE, LEAD, LIMITS, THIRD, Crowd, TwoVenues
 
 from perpmaker.engine.core import AccountSpec, Answer, Engine, EngineSpec
+from perpmaker.engine.core.slot import Slot, SlotState
 from perpmaker.engine.core.state import decode_state
 from perpmaker.engine.records import StrategyAdded, StrategyRemoved
 from perpmaker.model.events import Operator
 from perpmaker.model.ids import AccountId, InstrumentId, StrategyId, client_order_id_parts
 from perpmaker.model.order import Side
+from perpmaker.strategies.api import Leg
 
 NAME = StrategyId("pair-eth")
 ASKED = {"instrument": str(LEAD), "hedge_instrument": str(HEDGE), "mode": "alternate", "size": "0.5"}
@@ -351,3 +355,53 @@ def test_numbers_fit_the_narrowest_venue_and_those_of_what_is_over_are_used_agai
     rig.start()
     assert rig.pair().state == "done"
     assert rig.engine.world.slots[NAME].spec.number == 1
+
+
+def of_three() -> Bench:
+    """As `bench`, with a third venue that is followed."""
+    rig = Bench({"mode": "alternate", "size": "0.5"}, third=True)
+    rig.follows = (LEAD, HEDGE, THIRD)
+    rig.kill()
+    rig._boot()
+    rig.on_step = Crowd(rig, piece="0.5")
+    rig.start()
+    return rig
+
+
+def beside(rig: Bench, name: str, **more: Any) -> Slot:
+    """Add a second strategy of several legs, as far as commands see it: on the third venue, running nothing."""
+    slot = copy(rig.engine.world.slots[NAME])
+    leg = Leg(rig.other.account, THIRD)
+    slot.spec = msgspec.structs.replace(
+        slot.spec, strategy=StrategyId(name), account=leg.account, instrument=leg.instrument, others=(leg,), **more
+    )
+    rig.engine.world.slots[slot.spec.strategy] = slot
+    return slot
+
+
+def test_a_pair_that_has_failed_keeps_no_other_from_being_stopped() -> None:
+    rig = of_three()
+    rig.pair(iterations="10")
+    rig.until(lambda: rig.lead.position > 0)
+    failed = beside(rig, "pair-broken")
+    failed.state, failed.error = SlotState.FAILED, "it divided by zero"
+    rig.tell("pair_stop")
+    done(rig)
+    assert rig.status()["waits_for"] == "stopped by a person"
+    answer = rig.answer
+    assert answer is not None
+    assert (answer.state, answer.text.partition(";")[0]) == ("refused", "pair-broken is failed: it divided by zero")
+
+
+def test_what_makes_continuously_is_flattened_by_a_close_that_names_nobody() -> None:
+    rig = of_three()
+    rig.pair(mode="build_and_hold")
+    done(rig)
+    slot = beside(rig, "maker", kind="cross_maker")
+    slot.state = SlotState.STOPPED
+    third, rig.watching = rig.other, False
+    rig.fill_by_hand(third, Side.BUY, "0.1")
+    rig.until(lambda: third.position > 0, 10)
+    rig.tell("pair_close")
+    rig.until(lambda: (rig.answer or Answer("refused")).state == "done", 120)
+    assert (rig.lead.position, rig.hedge.position, third.position) == (0, 0, 0)

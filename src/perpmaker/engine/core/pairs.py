@@ -168,28 +168,34 @@ class Pairs:
 
     def stop(self, event: Operator) -> Callable[[], Answer]:
         """Place nothing new any more; what is open is hedged, positions stay."""
-        return self._tell_all(event, "stop")
+        slots = self._scope(event)
+        return self._tell_all(event, slots, "stop") if slots else refused(_nobody(event))
 
     def close(self, event: Operator, flatten: _Action) -> Callable[[], Answer]:
         """Lead the positions to nothing, clip by clip, hedged all the way. What is no `pair` is flattened at once."""
         slots = self._scope(event)
-        if slots and all(slot.spec.kind != Pair.kind for slot in slots):
-            return self.only(event, flatten)
-        return self._tell_all(event, "close")
-
-    def _tell_all(self, event: Operator, word: str) -> Callable[[], Answer]:
-        slots = self._scope(event)
         if not slots:
             return refused(_nobody(event))
-        failed = [slot for slot in slots if slot.state is not SlotState.RUNNING]
-        if failed:
-            slot = failed[0]
-            return refused(f"{slot.spec.strategy} is {slot.state.value}{f': {slot.error}' if slot.error else ''}")
-        for slot in slots:
+        pairs = [slot for slot in slots if slot.spec.kind == Pair.kind]
+        answers = [flatten(_of(event, slot)) for slot in slots if slot not in pairs]
+        if pairs:
+            answers.append(self._tell_all(event, pairs, "close"))
+        return lambda: _whole([answer() for answer in answers])
+
+    def _tell_all(self, event: Operator, slots: list[Slot], word: str) -> Callable[[], Answer]:
+        """Tell all that can hear it; those that cannot keep nobody else from it, and are named in the answer."""
+        deaf = [slot for slot in slots if slot.state is not SlotState.RUNNING]
+        missed = [
+            f"{slot.spec.strategy} is {slot.state.value}{f': {slot.error}' if slot.error else ''}" for slot in deaf
+        ]
+        told = [slot for slot in slots if slot not in deaf]
+        if not told:
+            return refused("; ".join(missed))
+        for slot in told:
             slot.paused = False
             self._runner.on_told(slot, word)
-        self._tell(f"pair_told_{word}", event, strategy=", ".join(slot.spec.strategy for slot in slots))
-        return lambda: _ended(slots)
+        self._tell(f"pair_told_{word}", event, strategy=", ".join(slot.spec.strategy for slot in told))
+        return lambda: _ended(told, missed)
 
     def only(self, event: Operator, action: _Action) -> Callable[[], Answer]:
         """Carry out what every strategy can be told, for pairs alone."""
@@ -226,14 +232,15 @@ def _of(event: Operator, slot: Slot) -> Operator:
 
 
 def _whole(answers: list[Answer]) -> Answer:
+    """Sum answers up: at work while one is, else done unless one was refused."""
     text = "; ".join(dict.fromkeys(answer.text for answer in answers))
     states = [answer.state for answer in answers]
-    return Answer("accepted" if "accepted" in states else "done" if "done" in states else "refused", text)
+    return Answer("accepted" if "accepted" in states else "refused" if "refused" in states else "done", text)
 
 
-def _ended(slots: list[Slot]) -> Answer:
-    """Say how pairs stand that were told to end: done once nothing of them is at work."""
-    texts = []
+def _ended(slots: list[Slot], missed: list[str]) -> Answer:
+    """Say how pairs stand that were told to end: done once nothing of them is at work, refused if some were missed."""
+    texts = list(missed)
     for slot in slots:
         said = slot.explained.get(slot.spec.instrument, {})
         held = ", ".join(
@@ -241,7 +248,7 @@ def _ended(slots: list[Slot]) -> Answer:
         )
         texts.append(f"{slot.spec.strategy}: {said.get('pair', '?')} ({held})")
     at_work = any(slot.state is SlotState.RUNNING and not _is_done(slot) for slot in slots)
-    return Answer("accepted" if at_work else "done", "; ".join(texts))
+    return Answer("accepted" if at_work else "refused" if missed else "done", "; ".join(texts))
 
 
 _HELD: Final = ("lead_qty", "hedge_qty")
