@@ -318,7 +318,7 @@ def carry_out(
         if engine.run_file is not None:
             from perpmaker.control.client import AsyncControlClient
 
-            client = AsyncControlClient.of(engine.run_file)
+            client = AsyncControlClient.of(engine.run_file, engine.home)
             row, interrupted = asyncio.run(hand_over(client, arguments, clock, progress.tell, arm))
             return row, interrupted, 0, False
         if engine.plan is None or engine.account is None:

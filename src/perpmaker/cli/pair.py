@@ -128,7 +128,7 @@ def carry_out(home: Path, engine: Engine, legs: str, start: Start, console: Cons
     with PairProgress(console, legs) as progress:
         job = PairJob(start, progress, own=engine.run_file is None)
         if engine.run_file is not None:
-            return asyncio.run(hand_over(engine.run_file, job, clock, arm))
+            return asyncio.run(hand_over(engine.run_file, engine.home, job, clock, arm))
         if engine.plan is None:
             raise ConfigError("an engine of its own needs a CONFIG")
         from perpmaker import config as configuration

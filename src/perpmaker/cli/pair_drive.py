@@ -192,9 +192,9 @@ async def read_line() -> str:
         loop.remove_reader(descriptor)
 
 
-async def hand_over(run_file: RunFile, job: PairJob, clock: Clock, arm: str) -> Outcome:
-    """Have a running engine run it."""
-    client = AsyncControlClient.of(run_file)
+async def hand_over(run_file: RunFile, home: Path, job: PairJob, clock: Clock, arm: str) -> Outcome:
+    """Have the engine that runs in `home` run it."""
+    client = AsyncControlClient.of(run_file, home)
     stop = Stop(lambda: "the engine goes on ending the pair; see `perpmaker pairs`", STOPS)
     stop.listen()
     async with client:

@@ -181,16 +181,17 @@ def find_venues(home: Path, path: Path | None, asked: Asked, *, dry_run: bool) -
     exchange = running(home, "exchange") if config.env == "local" else None
     dotenv = next((file for file in (home / ".env", Path(".env")) if file.is_file()), None)
     plan = pairshot_plan(config, (lead, hedge), exchange, dotenv)
-    run_file = None
+    run_file, at = None, home
     holder = holder_of_legs(plan, (lead, hedge), lock_folder(configuration.runtime_folder()))
     if holder is not None:
-        run_file = running(Path(holder.home), "engine")
+        at = Path(holder.home)
+        run_file = running(at, "engine")
         if run_file is None or run_file.pid != holder.pid:
             raise ConfigError(f"the accounts are in use by {holder.engine!r} (pid {holder.pid}), which takes no pairs")
     elif not dry_run:
         refuse_second(home, "engine")
     lead_venue, hedge_venue = (config.account[leg.account].venue for leg in (lead, hedge))
-    engine = Engine(run_file, plan, lead.account, lead.instrument, lead_venue, config.env, exchange, config)
+    engine = Engine(run_file, plan, lead.account, lead.instrument, lead_venue, config.env, exchange, config, at)
     return Venues(engine, lead, hedge, hedge_venue, None if run_file is None else client_of(run_file).status())
 
 
@@ -211,7 +212,9 @@ def _of_running(home: Path, asked: Asked) -> Venues:
     legs = [
         Leg(AccountId(name), InstrumentId(row.instrument)) for name, row in zip(accounts, (lead, hedge), strict=True)
     ]
-    engine = Engine(run_file, None, legs[0].account, legs[0].instrument, _venue(lead.exchange), env, exchange, None)
+    engine = Engine(
+        run_file, None, legs[0].account, legs[0].instrument, _venue(lead.exchange), env, exchange, None, home
+    )
     return Venues(engine, legs[0], legs[1], _venue(hedge.exchange), status)
 
 

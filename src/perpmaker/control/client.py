@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import http.client
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from perpmaker.control.home import RunFile
+from perpmaker.control.home import RunFile, running
 from perpmaker.control.messages import CommandAnswer, CommandKind, CommandRequest, FillRow, Frame, LogLine, Status
 from perpmaker.errors import DataError, PerpmakerError
 
@@ -138,21 +139,39 @@ class ControlClient:
 class AsyncControlClient:
     """The control API for asyncio programs; use it as `async with AsyncControlClient(url, token) as engine`."""
 
-    def __init__(self, url: str, token: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        next_life: Callable[[], RunFile | None] = lambda: None,
+    ) -> None:
         self._url = url.rstrip("/")
         self._token = token
         self._timeout_s = timeout_s
+        self._next_life = next_life
         self._open: aiohttp.ClientSession | None = None
         self._sent = _Sent()
 
     @classmethod
-    def of(cls, run_file: RunFile) -> AsyncControlClient:
-        return cls(run_file.urls["control"], run_file.token)
+    def of(cls, run_file: RunFile, home: Path | None = None) -> AsyncControlClient:
+        """Return a client of the engine that published this run file; of its next lives too if its `home` is given."""
+
+        def next_life() -> RunFile | None:
+            found = None if home is None else running(home, run_file.name)
+            names = ("engine", "env")  # another engine in the same home is none of ours
+            same = found is not None and [found.extra.get(name) for name in names] == [
+                run_file.extra.get(name) for name in names
+            ]
+            return found if same else None
+
+        return cls(run_file.urls["control"], run_file.token, next_life=next_life)
 
     async def __aenter__(self) -> AsyncControlClient:
         import aiohttp  # only who streams pays for the import
 
-        self._open = aiohttp.ClientSession(headers={"Authorization": f"Bearer {self._token}"})
+        self._open = aiohttp.ClientSession()
         return self
 
     async def __aexit__(
@@ -200,7 +219,7 @@ class AsyncControlClient:
         decoder = msgspec.json.Decoder(Frame)
         try:
             async with self._session.ws_connect(
-                f"{self._url}/v1/stream", max_msg_size=MAX_FRAME_BYTES, compress=0
+                f"{self._url}/v1/stream", max_msg_size=MAX_FRAME_BYTES, compress=0, headers=self._authorization
             ) as socket:
                 async for message in socket:
                     if message.type is not aiohttp.WSMsgType.TEXT:
@@ -220,10 +239,21 @@ class AsyncControlClient:
         return _decode(await self._exchange("GET", path, None), kind)
 
     async def _exchange(self, method: str, path: str, body: bytes | None) -> bytes:
+        """Ask; where the engine was started again meanwhile, at its new address and with its new token."""
+        try:
+            return await self._ask(method, path, body)
+        except (EngineUnreachable, ControlRefused):
+            found = self._next_life()
+            if found is None or (found.urls["control"].rstrip("/"), found.token) == (self._url, self._token):
+                raise
+            self._url, self._token = found.urls["control"].rstrip("/"), found.token
+        return await self._ask(method, path, body)
+
+    async def _ask(self, method: str, path: str, body: bytes | None) -> bytes:
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(total=self._timeout_s)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        headers = {**self._authorization, **({"Content-Type": "application/json"} if body is not None else {})}
         try:
             async with self._session.request(
                 method, self._url + path, data=body, headers=headers, timeout=timeout
@@ -234,6 +264,10 @@ class AsyncControlClient:
             raise EngineUnreachable(f"the engine at {self._url} does not answer: {error}") from error
         _check(status, content)
         return content
+
+    @property
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}"}
 
     @property
     def _session(self) -> aiohttp.ClientSession:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -19,7 +20,7 @@ from perpmaker.control.client import (
     EngineUnreachable,
     make_request,
 )
-from perpmaker.control.home import RunFile
+from perpmaker.control.home import RunFile, published
 from perpmaker.control.messages import LogLine
 from perpmaker.engine.control import ControlServer
 from perpmaker.errors import DataError, PerpmakerError
@@ -101,6 +102,24 @@ async def test_the_end_of_the_stream_is_an_error_not_an_end_of_news(server: Cont
         await server.stop()
         with pytest.raises(EngineUnreachable):
             await anext(frames)
+
+
+@pytest.mark.parametrize(("engine", "reached"), [("one", True), ("another", False)])
+async def test_a_client_finds_the_next_life_of_its_engine_and_no_other(
+    tmp_path: Path, server: ControlServer, picture: Picture, engine: str, reached: bool
+) -> None:
+    extra = {"engine": "one", "env": "local"}
+    before = RunFile("engine", os.getpid(), {"control": server.url}, "token of the life before", extra=extra)
+    now = RunFile("engine", os.getpid(), {"control": server.url}, server.token, extra={**extra, "engine": engine})
+    with published(tmp_path, now):
+        async with AsyncControlClient.of(before, tmp_path) as client:
+            if reached:
+                assert (await client.status()).state == "running"
+                assert (await client.command("pause", actor="me", now_ns=NOW_NS)).state == "done"
+            else:
+                with pytest.raises(ControlRefused):
+                    await client.status()
+    assert len(picture.commands) == int(reached)
 
 
 async def test_a_wrong_token_is_refused(server: ControlServer) -> None:
