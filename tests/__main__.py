@@ -1,7 +1,7 @@
 """`./run test`: static checks, then every test; the last lines say what passed, failed and was skipped, and why.
 
-Tests run side by side, one more than there are cores because some of them wait, except those marked `in_pairs`, which run two at a time after the rest, and
-those marked `alone`, which run one at a time at the end.
+Tests run side by side, one more than there are cores because some of them wait, except those marked `in_pairs`, which run
+two at a time after the rest, and those marked `alone`, which run one at a time at the end.
 `--long` adds the larger counts. Other arguments go to pytest, and then only pytest runs, once.
 """
 
@@ -28,13 +28,14 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     failed = [name for name, command in static_checks() if not passes(name, command)]
     scope = "" if long else " and not long"
+    side_by_side = str((os.cpu_count() or 2) + 1)
     counts: Counter[str] = Counter()
     skips: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         for name, options in (
             (
                 "side by side",
-                ["-n", str((os.cpu_count() or 2) + 1), "--dist", "loadgroup", "-m", f"not alone and not in_pairs{scope}"],
+                ["-n", side_by_side, "--dist", "loadgroup", "-m", f"not alone and not in_pairs{scope}"],
             ),
             ("in pairs", ["-n", "2", "--dist", "load", "-m", f"in_pairs{scope}"]),
             ("alone", ["-m", f"alone{scope}"]),
