@@ -161,7 +161,7 @@ def _taking(
     cap = cap_px(look, how.max_slippage_bps, how.cap_from)
     left = look.qty - sum((child.expected_qty for child in children), _ZERO)
     if left and end:
-        notes = (*notes, end)
+        notes = (*notes, f"after that {end}" if children else end)
     if refills:
         notes = (*notes, "each slice is planned on the book of now")
     elif left:
