@@ -73,7 +73,7 @@ class Plan(msgspec.Struct, frozen=True):
     faces: dict[str, dict[str, Any]]
     """ccxt's addresses by configured venue: those of the practice exchange, {} for the venue's own."""
     pause_added: bool = False
-    """Whether pairs that people started in earlier lives come up paused."""
+    """Whether pairs that people started in earlier lives come up paused, and parent orders of them end."""
 
     @property
     def is_paper(self) -> bool:

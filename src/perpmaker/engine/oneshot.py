@@ -65,7 +65,7 @@ def oneshot_plan(
         "risk": config.risk.model_copy(update={"flatten_on_drawdown": False}),
         "control": ControlSection(port=0),
     }
-    return msgspec.structs.replace(plan, config=plan.config.model_copy(update=calm))
+    return msgspec.structs.replace(plan, config=plan.config.model_copy(update=calm), pause_added=True)
 
 
 def holder_of_account(plan: Plan, account: AccountId, folder: Path) -> Holder | None:

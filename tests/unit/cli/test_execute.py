@@ -156,6 +156,7 @@ def test_an_engine_of_its_own_is_the_configured_one_without_strategies() -> None
     assert alone.fingerprint == whole.fingerprint
     spec = alone.spec(1, {})
     assert spec.strategies == ()
+    assert spec.pause_added
     assert [account.instruments for account in spec.accounts] == [(ETH,)]
     assert not spec.accounts[0].limits.flatten_on_drawdown
     locks = [str(key) for key in alone.lock_keys(Path("/j"))]

@@ -97,6 +97,7 @@ class Rig:
         needs_arming: bool = False,
         now_ns: int = START_NS,
         venue: Rig | None = None,
+        pause_added: bool = False,
     ) -> None:
         self.spec = EngineSpec(
             name="test",
@@ -106,6 +107,7 @@ class Rig:
             config_hash="c1",
             accounts=(AccountSpec(MAIN, "grvt", limits),),
             strategies=strategies,
+            pause_added=pause_added,
         )
         self.engine = Engine(self.spec)
         self.now_ns = now_ns if venue is None else venue.now_ns

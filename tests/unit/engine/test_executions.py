@@ -303,6 +303,24 @@ def test_a_restart_goes_on_with_what_has_time_left_and_keeps_its_arrival() -> No
     assert report(later).filled_qty == Decimal("0.008")
 
 
+def test_a_life_for_one_order_alone_ends_what_the_life_before_left_and_works_its_own() -> None:
+    rig = idle_rig()
+    execute(rig, algo="iceberg", display_qty="0.004", duration_ms="600000")
+    rig.fill(rig.live()[0], Decimal("0.004"))
+    rig.run(1)
+    later = Rig(*rig.spec.strategies, limits=WIDE, epoch=2, venue=rig, pause_added=True)
+    later.engine.restore(None, rig.journal)
+    later.start(ready=False)
+    later.run(15)
+    (ended,) = [r.report for r in later.records if isinstance(r, ExecutionEnded)]
+    assert (ended.ending, ended.filled_qty, ended.remaining_qty) == (Ending.RESTART, Decimal("0.004"), Decimal("0.006"))
+    assert not later.live()
+    execute(later, "order-02", qty="0.002")
+    later.run(5)
+    own = report(later, "order-02")
+    assert (own.ending, own.filled_qty) == (Ending.DONE, Decimal("0.002"))
+
+
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "delisted"])
 def test_a_restart_that_does_not_trade_the_instrument_any_more_ends_it_with_the_truth(listed: bool) -> None:
     rig = idle_rig()

@@ -4,10 +4,10 @@ At most one parent order works an account's instrument at a time; one that was t
 has ended. `execution/algos` decides, the desk and the gate stand in the way as for every order.
 
 After a restart a parent order that stands for itself goes on if its deadline lies ahead and the account still trades its
-instrument, with its arrival price; every other one ends with the truth about it (`Ending.RESTART`): steps to a wanted
-position are stated anew by their strategy, and a sweep's book and deadline belong to the life that ended. Either waits
-until reconciliation has proved its last child. Of the volume of others that a pov has counted, what came after its last
-child is lost with a crash: it then does less than its share, never more.
+instrument, with its arrival price, unless the life is there for one thing alone; every other one ends with the truth
+about it (`Ending.RESTART`): steps to a wanted position are stated anew by their strategy, and a sweep's book and deadline
+belong to the life that ended. Either waits until reconciliation has proved its last child. Of the volume of others that a
+pov has counted, what came after its last child is lost with a crash: it then does less than its share, never more.
 """
 
 from __future__ import annotations
@@ -207,6 +207,8 @@ class Executions:
             goes_on = rest.order.target_qty is None and rest.arrival is not None and rest.deadline_ns > world.now_ns
             if rest.order.instrument not in world.traded(rest.order.account):
                 work.parent.stop(Ending.RESTART, "the engine ended while it was worked, and does not trade it any more")
+            elif world.spec.pause_added:
+                work.parent.stop(Ending.RESTART, "the engine ended while it was worked; the next one began for another")
             elif not goes_on:
                 work.parent.stop(Ending.RESTART, "the engine ended while it was worked")
             self._working[rest.order.execution_id] = work

@@ -88,7 +88,8 @@ class EngineSpec(msgspec.Struct, frozen=True):
     numbers: dict[str, int] = {}
     """Numbers of strategies in client order ids, those of every life so far."""
     pause_added: bool = False
-    """Whether strategies that people started in earlier lives come up paused: they hedge, and place nothing new."""
+    """Whether what people started in earlier lives does not go on by itself: strategies come up paused, so that they hedge
+    and place nothing new, and parent orders end with what they had filled."""
     books_show_own: bool = True
     """Whether the feed's books have our own resting orders in them; those beside a simulated venue have not."""
 
