@@ -8,6 +8,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
 from perpmaker.engine.core.slot import Ladder, Slot
+from perpmaker.engine.core.wishes import check_explained, check_text
 from perpmaker.engine.core.world import ENGINE_ITSELF
 from perpmaker.engine.records import Remembered
 from perpmaker.model.account import Position
@@ -130,11 +131,13 @@ class SlotContext:
     # --- saying
 
     def remember(self, memo: str) -> None:
+        check_text("remember: a memo", memo)
         if memo != self._slot.memo:
             self._slot.memo = memo
             self._world.out.record(Remembered(self._strategy, memo, self._world.now_ns))
 
     def ask(self, question: str) -> None:
+        check_text("ask: a question", question)
         self._slot.question = question
 
     def quote(
@@ -202,10 +205,15 @@ class SlotContext:
         self._slot.wish.timers[key] = at_ns
 
     def explain(self, instrument: InstrumentId, inputs: Mapping[str, Explained]) -> None:
+        check_explained(inputs)
         self._slot.explained[instrument] = inputs
         self._slot.explained_ns = self._world.now_ns
 
     def notice(self, level: Literal["info", "warning"], name: str, fields: Mapping[str, str]) -> None:
+        if level not in ("info", "warning"):
+            raise ValueError(f"notice: a level is info or warning, not {level!r}")
+        for text in (name, *fields, *fields.values()):
+            check_text("notice: name, keys and values: each", text)
         self._world.out.tell(Notice(level, name, {"strategy": self._strategy, **fields}, self._world.now_ns))
 
     # --- inside

@@ -10,6 +10,7 @@ from perpmaker.engine.core.desk import WORK_TIMER, Desk
 from perpmaker.engine.core.executions import Executions
 from perpmaker.engine.core.slot import Slot, SlotState
 from perpmaker.engine.core.targets import Targets
+from perpmaker.engine.core.wishes import check_wish
 from perpmaker.engine.core.world import World
 from perpmaker.engine.records import Decision
 from perpmaker.model.book import Book
@@ -219,6 +220,7 @@ class Runner:
             return
         try:
             getattr(slot.strategy, hook)(self._contexts[slot.spec.strategy], *arguments)
+            check_wish(slot.wish)
         except Exception as error:  # noqa: BLE001 (a strategy's mistake stops that strategy, nothing else)
             slot.take_wish()
             self._fail(slot, f"{hook} raised {type(error).__name__}: {error}")
