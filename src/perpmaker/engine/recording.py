@@ -148,17 +148,22 @@ class SessionRecording:
             self._file.add(tag, msgspec.json.encode(what))
             written += 1
             if not written % _AT_ONCE:
+                self._end_full_file()
                 time.sleep(0)  # let the trading loop have the interpreter, should it wait for it
-        if self._file is None:
+        if self._file is not None:
+            self._file.flush()
+            self._end_full_file()
+
+    def _end_full_file(self) -> None:
+        """End a file that is long enough, also in the middle of a long queue; the next line begins another."""
+        if self._file is None or self._file.size < self._rotate_bytes:
             return
-        self._file.flush()
-        if self._file.size >= self._rotate_bytes:
-            self._file.close()
-            self._closed_bytes += self._file.size
-            self._file = None
-            if not _make_room(self.path.parent, self.path, self._kept_bytes):
-                self._give_up(f"this session's recording alone is larger than {self._kept_bytes >> 30} GiB")
-                self._closing.set()
+        self._file.close()
+        self._closed_bytes += self._file.size
+        self._file = None
+        if not _make_room(self.path.parent, self.path, self._kept_bytes):
+            self._give_up(f"this session's recording alone is larger than {self._kept_bytes >> 30} GiB")
+            self._closing.set()
 
     def _give_up(self, reason: str) -> None:
         self.failed = True

@@ -12,9 +12,9 @@ When a resting order of a client is filled:
   as well have stood behind the order, so they never help it;
 - a displayed level that crosses it trades with it, up to the displayed size, at the order's price.
 
-Rows are paced by the recorder's receive times, restamped so that the first one is now; markets that are played side by side
-share one moment of the recording. In the shared captures that clock is 1.27 s behind the exchange's; a constant shift has no
-effect here. RPI orders meet no recorded flow.
+Rows are paced by the recorder's receive times, restamped so that the first one is now; markets that are played side by
+side share one moment of the recording. In the shared captures that clock is 1.27 s behind the exchange's; a constant shift
+has no effect here. RPI orders meet no recorded flow.
 """
 
 from __future__ import annotations
