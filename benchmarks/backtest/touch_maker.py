@@ -15,6 +15,7 @@ class TouchMakerParams(StrategyParams, frozen=True, kw_only=True):
 
     qty: Annotated[Decimal, key("base currency", "Size of each quote.", gt=0)]
     every_ms: Annotated[int, key("ms", "Quotes are stated anew this often.", ge=1)] = 1_000
+    quotes: Annotated[bool, key("", "Whether it quotes at all, or only looks.")] = True
 
 
 class TouchMaker(Strategy[TouchMakerParams]):
@@ -30,5 +31,5 @@ class TouchMaker(Strategy[TouchMakerParams]):
         p = self.params
         ctx.set_timer("quote", ctx.now_ns() + p.every_ms * 1_000_000)
         book = ctx.book(p.instrument)
-        if book is not None:
+        if book is not None and p.quotes:
             ctx.quote(p.instrument, bid=Quote(book.bid_px, p.qty), ask=Quote(book.ask_px, p.qty))

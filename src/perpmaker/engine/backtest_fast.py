@@ -87,6 +87,7 @@ class FastPlay:
             its[place, at.BOOKS_UNTIL] = self._books_until_ns(name)
             its[place, at.TRADES_FREE] = not self._feed.wants_trades(name) and not self._hears(name, "on_trade")
             its[place, at.WINDOW_NS] = self._window_ns(name)
+            its[place, at.PASSED_NS] = 0
             its[place, at.MARK_NS] = self._feed.next_mark_ns(name)
             its[place, at.LAG_OFFSET] = feed.offset_ns
             its[place, at.SEEN_NS] = feed.seen_ns
@@ -98,12 +99,21 @@ class FastPlay:
             feed = world.books._feeds.get(name)
             if feed is not None:
                 feed.seen_ns = its[place, at.SEEN_NS]
+            if its[place, at.PASSED_NS]:
+                self._end_markouts(name, its[place, at.PASSED_NS])
             if its[place, at.ENGINE_CHANGED]:
                 its[place, at.ENGINE_CHANGED] = 0
                 event_ns, recv_ns = its[place, at.ENGINE_EVENT_NS], its[place, at.ENGINE_RECV_NS]
                 self._books[place].refresh(event_ns, recv_ns)
                 if name in self._mark_books:
                     self._mark_books[name].refresh(event_ns, recv_ns)
+
+    def _end_markouts(self, name: InstrumentId, passed_ns: int) -> None:
+        """Do what `Attribution.on_mid` does with a mid of that time, which is the last one it was given."""
+        for ledger in self._engine.world.ledgers.values():
+            leg = ledger.attribution._legs.get(name)
+            if leg is not None:
+                ledger.attribution._close(leg, passed_ns)
 
     def _hears(self, name: InstrumentId, hook: str) -> bool:
         return any(

@@ -2,5 +2,5 @@
 
 Nothing here decides. What fills, is paid, is said or is asked for stays Python's, the same code as without the fast path;
 `kernel.skip` only carries books, queue places and clocks forward to where the next such thing happens. Needs numba (the
-research extra). docs/explanation/fast-backtests.md tells how and how fast.
+research extra). docs/reference/benchmarks.md tells how fast.
 """

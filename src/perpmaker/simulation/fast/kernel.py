@@ -42,6 +42,7 @@ from perpmaker.simulation.fast.layout import (
     NOW,
     NUMBER,
     OFFSET,
+    PASSED_NS,
     QUEUE,
     ROW,
     SEEN_NS,
@@ -319,7 +320,7 @@ def engine_passes(rows: Rows, row: int, end: int, market: Market, its: Ints, pla
         return False
     if rows[2][row] == _TRADE:
         return bool(its[TRADES_FREE] != 0 and not rows[3][row] & _REPLAYED)
-    if recv_ns >= its[BOOKS_UNTIL] or event_ns >= its[WINDOW_NS] or recv_ns >= its[MARK_NS]:
+    if recv_ns >= its[BOOKS_UNTIL] or event_ns <= its[PASSED_NS] or recv_ns >= its[MARK_NS]:
         return False
     keys, lots, used, _, _, _ = market
     room = keys.shape[2] - (end - row)
@@ -414,6 +415,8 @@ def skip(
             return HEAR
         end = end_of(rows, row)
         its = instruments[place]
+        if its[PASSED_NS] and mids[2][place] >= MIDS_KEPT - 1:  # what markouts need would be forgotten
+            return HEAR
         if end < 0 or not engine_passes(rows, row, end, market, its, place, count):
             return HEAR
         if not venue_hears(rows, row, end, market, instruments, venues, waiting, run, place):
@@ -423,6 +426,8 @@ def skip(
             keys, _, used, _, _, _ = market
             best = keys[place, BID, used[place, BID] - 1] - keys[place, ASK, used[place, ASK] - 1]
             keep_mid(mids[0], mids[1], mids[2], place, best, rows[1][row])
+            if rows[1][row] >= its[WINDOW_NS]:
+                its[PASSED_NS] = rows[1][row]
         run[NOW] = max(run[NOW], recv[row])
         run[HEARD_NS] = recv[row]
         run[EVENTS] += 1

@@ -48,11 +48,12 @@ WAIT_WIDTH: Final = 3
     MODEL,
     QUEUE,
     EXPONENT,
-) = range(19)
+    PASSED_NS,
+) = range(20)
 """IS_OPEN: the engine has nothing to decide about its market data. BOOKS_UNTIL: nobody hears of its book before.
 TRADES_FREE: nobody hears of its trades. WINDOW_NS: when a markout ends. MARK_NS: when a mark is to be made up. IS_PLAYED:
-its book at the venue is in the arrays. SHOWN_*: times of that book."""
-INSTRUMENT_WIDTH: Final = 19
+its book at the venue is in the arrays. SHOWN_*: times of that book. PASSED_NS: the venue's time after a markout's end."""
+INSTRUMENT_WIDTH: Final = 20
 
 # A resting order of ours, best first.
 KEY, LEAVES, AHEAD, SPARED, ARRIVED, TRADED = range(6)
