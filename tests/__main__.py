@@ -18,6 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
+FAST_PATH = "tests/property/simulation/test_fast_path.py::test_the_fast_path_gives_the_same_result_on_any_tape"
+"""Run once before the rest: what it compiles is kept on disk, where the processes of the other tests find it."""
 
 
 def main(arguments: list[str]) -> int:
@@ -64,6 +66,7 @@ def static_checks() -> list[tuple[str, list[str]]]:
         ("ruff format", [str(BIN / "ruff"), "format", "--check", "--quiet", "."]),
         ("mypy", [str(BIN / "mypy")]),
         ("import-linter", [str(BIN / "lint-imports"), "--no-cache"]),
+        ("compile the backtest's fast path", [sys.executable, "-m", "pytest", "-q", FAST_PATH]),
     ]
 
 

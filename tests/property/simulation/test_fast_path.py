@@ -28,6 +28,7 @@ from perpmaker.tape.reader import Tape, open_tape
 from perpmaker.tape.schema import TapeInstrument
 from perpmaker.tape.writer import TapeWriter
 
+pytestmark = pytest.mark.timeout(300)  # the first run compiles
 ROOT = Path(__file__).resolve().parents[3]
 TOUCH = f"{ROOT / 'benchmarks' / 'backtest' / 'touch_maker.py'}:TouchMaker"
 START_NS = 1_700_000_000 * NS_PER_S
@@ -186,7 +187,7 @@ def test_the_fast_path_gives_the_same_result_on_any_tape(
         assert_same(*both(Setup(made, seed=5), tape, model))
 
 
-@pytest.mark.parametrize("strategy", [TIMER, MAKER])
+@pytest.mark.parametrize("strategy", [TIMER, MAKER], ids=["timer", "maker"])
 def test_the_fast_path_gives_the_same_result_on_a_real_tape(strategy: str, tmp_path: Path, shared_data: Path) -> None:
     convert([shared_data / "binance_hftbacktest" / "usdm_btcusdt_20240808.gz"], tmp_path / "x.tape", Options())
     tape = open_tape(tmp_path / "x.tape")
