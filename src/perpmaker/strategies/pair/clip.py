@@ -84,6 +84,8 @@ class Clip:
         """What it waits for, for people."""
         self.reprices = 0
         self.skipped = False
+        self.refused = ""
+        """Why its orders were not let stand, when that is what ended it."""
         self.order: ClientOrderId | None = None
         """The resting order, None while there is none."""
         self._world = world
@@ -218,7 +220,7 @@ class Clip:
             self.stage = Stage.SETTLING
             return
         if self._refusals >= MAX_REFUSALS:
-            self.skipped, self.stage = True, Stage.SETTLING
+            self.skipped, self.refused, self.stage = True, self.text, Stage.SETTLING
             return
         if self._timed_out:
             self._timed_out = False

@@ -30,6 +30,8 @@ from perpmaker.strategies.pair.summary import Counts, Summary, shown, summarise
 
 TICK_NS: Final = 250 * NS_PER_MS
 SKIP_PAUSE_NS: Final = NS_PER_S
+MAX_REFUSED_CLIPS: Final = 3
+"""In a row, without a fill: what refuses them is no passing state of the market."""
 _TICK: Final = "tick"
 _SUMMARY: Final = "summary"
 SUMMARY_NS: Final = 60 * NS_PER_S
@@ -63,6 +65,7 @@ class Pair(Strategy[PairParams]):
         self._clip: Clip | None = None
         self._not_before_ns = 0
         self._reported: Decimal | None = None
+        self._refused_clips = 0
         self._started = False
         self._saved: tuple[object, ...] = ()
 
@@ -211,10 +214,14 @@ class Pair(Strategy[PairParams]):
 
     def _surprised(self, ctx: Context, what: str) -> None:
         ctx.notice("warning", "pair_surprised", {"instrument": self._lead, "text": what})
+        self._unwanted(ctx, f"unexpected: {what}")
+
+    def _unwanted(self, ctx: Context, what: str) -> None:
+        """Do what the configuration says about what should not have happened."""
         if self.params.on_unexpected == "ask":
-            self._ask(ctx, f"Unexpected: {what}. Go on?")
+            self._ask(ctx, f"{what[0].upper()}{what[1:]}. Go on?")
         elif self.params.on_unexpected == "stop":
-            self._end(ctx, f"unexpected: {what}")
+            self._end(ctx, what)
 
     def _go_on(self, ctx: Context) -> None:
         programme = self._memo.programme
@@ -269,8 +276,13 @@ class Pair(Strategy[PairParams]):
         if clip.skipped:
             self._memo.counts.skipped += 1
             pause_ns = max(pause_ns, SKIP_PAUSE_NS)
-            fields = {"instrument": self._lead, "filled": str(clip.filled), "of": str(clip.size), "why": clip.text}
+            why = clip.refused or clip.text
+            fields = {"instrument": self._lead, "filled": str(clip.filled), "of": str(clip.size), "why": why}
             ctx.notice("info", "pair_clip_skipped", fields)
+        self._refused_clips = self._refused_clips + 1 if clip.refused and not clip.filled else 0
+        if self._refused_clips >= MAX_REFUSED_CLIPS:
+            self._refused_clips = 0
+            self._unwanted(ctx, f"{MAX_REFUSED_CLIPS} clips in a row were refused: {clip.refused}")
         self._not_before_ns = ctx.now_ns() + pause_ns
         self._memo.counts.unstable = self._stability.unstable
         delta = self._memo.holdings.delta

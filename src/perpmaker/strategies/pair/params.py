@@ -153,7 +153,8 @@ class PairParams(LegParams, frozen=True, kw_only=True):
         Decimal | None, key("base currency", "Difference of the legs that is borne; none: one larger lot.", gt=0)
     ] = None
     on_unexpected: Annotated[
-        Literal["ask", "continue", "stop"], key("", "What a fill does that no order of the pair explains.")
+        Literal["ask", "continue", "stop"],
+        key("", "After a fill that no order of the pair explains, and after three clips in a row that were refused."),
     ] = "ask"
     session: Annotated[str, key("", "Another name begins anew: cycles and summary count from nothing.")] = "1"
     maker: MakerParams = msgspec.field(default_factory=MakerParams)

@@ -168,3 +168,24 @@ def test_a_fill_while_the_engine_was_away_by_hand_is_asked_about() -> None:
     rig.fill_by_hand(rig.hedge, Side.BUY, "0.5")
     rig.restart().run(3)
     assert rig.question
+
+
+def test_clips_that_are_refused_again_and_again_are_asked_about_with_the_reason() -> None:
+    rig = pair(mode="build_and_hold", size=D(100), clip=D(100), **QUICK)
+    rig.until(lambda: bool(rig.question), 120)
+    assert rig.question.startswith("3 clips in a row were refused: MAX_")
+    assert rig.status()["waits_for"] == rig.question
+    skipped = rig.told("pair_clip_skipped")
+    assert len(skipped) == 3
+    assert all(told["why"].startswith("MAX_") for told in skipped)
+    rig.run(60)
+    assert len(rig.told("pair_clip_skipped")) == 3
+    assert rig.operate("answer", answer="stop").state == "done"
+    done(rig)
+    assert (rig.lead.position, rig.hedge.position) == (0, 0)
+
+
+def test_refused_clips_end_a_pair_that_was_told_to_stop_then() -> None:
+    rig = pair(mode="build_and_hold", size=D(100), clip=D(100), on_unexpected="stop", **QUICK)
+    done(rig)
+    assert "3 clips in a row were refused: MAX_" in rig.told("pair_ended")[-1]["text"]
