@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from perpmaker.strategies.api import Leg
     from perpmaker.strategies.pair.params import PairParams
     from perpmaker.strategies.pair.planning import Fee, PairPlan, Rate
+
+LISTING_S: Final = 20
+"""An engine younger than this may not have heard yet which instruments its venues list."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -197,15 +201,25 @@ def find_venues(home: Path, path: Path | None, asked: Asked, *, dry_run: bool) -
 
 def _of_running(home: Path, asked: Asked) -> Venues:
     from perpmaker.cli.engine_link import NothingRuns, client_of
+    from perpmaker.clock import WallClock
     from perpmaker.control.home import running
     from perpmaker.model.ids import AccountId, InstrumentId
+    from perpmaker.model.units import NS_PER_S
     from perpmaker.strategies.api import Leg
 
     run_file = running(home, "engine")
     if run_file is None:
         raise NothingRuns(f"no engine runs in {home}; name a CONFIG, and one is started for this pair")
     status = client_of(run_file).status()
-    lead, hedge = _chosen(status.markets, asked)
+    while True:
+        try:
+            lead, hedge = _chosen(status.markets, asked)
+            break
+        except ConfigError:
+            if WallClock().now_ns() - run_file.started_ns > LISTING_S * NS_PER_S:
+                raise
+        time.sleep(0.2)
+        status = client_of(run_file).status()
     env = run_file.extra.get("env", "")
     exchange = running(home, "exchange") if env == "local" else None
     accounts = (asked.lead_account or lead.accounts[0], asked.hedge_account or hedge.accounts[0])

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import msgspec
 import pytest
 from click.testing import CliRunner
 from rich.console import Console, RenderableType
+from tests.unit.dashboard.fake_pairs import market
 from tests.unit.engine.test_pair_commands import Bench, bench
 from tests.unit.strategies.pair.two_venues import HEDGE, LEAD, RULES
 
@@ -22,14 +24,16 @@ from perpmaker.cli.pair_options import MODES, OPTIONS, complete_instrument, comp
 from perpmaker.cli.pair_progress import NEWS_POLLS, PairProgress
 from perpmaker.cli.pair_text import monitor, plan_text, verdict
 from perpmaker.cli.pair_venues import Asked, find_venues
-from perpmaker.clock import ManualClock
+from perpmaker.clock import ManualClock, WallClock
 from perpmaker.config import Config
-from perpmaker.control.messages import PairRow
+from perpmaker.control.home import RunFile
+from perpmaker.control.messages import MarketRow, PairRow
 from perpmaker.engine.pairshot import leg_for, legs_of_market, pairshot_plan, refuse_one_exchange
 from perpmaker.engine.pairview import PairView
 from perpmaker.errors import ConfigError
 from perpmaker.marketdata.book import OrderBook
 from perpmaker.model.ids import AccountId
+from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.pair.params import PairParams
 from perpmaker.strategies.pair.planning import Fee, PairPlan, Rate, plan_pair
 from perpmaker.strategies.registry import params_schema, parse_params
@@ -148,6 +152,41 @@ def test_the_refusal_of_one_exchange_ends_the_command_with_the_code_of_wrong_con
     with pytest.raises(ConfigError, match="wash trading") as refusal:
         find_venues(tmp_path, PAIR, asked, dry_run=True)
     assert refusal.value.exit_code == 3
+
+
+class Young:
+    """A running engine that hears of one more of its markets each time it is asked."""
+
+    def __init__(self, *markets: MarketRow) -> None:
+        self.markets = markets
+        self.asked = 0
+
+    def status(self) -> SimpleNamespace:
+        self.asked += 1
+        return SimpleNamespace(markets=list(self.markets[: self.asked - 1]))
+
+
+def started(age_s: int) -> RunFile:
+    return RunFile("engine", 1, {}, started_ns=WallClock().now_ns() - age_s * NS_PER_S, extra={"env": "prod"})
+
+
+def test_an_engine_that_has_just_started_is_given_time_to_hear_of_its_markets(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Young(market("ETH", lead=False), market("ETH", lead=True))
+    monkeypatch.setattr("perpmaker.control.home.running", lambda home, name: started(age_s=1))
+    monkeypatch.setattr("perpmaker.cli.engine_link.client_of", lambda run_file: engine)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    found = find_venues(Path(), None, Asked("ETH", None, None, None, None), dry_run=True)
+    assert (found.lead.instrument, found.hedge.instrument) == ("ETH_USDT_Perp", "ETH_USDC_PERP@backpack")
+    assert engine.asked == 3
+
+
+def test_an_engine_that_runs_for_long_and_follows_nothing_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Young()
+    monkeypatch.setattr("perpmaker.control.home.running", lambda home, name: started(age_s=60))
+    monkeypatch.setattr("perpmaker.cli.engine_link.client_of", lambda run_file: engine)
+    with pytest.raises(ConfigError, match="follows nothing of it"):
+        find_venues(Path(), None, Asked("ETH", None, None, None, None), dry_run=True)
+    assert engine.asked == 1
 
 
 def test_an_engine_for_a_pair_names_both_legs_alone_and_brings_earlier_pairs_up_paused() -> None:
