@@ -1,7 +1,7 @@
 """`./run test`: static checks, then every test; the last lines say what passed, failed and was skipped, and why.
 
-Tests run side by side, one more than there are cores because some of them wait, except those marked `in_pairs`, which run
-two at a time after the rest, and those marked `alone`, which run one at a time at the end.
+Tests run side by side, one more than there are cores because some of them wait. Those marked `mostly_waits` do so after the
+rest, and those marked `alone` run one at a time at the end.
 `--long` adds the larger counts. Other arguments go to pytest, and then only pytest runs, once.
 """
 
@@ -37,9 +37,9 @@ def main(arguments: list[str]) -> int:
         for name, options in (
             (
                 "side by side",
-                ["-n", side_by_side, "--dist", "loadgroup", "-m", f"not alone and not in_pairs{scope}"],
+                ["-n", side_by_side, "--dist", "loadgroup", "-m", f"not alone and not mostly_waits{scope}"],
             ),
-            ("in pairs", ["-n", "2", "--dist", "load", "-m", f"in_pairs{scope}"]),
+            ("waiting", ["-n", side_by_side, "--dist", "load", "-m", f"mostly_waits{scope}"]),
             ("alone", ["-m", f"alone{scope}"]),
         ):
             report = Path(folder) / f"{name}.xml"

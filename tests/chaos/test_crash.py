@@ -14,7 +14,7 @@ from tests.chaos.oracle import Oracle, read_journal
 from perpmaker.engine.failpoints import AFTER_ACK, AFTER_JOURNAL, AFTER_WRITE, BEFORE_SIGN
 from perpmaker.model.units import NS_PER_S
 
-pytestmark = pytest.mark.in_pairs
+pytestmark = pytest.mark.mostly_waits
 
 KILLS = 20
 SEED = 20

@@ -23,7 +23,7 @@ from perpmaker.engine.records import Happened, Intent, Said
 from perpmaker.model.events import AccountSnapshot, CancelSent
 from perpmaker.model.units import NS_PER_S
 
-pytestmark = pytest.mark.in_pairs
+pytestmark = pytest.mark.mostly_waits
 
 RECOVER_S = 15.0
 """From the end of a fault until every instrument is quoted again (issue, item 5)."""

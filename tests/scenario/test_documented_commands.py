@@ -131,7 +131,7 @@ class Reader:
         return [sys.executable, "-m", "perpmaker", "--home", str(self.home), *arguments]
 
 
-@pytest.mark.in_pairs
+@pytest.mark.mostly_waits
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", [page for page in pages() if steps(page)], ids=named)
 def test_every_command_of_a_page_works_in_its_order(page: Path, tmp_path: Path) -> None:

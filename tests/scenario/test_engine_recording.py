@@ -15,7 +15,7 @@ from perpmaker.tape.session import Began, read_session
 
 from .engine_stage import stage
 
-pytestmark = pytest.mark.in_pairs
+pytestmark = pytest.mark.mostly_waits
 
 
 def test_both_lives_of_an_engine_that_was_killed_replay_to_the_same_commands(tmp_path: Path) -> None:

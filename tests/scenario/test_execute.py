@@ -19,7 +19,7 @@ from tests.scenario.engine_stage import ROOT, Stage, stage
 from perpmaker.engine.records import Closed, ExecutionEnded
 from perpmaker.model.execution import Ending
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.in_pairs]
+pytestmark = [pytest.mark.timeout(240), pytest.mark.mostly_waits]
 ETH = "ETH_USDT_Perp"
 RESTING = ("--algo", "iceberg", "--display-qty", "0.1", "--max-slippage-bps", "0", "--limit-px", "2300")
 """Far below the market: it rests until it is stopped."""

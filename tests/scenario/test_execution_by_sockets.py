@@ -229,7 +229,7 @@ def _new_fills(books: dict[str, Any], before: int) -> list[tuple[Decimal, Decima
     return [(Decimal(row["px"]), Decimal(row["qty"])) for row in books["fills"][before:]]
 
 
-@pytest.mark.in_pairs
+@pytest.mark.mostly_waits
 def test_the_originals_schemes_agree_with_their_episodes_in_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
     with scene(monkeypatch) as made:
         loop = asyncio.new_event_loop()
@@ -255,7 +255,7 @@ def test_the_originals_schemes_agree_with_their_episodes_in_virtual_time(monkeyp
             loop.close()
 
 
-@pytest.mark.in_pairs
+@pytest.mark.mostly_waits
 def test_the_engine_by_sockets_agrees_with_its_episodes_in_virtual_time(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from tests.scenario.engine_stage import ROOT, Stage, stage
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.in_pairs]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.mostly_waits]
 LEAD, HEDGE = "ETH_USDT_Perp", "ETH_USDC_PERP"
 QUICK = ("--stability-s", "0", "--maker-timeout-s", "1", "--reprices", "0", "--on-timeout", "take")
 """Rests for a second, then takes on both venues: an end that does not hang on who trades with us."""

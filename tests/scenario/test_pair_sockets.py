@@ -16,7 +16,7 @@ from perpmaker.engine.records import Boot
 from perpmaker.model.ids import InstrumentId
 from perpmaker.strategies.pair.summary import Counts, leg_summary, summed
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.in_pairs]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.mostly_waits]
 D = Decimal
 CYCLES = 10
 OTHERS = 4

@@ -19,7 +19,7 @@ from perpmaker.engine.folders import engine_folder
 from perpmaker.engine.latchfile import write_latch
 from perpmaker.engine.records import FillBooked, Intent, Latch
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.in_pairs]
+pytestmark = [pytest.mark.timeout(240), pytest.mark.mostly_waits]
 ABOUT = "test order"
 STEPS = ["ready", "order", "private stream", "open orders", "cancel", "cancelled", "gone", "nothing left"]
 

@@ -14,7 +14,7 @@ from perpmaker.engine.core.state import CoreState, decode_state
 from perpmaker.engine.records import Checkpoint, FillBooked
 from perpmaker.model.ids import client_order_id_parts
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.in_pairs]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.mostly_waits]
 
 BTC, ETH = "BTC_USDT_Perp", "ETH_USDC_PERP@backpack"
 SECOND = """

@@ -20,7 +20,7 @@ from perpmaker.errors import ConfigError
 from perpmaker.exchange.server import Exchange, ExchangeOptions
 from perpmaker.model.units import NS_PER_S
 
-pytestmark = pytest.mark.in_pairs
+pytestmark = pytest.mark.mostly_waits
 NAME = "BTC_USDT_Perp"
 
 

@@ -30,7 +30,7 @@ def tune(folder: Path, *arguments: str, config: str = "bt.toml") -> Result:
     return CliRunner().invoke(cli, told, catch_exceptions=False)
 
 
-@pytest.mark.in_pairs
+@pytest.mark.mostly_waits
 def test_a_tuning_tells_its_verdict_and_goes_on_where_it_ended(folder: Path) -> None:
     vary = ("--vary", "quoting.half_spread_bps=0.02:2:log", "--vary", "quoting.model=fixed,volatility")
     done = tune(folder, *vary, *QUICK)

@@ -180,7 +180,7 @@ def test_an_unknown_objective_is_an_error(tmp_path: Path) -> None:
         tuned("hill", tmp_path, Plan(trials=2, objective="fame"))
 
 
-@pytest.mark.in_pairs
+@pytest.mark.mostly_waits
 def test_processes_come_to_what_one_process_comes_to(tmp_path: Path, hill: Outcome) -> None:
     with Pool(2) as pool:
         assert pool.workers == 2

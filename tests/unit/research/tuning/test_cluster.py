@@ -72,7 +72,7 @@ def _address(file: Path, scheduler: subprocess.Popen[bytes], folder: Path) -> st
     raise AssertionError((folder / "scheduler.txt").read_text())
 
 
-@pytest.mark.in_pairs
+@pytest.mark.mostly_waits
 def test_a_cluster_comes_to_what_one_process_comes_to(address: str, tmp_path: Path) -> None:
     expected = tune(SPACE, Landscape("hill"), windows(1), PLAN, InProcess(), tmp_path / "a")
     with Cluster(address, workers_s=READY_S) as cluster:
@@ -84,7 +84,7 @@ def test_a_cluster_comes_to_what_one_process_comes_to(address: str, tmp_path: Pa
     assert answers == dict.fromkeys(range(3), Failed("x above a half cannot be"))
 
 
-@pytest.mark.in_pairs
+@pytest.mark.mostly_waits
 def test_an_address_where_nobody_answers_is_said() -> None:
     with pytest.raises(ConfigError, match="no Dask scheduler answers"):
         Cluster("tcp://127.0.0.1:9", connect_s=0.2)
