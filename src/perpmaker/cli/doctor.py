@@ -42,7 +42,7 @@ class Check(msgspec.Struct, frozen=True):
 )
 @click.pass_obj
 def command(home: Path, path: Path, as_json: bool, test_order: bool, confirm: str | None) -> None:
-    """Check credentials, clock, latency, instruments, fees, balance and margin of every account in CONFIG.
+    """Check credentials, clock, latency, instruments, fees, balance and margin of every GRVT account in CONFIG.
 
     Sends nothing but reads, unless --test-order is given: then, when all else is well, the smallest post-only order far
     from the market passes the risk gate, is placed, seen in the private stream and in the open orders, cancelled, and
@@ -61,6 +61,10 @@ def command(home: Path, path: Path, as_json: bool, test_order: bool, confirm: st
     findings: list[Check] = []
     worst: PerpmakerError | None = None
     for name, account in config.account.items():
+        if account.venue != "grvt":
+            text = f"{account.venue} is not checked: doctor reads accounts of GRVT alone"
+            findings.append(Check(name, "venue", "warning", text))
+            continue
         try:
             asyncio.run(examine(home, config, name, account, findings))
         except PerpmakerError as error:
