@@ -405,3 +405,18 @@ def test_what_makes_continuously_is_flattened_by_a_close_that_names_nobody() -> 
     rig.tell("pair_close")
     rig.until(lambda: (rig.answer or Answer("refused")).state == "done", 120)
     assert (rig.lead.position, rig.hedge.position, third.position) == (0, 0, 0)
+
+
+def test_a_parent_order_on_a_leg_of_a_pair_is_refused_while_the_pair_works_or_holds() -> None:
+    rig = bench()
+    rig.pair(mode="build_and_hold")
+    order = {"instrument": str(LEAD), "side": "sell", "qty": "0.1", "algo": "sweep"}
+    assert "is a leg of pair-eth" in rig.tell("execute", **order).text
+    done(rig)
+    assert rig.lead.position != 0
+    refused = rig.tell("execute", **order)
+    assert (refused.state, "close that first" in refused.text) == ("refused", True)
+    rig.tell("pair_close", str(NAME))
+    rig.until(lambda: rig.lead.position == rig.hedge.position == 0 and rig.is_over, 300)
+    rig.run(5)
+    assert rig.tell("execute", **order).state != "refused"

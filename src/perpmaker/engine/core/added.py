@@ -169,6 +169,16 @@ def is_over(slot: Slot) -> bool:
     return said.get("phase") == ENDED and said.get("clip") == "" and said.get("hedge") == "calm"
 
 
+def pair_on(world: World, account: AccountId, instrument: InstrumentId) -> StrategyId | None:
+    """Return the living strategy that has this instrument as one of several legs, and works or holds something."""
+    leg = Leg(account, instrument)
+    for name, slot in world.slots.items():
+        lives = slot.state in (SlotState.STARTING, SlotState.RUNNING)  # what failed is left to people
+        if lives and slot.spec.others and leg in slot.spec.legs and not (is_over(slot) and not _holds(slot)):
+            return name
+    return None
+
+
 def _holds(slot: Slot) -> bool:
     said = slot.explained.get(slot.spec.instrument, {})
     return any(Decimal(str(said.get(name, 0))) != 0 for name in ("lead_qty", "hedge_qty", "net_delta"))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
+from perpmaker.engine.core.added import pair_on
 from perpmaker.engine.core.execution_notices import bps, shown
 from perpmaker.engine.core.executions import Executions
 from perpmaker.engine.core.world import ENGINE_ITSELF, World
@@ -45,6 +46,9 @@ class OneShots:
         if other is not None:
             working = other.order.execution_id
             raise ValueError(f"{rules.symbol} is being worked by parent order {working} already: stop that first")
+        pair = pair_on(self._world, account, rules.instrument_id)
+        if pair is not None:
+            raise ValueError(f"{rules.symbol} is a leg of {pair}, whose position this would change: close that first")
         side = arguments.get("side", "").lower()
         if side not in ("buy", "sell"):
             raise ValueError(f"side must be buy or sell, not {side!r}")
