@@ -66,6 +66,7 @@ class Pair(Strategy[PairParams]):
         self._not_before_ns = 0
         self._reported: Decimal | None = None
         self._refused_clips = 0
+        self._forgot = ""
         self._started = False
         self._saved: tuple[object, ...] = ()
 
@@ -81,6 +82,8 @@ class Pair(Strategy[PairParams]):
         else:
             self._memo = remembered
         self._started = True
+        if self._forgot:
+            self._end(ctx, f"what it held cannot be read any more ({self._forgot}): see to the positions, then begin anew")
         why = unlike(*(ctx.instrument(name) for name in self._legs))
         if why:
             self._end(ctx, why)
@@ -154,7 +157,8 @@ class Pair(Strategy[PairParams]):
         try:
             memo = msgspec.json.decode(text, type=Memo)
         except msgspec.DecodeError as error:
-            ctx.notice("warning", "pair_forgot", {"instrument": self._lead, "text": str(error)})
+            self._forgot = str(error)
+            ctx.notice("warning", "pair_forgot", {"instrument": self._lead, "text": self._forgot})
             return None
         if memo.session != self.params.session or tuple(memo.holdings.legs) != self._legs:
             self._leave_behind(ctx, memo)

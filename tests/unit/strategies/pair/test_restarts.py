@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 from tests.unit.strategies.pair.sessions import assert_sums_are_the_venues, done, memo, pair
 from tests.unit.strategies.pair.two_venues import Crowd, TwoVenues
+
+from perpmaker.engine.records import Remembered
 
 D = Decimal
 QUICK = {"stability_s": 0}
@@ -141,3 +144,20 @@ def test_killed_again_and_again_nothing_is_lost() -> None:
         rig.restart()
     assert_gone_on(rig, 6)
     assert rig.life == 9
+
+
+def test_a_memory_that_cannot_be_read_ends_the_pair_instead_of_building_again() -> None:
+    rig = pair(mode="build_and_hold", maker=QUICK)
+    done(rig)
+    held = (rig.lead.position, rig.hedge.position)
+    assert held == (D("0.5"), D("-0.5"))
+    rig.journal = [
+        msgspec.structs.replace(record, memo="{") if isinstance(record, Remembered) else record
+        for record in rig.journal
+    ]
+    rig.restart()
+    rig.run(60)
+    assert (rig.lead.position, rig.hedge.position) == held
+    assert not rig.lead.live()
+    assert rig.is_over
+    assert "cannot be read" in rig.told("pair_ended")[-1]["text"]
