@@ -83,7 +83,9 @@ class Pair(Strategy[PairParams]):
             self._memo = remembered
         self._started = True
         if self._forgot:
-            self._end(ctx, f"what it held cannot be read any more ({self._forgot}): see to the positions, then begin anew")
+            self._end(
+                ctx, f"what it held cannot be read any more ({self._forgot}): see to the positions, then begin anew"
+            )
         why = unlike(*(ctx.instrument(name) for name in self._legs))
         if why:
             self._end(ctx, why)
