@@ -10,6 +10,7 @@ export function LogsPanel({ logs, ageMs, onNeedEarlier }) {
   const [filter, setFilter] = useState("");
   const [follow, setFollow] = useState(true);
   const box = useRef(null);
+  const top = useRef(0);
   useEffect(() => onNeedEarlier(), []);
   const found = useMemo(() => matching(logs, filter), [logs, filter]);
   useLayoutEffect(() => {
@@ -17,7 +18,10 @@ export function LogsPanel({ logs, ageMs, onNeedEarlier }) {
   });
   function onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = box.current;
-    setFollow(scrollHeight - scrollTop - clientHeight < 24);
+    const isUp = scrollTop < top.current; // a box that became smaller is no longer at its end, and nobody scrolled
+    top.current = scrollTop;
+    if (scrollHeight - scrollTop - clientHeight < 24) setFollow(true);
+    else if (isUp) setFollow(false);
   }
   const actions = html`<label class="filter"><span class="sr">Filter</span><input type="search" placeholder="Filter: words, all must match" value=${filter}
       onInput=${(event) => setFilter(event.currentTarget.value)} data-testid="log-filter" /></label>
