@@ -105,7 +105,7 @@ def test_the_loss_of_one_kind_of_socket_is_healed(
     assert stack.act("close", sockets=sockets, abort=abort)["closed"] > 0
     until(lambda: loss_ns(stack, channel, began_ns), HIT_S, "the loss is noticed", poll_s=0.1)
     assert_recovers(stack, oracle)
-    assert_cancels_passed(oracle, began_ns, now_ns())
+    assert_a_cancel_passes(oracle, began_ns)
     finish(stack, oracle)
 
 
@@ -122,7 +122,7 @@ def test_an_expired_cookie_is_renewed_by_one_login(stack: Stack, oracle: Oracle,
     until(lambda: logins() > before, READ_S, "the engine logs in anew", poll_s=0.1)
     assert_recovers(stack, oracle)
     assert logins() == before + 1
-    assert_cancels_passed(oracle, began_ns, now_ns())
+    assert_a_cancel_passes(oracle, began_ns)
     finish(stack, oracle)
 
 
@@ -158,7 +158,7 @@ def test_sequences_that_begin_anew_are_a_gap_in_every_stream(stack: Stack, oracl
     stack.act("reset_sequences")
     until(lambda: loss_ns(stack, "private", began_ns), PRIVATE_MUTE_S, "the streams are distrusted", poll_s=0.1)
     assert_recovers(stack, oracle)
-    assert_cancels_passed(oracle, began_ns, now_ns())
+    assert_a_cancel_passes(oracle, began_ns)
     finish(stack, oracle)
 
 
@@ -200,7 +200,7 @@ def test_a_gap_in_a_private_stream_is_filled_from_the_venues_lists(stack: Stack,
             until(lambda rule=gap: rule.hits() == 2, HIT_S * 2, "two frames are lost")
         assert_private_stream_was_distrusted(stack, began_ns)
         assert_recovers(stack, oracle)
-        assert_cancels_passed(oracle, began_ns, now_ns())
+        assert_a_cancel_passes(oracle, began_ns)
     finish(stack, oracle)
 
 
@@ -210,7 +210,7 @@ def test_fills_with_nan_in_them_are_read_from_the_venues_list(stack: Stack, orac
         until(nan.hits, HIT_S * 2, "a fill is spoilt")
     assert_private_stream_was_distrusted(stack, began_ns)
     assert_recovers(stack, oracle)
-    assert_cancels_passed(oracle, began_ns, now_ns())
+    assert_a_cancel_passes(oracle, began_ns)
     finish(stack, oracle)
 
 
@@ -304,6 +304,11 @@ def assert_market_data_fault(stack: Stack, oracle: Oracle, rule: FaultRule, *, b
 
 def assert_cancels_passed(oracle: Oracle, began_ns: int, ended_ns: int) -> None:
     assert cancelled(oracle.audit.collect(), began_ns, ended_ns), "no cancel passed"
+
+
+def assert_a_cancel_passes(oracle: Oracle, began_ns: int) -> None:
+    """For faults that heal at once: the engine may be well again before any order had to go."""
+    until(lambda: cancelled(oracle.audit.collect(), began_ns, now_ns()), HIT_S, "a cancel passes", poll_s=0.1)
 
 
 def cancels_sent(stack: Stack, since_ns: int) -> int:
