@@ -1,9 +1,10 @@
 """A long run of what `./run` starts: does it grow, and do journal, store and exchange still agree at its end?
 
-    python -m benchmarks soak [--minutes 30] [--warm-up 10] [--seed 1] [--home FOLDER] [--json FILE]
+    python -m benchmarks soak [--minutes 30] [--warm-up 10] [--seed 1] [--four] [--home FOLDER] [--json FILE]
 
-Exchange and engine run with `configs/local.toml` in a fresh home, without a dashboard. Each second memory, descriptors,
-threads, tasks and the events processed are noted. The slope of memory over events is fitted by least squares to what came
+Exchange and engine run with `configs/local.toml` in a fresh home, without a dashboard; `--four` adds a fourth maker, on a
+thin market. Each second memory, descriptors, threads, tasks and the events processed are noted, and positions and orders
+held against the configured limits. The slope of memory over events is fitted by least squares to what came
 after the warm-up, in which memories that are bounded fill. Then the engine is stopped as Ctrl-C does, and what it wrote
 down is held against the exchange's `/ledger` by the oracle of the chaos tests. The exit code is 1 when a bound is missed.
 """
@@ -32,16 +33,62 @@ from tests.chaos.oracle import Oracle  # noqa: E402
 from tests.chaos.venue import Books, VenueFill, read_books  # noqa: E402
 
 from perpmaker import config as configuration  # noqa: E402
+from perpmaker.config import RiskSection  # noqa: E402
 from perpmaker.control.client import ControlClient  # noqa: E402
+from perpmaker.control.messages import Status  # noqa: E402
 from perpmaker.engine.folders import engine_folder, store_path  # noqa: E402
 from perpmaker.engine.store import StoredFill, StoreReader  # noqa: E402
+from perpmaker.exchange.core.instruments import DEFAULT_INSTRUMENTS  # noqa: E402
+from perpmaker.exchange.core.types import NANO  # noqa: E402
 
 CONFIG = ROOT / "configs" / "local.toml"
+THREE = "".join(
+    f"""
+[[instrument]]
+name = "{row.name}"
+instrument_hash = "{row.hash_text}"
+tick_size = "{row.px_text(1)}"
+min_size = "{row.qty_text(1)}"
+min_notional = "{row.min_notional_nano // NANO}"
+max_position_size = "{row.qty_text(row.max_position_lots)}"
+start_price = "{row.px_text(row.start_px_nano // row.tick_nano)}"
+"""
+    for row in DEFAULT_INSTRUMENTS
+)
+"""The listed instruments as a file tells them."""
+THIN = """
+[[instrument]]
+name = "THIN_USDT_Perp"
+instrument_hash = "0x030701"
+tick_size = "0.0001"
+min_size = "1"
+min_notional = "5"
+max_position_size = "10000000"
+start_price = "0.8"
+activity = 0.1
+"""
+"""The thinnest the simulated market knows: a tenth of the usual takers and sizes, a tick of 1.25 bps."""
+THIN_MAKER = """
+[[strategy]]
+name = "thin"
+kind = "market_maker"
+account = "main"
+instrument = "THIN_USDT_Perp"
+book_interval_ms = 100
+
+[strategy.quoting]
+model = "glft"
+order_notional = 100
+layers = 3
+layer_spacing_bps = 4
+tolerance_bps = 1.5
+"""
 MAX_SLOPE = 5.0
 """MB per million events of the engine, for each process after the warm-up (docs/reference/benchmarks.md)."""
+MARK_MOVES = Decimal("1.02")
 READY_S = 60.0
-AUDIT_EVERY_S = 300.0
-"""The exchange lists the last 2,500 closed orders, about 2,000 come in this time: asked so often none is missed."""
+AUDIT_EVERY_S = 120.0
+"""The exchange lists the last 2,500 closed orders, up to 1,300 come in this time: asked so often none is missed."""
 TOLD_EVERY_S = 60.0
 
 Tell = Callable[[str], None]
@@ -57,6 +104,8 @@ class Soak(NamedTuple):
     exit_code: int
     differences: list[str]
     """What journal, store and exchange do not agree on."""
+    over_limits: list[str]
+    """What was found beyond a limit of [risk], second by second."""
     load: tuple[float, float]
     """Load average of the machine before and after."""
 
@@ -71,6 +120,7 @@ class Soak(NamedTuple):
     def problems(self, *, memory: bool = True) -> list[str]:
         """Say which bounds were missed; without `memory` the slope is not judged, as after a warm-up that was too short."""
         found = [f"not equal: {text}" for text in self.differences]
+        found += [f"beyond its limit: {text}" for text in self.over_limits]
         if self.exit_code:
             found.append(f"the engine ended with code {self.exit_code}")
         for one in self.trends:
@@ -124,32 +174,79 @@ class Soak(NamedTuple):
             "load": self.load,
             "tasks": tasks(self.judged),
             "processes": [one._asdict() for one in self.trends],
+            "over_limits": self.over_limits,
             "problems": self.problems(),
             "samples": [[s.at_s, s.events, s.tasks, *s.of["engine"], *s.of["exchange"]] for s in self.samples],
         }
 
 
-def soak(home: Path, minutes: float, warm_up: float, *, seed: int = 1, tell: Tell = lambda _: None) -> Soak:
-    """Run exchange and engine in a fresh `home` for so many minutes, then stop the engine and compare."""
+def soak(
+    home: Path, minutes: float, warm_up: float, *, seed: int = 1, four: bool = False, tell: Tell = lambda _: None
+) -> Soak:
+    """Run exchange and engine in a fresh `home` for so many minutes, then stop the engine and compare.
+
+    With `four` markets there is a thin one besides what `configs/local.toml` makes.
+    """
     settings = configuration.load(CONFIG)
     options = ["--state", str(home / "exchange"), "--history-s", str(settings.exchange.history_s)]
     load = os.getloadavg()[0]
-    with closing(Stack(home, CONFIG.read_text(), exchange_options=options, seed=seed)) as stack:
+    text = CONFIG.read_text()
+    if four:
+        home.mkdir(parents=True, exist_ok=True)
+        listing = home / "instruments.toml"
+        listing.write_text(THREE + THIN)
+        options += ["--instruments", str(listing)]
+        text += THIN_MAKER
+    over_limits: list[str] = []
+    with closing(Stack(home, text, exchange_options=options, seed=seed)) as stack:
         stack.folder = engine_folder(stack.home, settings.name, settings.env)
         stack.start_exchange()
         stack.start_engine()
         stack.wait_quoting(READY_S)
         oracle = Oracle(stack)
-        samples = _watch(stack, oracle, minutes * 60, tell)
+        samples = _watch(
+            stack, oracle, minutes * 60, tell, lambda status: over_limits.extend(beyond(status, settings.risk))
+        )
         code = stack.stop_engine()
         differences = _differences(stack, oracle)
         books = read_books(stack)
     return Soak(
-        samples, warm_up * 60, books.fills_total, books.orders_total, code, differences, (load, os.getloadavg()[0])
+        samples,
+        warm_up * 60,
+        books.fills_total,
+        books.orders_total,
+        code,
+        differences,
+        over_limits,
+        (load, os.getloadavg()[0]),
     )
 
 
-def _watch(stack: Stack, oracle: Oracle, seconds: float, tell: Tell) -> list[Sample]:
+def beyond(status: Status, limits: RiskSection) -> list[str]:
+    """Say what stands beyond a limit: a position at its mark, an order, how many orders, the day's loss, the drawdown.
+
+    A position within its limit when it was taken may be worth more at a later mark, so it has `MARK_MOVES` of room.
+    """
+    room = limits.max_position_notional * MARK_MOVES
+    found = [
+        f"{row.instrument}: position {row.notional} over {limits.max_position_notional}"
+        for row in status.positions
+        if row.notional is not None and abs(Decimal(row.notional)) > room
+    ]
+    for row in status.open_orders:
+        worth = Decimal(0) if row.px is None else Decimal(row.px) * Decimal(row.qty)
+        if worth > limits.max_order_notional:
+            found.append(f"{row.instrument}: order of {worth} over {limits.max_order_notional}")
+    if len(status.open_orders) > limits.max_open_orders:
+        found.append(f"{len(status.open_orders)} open orders over {limits.max_open_orders}")
+    if status.day_pnl is not None and Decimal(status.day_pnl) < -limits.max_loss and status.open_orders:
+        found.append(f"{len(status.open_orders)} orders rest after a loss of {status.day_pnl}")
+    if (status.drawdown_frac or 0) > limits.max_drawdown_frac and status.open_orders:
+        found.append(f"{len(status.open_orders)} orders rest after a drawdown of {status.drawdown_frac}")
+    return found
+
+
+def _watch(stack: Stack, oracle: Oracle, seconds: float, tell: Tell, look: Callable[[Status], None]) -> list[Sample]:
     """Sample once a second, and have the oracle see every order meanwhile."""
     client = stack.client()
     if client is None or stack.exchange is None:
@@ -160,6 +257,7 @@ def _watch(stack: Stack, oracle: Oracle, seconds: float, tell: Tell) -> list[Sam
     told_s = audited_s = 0.0
     while (at_s := time.monotonic() - started) < seconds:
         samples.append(_sample(client, pids, at_s))
+        look(client.status())
         if at_s - audited_s >= AUDIT_EVERY_S:
             oracle.audit.collect()
             audited_s = at_s
@@ -232,6 +330,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--warm-up", type=float, default=10.0, help="minutes that are not judged")
     parser.add_argument("--seed", type=int, default=1, help="of the simulated market")
+    parser.add_argument("--four", action="store_true", help="add a maker on a thin market")
     parser.add_argument("--home", type=Path, help="where to run, and leave everything (default: a temporary folder)")
     parser.add_argument("--json", type=Path, help="where the figures and every sample go")
     options = parser.parse_args(None if arguments is None else list(arguments))
@@ -241,7 +340,12 @@ def main(arguments: Iterable[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         home = options.home or Path(folder)
         done = soak(
-            home, options.minutes, options.warm_up, seed=options.seed, tell=lambda text: print(text, flush=True)
+            home,
+            options.minutes,
+            options.warm_up,
+            seed=options.seed,
+            four=options.four,
+            tell=lambda text: print(text, flush=True),
         )
     print(f"\n{done.table()}\n")
     print(f"{done.samples[-1].events:,} events, {done.orders:,} orders, {done.fills:,} fills; ", end="")
@@ -249,6 +353,8 @@ def main(arguments: Iterable[str] | None = None) -> int:
     problems = done.problems()
     if not done.differences:
         print("journal, store and /ledger are equal: fills, positions, balance, open orders; no own orders met")
+    if not done.over_limits:
+        print(f"within the limits of [risk] at each of {len(done.samples):,} looks")
     for problem in problems:
         print(f"MISSED: {problem}")
     if options.json is not None:

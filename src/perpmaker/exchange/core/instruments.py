@@ -51,6 +51,8 @@ class Instrument(msgspec.Struct, frozen=True):
     """Smallest size."""
     guess: bool = False
     """True where the numbers were never seen on the venue."""
+    activity: float = 1.0
+    """How lively its simulated market is, as a multiple of the usual (`market.parameters.with_activity`)."""
 
     @property
     def hash_text(self) -> str:

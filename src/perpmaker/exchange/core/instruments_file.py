@@ -10,6 +10,7 @@
     start_price = "60000"
     # base_decimals = 9, quote_decimals = 6, funding_interval_hours = 8 (1, 4 or 8)
     # adjusted_funding_rate_cap = "0.3", adjusted_funding_rate_floor = "-0.3"   (percent per interval)
+    # activity = 1.0 (0.1 .. 2: how often takers come and how large orders are in its simulated market; 0.1 is thin)
     # [[instrument.risk_bracket]]: notional_floor, maintenance_margin_rate, initial_margin_rate, max_leverage
 
 JSON has the same keys: {"instrument": [{...}]}. Decimals may be text or plain numbers, which are read exactly.
@@ -29,6 +30,7 @@ from perpmaker.errors import ConfigError
 from perpmaker.exchange.core.amounts import whole_steps
 from perpmaker.exchange.core.fees import RATE_ONE_CB
 from perpmaker.exchange.core.instruments import DEFAULT_BRACKETS, Instrument, RiskBracket
+from perpmaker.exchange.core.market.parameters import LEAST_ACTIVITY, MOST_ACTIVITY
 from perpmaker.exchange.core.types import NANO
 
 _REQUIRED = (
@@ -46,6 +48,7 @@ _OPTIONAL = (
     "funding_interval_hours",
     "adjusted_funding_rate_cap",
     "adjusted_funding_rate_floor",
+    "activity",
     "risk_bracket",
 )
 _BRACKET_KEYS = ("notional_floor", "maintenance_margin_rate", "initial_margin_rate", "max_leverage")
@@ -122,6 +125,7 @@ def _instrument(row: object, at: str) -> Instrument:
         funding_interval_hours=interval,
         funding_cap_cb=cap_cb,
         funding_floor_cb=floor_cb,
+        activity=_activity(values, at),
     )
 
 
@@ -175,6 +179,17 @@ def _percent(values: Mapping[str, Any], key: str, at: str, *, default: int) -> i
     if rate is None or abs(rate) > RATE_ONE_CB:
         raise ConfigError(f"instruments: {at}.{key} = {values[key]!r}: percent in -100 .. 100, at most four places")
     return rate
+
+
+def _activity(values: Mapping[str, Any], at: str) -> float:
+    if "activity" not in values:
+        return 1.0
+    activity = float(_decimal(values["activity"], f"{at}.activity"))
+    if not LEAST_ACTIVITY <= activity <= MOST_ACTIVITY:
+        raise ConfigError(
+            f"instruments: {at}.activity = {values['activity']!r}: {LEAST_ACTIVITY:g} to {MOST_ACTIVITY:g}"
+        )
+    return activity
 
 
 def _integer(values: Mapping[str, Any], key: str, at: str, *, default: int, low: int, high: int) -> int:

@@ -6,7 +6,9 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
+from benchmarks.soak import THIN, THREE
 
 from perpmaker.errors import ConfigError
 from perpmaker.exchange.core.instruments import BTC, DEFAULT_BRACKETS, DEFAULT_INSTRUMENTS, SOL
@@ -89,6 +91,17 @@ def test_toml_reads_plain_numbers_exactly() -> None:
     ]
 
 
+def test_a_file_may_say_how_lively_an_instruments_market_is() -> None:
+    assert read(ROW | {"activity": "0.1"})[0].activity == 0.1
+    assert read(ROW)[0].activity == 1.0
+
+
+def test_the_long_runs_listing_is_the_default_one_and_a_thin_market() -> None:
+    found = parse_instruments(THREE + THIN, form="toml")
+    assert found[:-1] == tuple(msgspec.structs.replace(row, guess=False) for row in DEFAULT_INSTRUMENTS)
+    assert found[-1].activity == 0.1
+
+
 def bracket(**change: Any) -> dict[str, Any]:
     row = {
         "notional_floor": "0",
@@ -117,6 +130,8 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("interval text", {"funding_interval_hours": "8"}, r"funding_interval_hours = '8': must be an integer"),
     ("cap", {"adjusted_funding_rate_cap": "0.00001"}, r"adjusted_funding_rate_cap = '0.00001': percent"),
     ("floor over cap", {"adjusted_funding_rate_floor": "0.4"}, r"adjusted_funding_rate_floor = '0.4': must not be above"),
+    ("still", {"activity": 0}, r"activity = 0: 0.1 to 2"),
+    ("activity NaN", {"activity": "NaN"}, r"activity = 'NaN': 0.1 to 2"),
     ("brackets", {"risk_bracket": []}, r"risk_bracket = \[\]: must be"),
     ("first floor", bracket(notional_floor="1"), r"risk_bracket\[0\].notional_floor = '1': the first bracket starts at 0"),
     ("rate", bracket(maintenance_margin_rate="1"), r"maintenance_margin_rate = '1': a fraction between 0 and 1"),

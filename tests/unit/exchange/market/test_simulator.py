@@ -196,6 +196,13 @@ def test_less_activity_is_fewer_trades() -> None:
     assert 4 * counts[0] < counts[1]
 
 
+def test_an_instrument_of_little_activity_is_thin_beside_a_lively_one() -> None:
+    thin = msgspec.structs.replace(BTC_RULES, name="THIN_USDT_Perp", asset_id=0x030701, activity=0.1)
+    desk = Desk(instruments=(BTC_RULES, thin))
+    play(desk, SimulatedMarket(desk.venue, seed=1), 60)
+    assert 4 * len(trades(desk.events, thin.name)) < len(trades(desk.events, BTC))
+
+
 def test_a_market_without_movement_stays_put() -> None:
     still = {
         name: msgspec.structs.replace(

@@ -11,6 +11,8 @@ from perpmaker.exchange.core.market.latent import Latent, LatentPrice
 from perpmaker.exchange.core.market.makers import GapCloser, Ladder, TouchMaker, View
 from perpmaker.exchange.core.market.parameters import (
     DEFAULT_MARKETS,
+    LEAST_ACTIVITY,
+    MOST_ACTIVITY,
     IndexParameters,
     MarketParameters,
     market_like_btc,
@@ -49,6 +51,8 @@ class SimulatedMarket:
     ) -> None:
         """`activity` scales every market (`parameters.with_activity`); ValueError when it is out of bounds.
 
+        An instrument's own activity multiplies it, held within the bounds.
+
         `latent_of` may give an instrument a price that it does not make itself. `instruments` are moved, by default all.
         """
         self._venue = venue
@@ -61,7 +65,8 @@ class SimulatedMarket:
             parameters = markets.get(instrument.name) or market_like_btc(
                 tick_bps=1e4 * instrument.tick_nano / instrument.start_px_nano
             )
-            parameters = with_activity(parameters, activity)
+            own_activity = min(MOST_ACTIVITY, max(LEAST_ACTIVITY, activity * instrument.activity))
+            parameters = with_activity(parameters, activity if instrument.activity == 1.0 else own_activity)
             own = rng.split(instrument.name)
             latent = latent_of(instrument, own) or LatentPrice(parameters.latent, own.split("latent"), now_ns)
             self._latents[instrument.name] = latent
