@@ -98,6 +98,7 @@ class Rig:
         now_ns: int = START_NS,
         venue: Rig | None = None,
         pause_added: bool = False,
+        account: AccountId = MAIN,
     ) -> None:
         self.spec = EngineSpec(
             name="test",
@@ -105,7 +106,7 @@ class Rig:
             epoch=epoch,
             needs_arming=needs_arming,
             config_hash="c1",
-            accounts=(AccountSpec(MAIN, "grvt", limits),),
+            accounts=(AccountSpec(account, "grvt", limits),),
             strategies=strategies,
             pause_added=pause_added,
         )

@@ -11,9 +11,10 @@ from tests.unit.engine.maker import Maker, made
 from tests.unit.engine.rig import BTC, ETH, LIMITS, MAIN, Rig, instrument, strategy_spec
 
 from perpmaker.engine.records import ExecutionBegun, ExecutionChild, ExecutionEnded
+from perpmaker.model.commands import Notice
 from perpmaker.model.events import InstrumentListed, Trade
 from perpmaker.model.execution import Ending, ExecutionReport
-from perpmaker.model.ids import TradeId
+from perpmaker.model.ids import AccountId, TradeId
 from perpmaker.model.order import Side, TimeInForce
 from perpmaker.model.quote import Sweep
 from perpmaker.strategies.api import Context, Strategy, StrategyParams
@@ -339,6 +340,48 @@ def test_a_restart_that_does_not_trade_the_instrument_any_more_ends_it_with_the_
     assert (ended.ending, ended.filled_qty, ended.remaining_qty) == (Ending.RESTART, Decimal("0.004"), Decimal("0.006"))
     assert "does not trade it any more" in ended.text
     assert not later.live()
+
+
+@pytest.mark.parametrize("crashed", [True, False], ids=["crash", "checkpoint"])
+@pytest.mark.parametrize("resting", [True, False], ids=["resting", "between children"])
+def test_a_restart_without_its_account_ends_it_with_what_the_journal_knows(crashed: bool, resting: bool) -> None:
+    rig = idle_rig()
+    execute(rig, algo="iceberg", display_qty="0.004", duration_ms="600000")
+    rig.fill(rig.live()[0], Decimal("0.004"))
+    rig.run(1)
+    (child,) = rig.live()
+    if resting:
+        rig.fill(child, Decimal("0.001"))
+    else:
+        rig.refuses = "the link is down"
+        rig.fill(child, Decimal("0.004"))
+    filled = Decimal("0.005") if resting else Decimal("0.008")
+    later = Rig(limits=WIDE, epoch=2, account=AccountId("other"))
+    later.engine.restore(None if crashed else rig.engine.checkpoint(), rig.journal if crashed else [])
+    later.engine.start(rig.now_ns)
+    later.collect()
+    (ended,) = [r.report for r in later.records if isinstance(r, ExecutionEnded)]
+    assert (ended.ending, ended.state, ended.filled_qty) == (Ending.RESTART, "ended", filled)
+    assert ended.remaining_qty == Decimal("0.010") - filled
+    assert (ended.fees, ended.vwap) == (sum(f.fee for f in rig.fills), report(rig).vwap)
+    assert "account main is not configured any more" in ended.text
+    assert ("what became of its last order" in ended.text) is resting
+    assert report(later) == ended
+    third = Rig(limits=WIDE, epoch=3, account=AccountId("other"))
+    third.engine.restore(None, [*rig.journal, *later.journal])
+    third.engine.start(rig.now_ns)
+    third.collect()
+    assert not third.records  # ended once, and for good
+    assert report(third) == ended
+
+
+def test_the_end_of_a_parent_order_without_its_account_is_told_to_people() -> None:
+    rig = idle_rig()
+    execute(rig, algo="iceberg", display_qty="0.004", duration_ms="600000")
+    later = Rig(limits=WIDE, epoch=2, account=AccountId("other"))
+    later.engine.restore(None, rig.journal)
+    said = [command for command in later.engine.start(rig.now_ns) if isinstance(command, Notice)]
+    assert [notice.fields["filled"] for notice in said if notice.name == "execution_ended"] == ["0/0.010"]
 
 
 def test_a_restart_in_the_middle_of_a_target_ends_it_and_the_strategy_states_it_anew() -> None:

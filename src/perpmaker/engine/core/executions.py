@@ -6,8 +6,9 @@ has ended. `execution/algos` decides, the desk and the gate stand in the way as 
 After a restart a parent order that stands for itself goes on if its deadline lies ahead and the account still trades its
 instrument, with its arrival price, unless the life is there for one thing alone; every other one ends with the truth
 about it (`Ending.RESTART`): steps to a wanted position are stated anew by their strategy, and a sweep's book and deadline
-belong to the life that ended. Either waits until reconciliation has proved its last child. Of the volume of others that a
-pov has counted, what came after its last child is lost with a crash: it then does less than its share, never more.
+belong to the life that ended. Either waits until reconciliation has proved its last child; one of an account that this life
+does not have any more ends at once with what the journal knows, and says when that may not be all. Of the volume of others
+that a pov has counted, what came after its last child is lost with a crash: it then does less than its share, never more.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from perpmaker.execution.algos.moves import CancelChild, Child
 from perpmaker.execution.algos.parent import Parent, ParentAtRest, Scene
 from perpmaker.model.events import Fill, Timer, Trade
 from perpmaker.model.execution import Ending, ExecutionReport, ParentOrder
-from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId
+from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, TradeId
 from perpmaker.model.instrument import Instrument
-from perpmaker.model.order import NewOrder, OrderView
+from perpmaker.model.order import NewOrder, OrderView, Side
 from perpmaker.model.quote import Pov
 from perpmaker.model.units import NS_PER_MS
 from perpmaker.risk.gate import ReadyState
@@ -72,6 +73,8 @@ class Executions:
         self._working: dict[str, _Work] = {}
         self._of_child: dict[ClientOrderId, _Work] = {}
         self._restored: dict[str, ParentAtRest] = {}
+        self._fills_elsewhere: dict[tuple[AccountId, TradeId, Side], Fill] = {}
+        """Of the lives before, on accounts that this life does not have."""
         self.ended: deque[ExecutionReport] = deque(maxlen=KEPT_ENDED)
         self.untold: list[ExecutionReport] = []
         self.on_ended: Callable[[ExecutionReport], None] = lambda report: None
@@ -192,12 +195,17 @@ class Executions:
         self._restored.pop(record.report.order.execution_id, None)
         self.ended.append(record.report)
 
+    def restore_fill(self, fill: Fill) -> None:
+        """Keep a fill of an account that has no ledger in this life."""
+        self._fills_elsewhere[fill.account, fill.trade_id, fill.side] = fill
+
     def resume(self) -> None:
         """Take up what the life before left: to go on with it, or to find out its truth and end it."""
         world = self._world
         for rest in self._restored.values():
             ledger = world.ledgers.get(rest.order.account)
             if ledger is None:
+                self._end_elsewhere(rest)
                 continue
             ids = {child.client_order_id for child in rest.children}
             fills = [booked.fill for booked in ledger.fills if booked.fill.client_order_id in ids]
@@ -215,6 +223,7 @@ class Executions:
             self._of_child.update(dict.fromkeys(ids, work))
             self._timer(work, world.now_ns + _WAIT_NS)
         self._restored.clear()
+        self._fills_elsewhere.clear()
         self._keep_orders()
 
     def at_rest(self) -> Iterable[ParentAtRest]:
@@ -371,10 +380,29 @@ class Executions:
         self._of_child = {child: owner for child, owner in self._of_child.items() if owner is not work}
         report = work.parent.report()
         if work.journalled:
-            self._world.out.record(ExecutionEnded(report, self._world.now_ns))
-            self.ended.append(report)
-            for notice in ended(report, self._world.now_ns):
-                self._world.out.tell(notice)
+            self._tell_end(report)
         self.untold.append(report)
         self.on_ended(report)
         self.step(work.key)
+
+    def _end_elsewhere(self, rest: ParentAtRest) -> None:
+        """End one whose account this life does not have: what the journal knows of it is all that will ever be known."""
+        world, account = self._world, rest.order.account
+        ids = {child.client_order_id for child in rest.children}
+        fills = [
+            fill for fill in self._fills_elsewhere.values() if fill.account == account and fill.client_order_id in ids
+        ]
+        parent = Parent.resumed(rest, fills, world.now_ns)
+        parent.abandon(
+            lambda client_order_id: self._view(account, client_order_id),
+            f"the engine ended while it was worked, and account {account} is not configured any more",
+            world.now_ns,
+        )
+        self._tell_end(parent.report())
+
+    def _tell_end(self, report: ExecutionReport) -> None:
+        """Write it down, and tell people."""
+        self._world.out.record(ExecutionEnded(report, self._world.now_ns))
+        self.ended.append(report)
+        for notice in ended(report, self._world.now_ns):
+            self._world.out.tell(notice)

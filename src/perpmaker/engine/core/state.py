@@ -235,6 +235,8 @@ class Restorer:
         for ledger_state in state.ledgers:
             ledger = world.ledgers.get(ledger_state.book.account)
             if ledger is None:
+                for booked in ledger_state.fills:
+                    self._note_elsewhere(booked.fill)
                 continue
             ledger.restore(ledger_state)
             world.account_books[ledger.account] = ledger.book
@@ -296,6 +298,8 @@ class Restorer:
             if ledger is not None:
                 ledger.replay_fill(record)
                 world.fees.on_fill(record.fill)
+            else:
+                self._note_elsewhere(record.fill)
         elif isinstance(record, EquityMark):
             known = world.ledgers.get(record.account)
             if known is not None:
@@ -333,6 +337,15 @@ class Restorer:
             if evidence.account in world.ledgers:
                 world.ledgers[evidence.account].book.roll(record.ts_ns)
                 self._book(world.table.apply(evidence))
+            elif isinstance(evidence, Fill):
+                self._note_elsewhere(evidence)
+            elif world.table.knows(evidence.account, evidence.client_order_id):
+                world.table.apply(evidence)
+
+    def _note_elsewhere(self, fill: Fill) -> None:
+        """Take in a fill of an account that this life does not have: no position, but the truth about its order."""
+        self._world.table.apply(fill)
+        self._executions.restore_fill(fill)
 
     def _replay_account(self, event: AccountSnapshot | FundingPaid | PositionAdjusted, ts_ns: int) -> None:
         ledger = self._world.ledgers.get(event.account)

@@ -196,6 +196,22 @@ class Parent:
         if self.is_ending and self.tally.live is None:
             self._text, self.ended_ns = self._end_text, now_ns
 
+    def abandon(self, view: Callable[[ClientOrderId], OrderView | None], text: str, now_ns: int) -> None:
+        """End at once with what is known: nobody will hear of its account any more. Says so when that may not be all."""
+        for child in self.tally.records():
+            known = view(child.client_order_id)
+            if known is not None:
+                self.tally.see(known)
+        self.stop(Ending.RESTART, text)
+        last = self.tally.last
+        if last is not None and last.is_live:  # without a view it had ended before the journal's last checkpoint
+            self._end_text += (
+                f"; what became of its last order ({last.client_order_id}) was not known: look at the venue, it may be "
+                "open or filled"
+            )
+        self._remaining = self.order.qty - self.tally.filled_qty
+        self._text, self.ended_ns = self._end_text, now_ns
+
     def _refresh(self, scene: Scene) -> None:
         last = self.tally.last
         if last is not None:
