@@ -37,8 +37,10 @@ def command(home: Path, config_path: Path | None, port: int | None, quiet: bool)
     (orders cancelled and verified), dashboard, exchange. Ctrl-C twice leaves at once.
     """
     from perpmaker import config as configuration
+    from perpmaker.cli.config import load_whole
 
     path = config_path or default_config(home)
+    load_whole(path)  # what the engine would refuse is refused before anything is started
     config = configuration.load(path)
     make_home(home)
     names = ["exchange", "engine", "dashboard"] if config.env == "local" else ["engine", "dashboard"]

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from perpmaker import config as configuration
+from perpmaker.cli.main import cli
+from perpmaker.cli.supervision import Child
 from perpmaker.cli.up import arguments
+from perpmaker.errors import ConfigError
 
 LOCAL = Path(__file__).resolve().parents[3] / "configs" / "local.toml"
 
@@ -21,3 +25,26 @@ def test_second_venue_is_started_for_an_account_on_it(tmp_path: Path, venue: str
     assert ("--venues" in options) == both
     if both:
         assert options[options.index("--venues") + 1] == "grvt,backpack"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("layers = 3", "layers = 0", "quoting.layers = 0: must be a whole number >= 1 and <= 50"),
+        ("layers = 3", "layerz = 3", "quoting.layerz = 3: unknown key; did you mean layers"),
+        ('kind = "market_maker"', 'kind = "magic"', "unknown strategy; must be one of market_maker"),
+    ],
+)
+def test_wrong_strategy_parameters_are_refused_before_anything_starts(
+    before: str, after: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(Child, "start", lambda child: started.append(child.name))
+    path = tmp_path / "config.toml"
+    path.write_text(LOCAL.read_text().replace(before, after, 1))
+    with pytest.raises(ConfigError) as refused:
+        CliRunner().invoke(cli, ["--home", str(tmp_path / "home"), "up", str(path)], catch_exceptions=False)
+    assert told in str(refused.value)
+    assert refused.value.exit_code == 3
+    assert started == []
+    assert not (tmp_path / "home").exists()
