@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 from tests.unit.engine.maker import Maker, made
-from tests.unit.engine.rig import Rig
+from tests.unit.engine.rig import BTC, Rig
 
 from perpmaker.clock import ManualClock
 from perpmaker.control.messages import CommandAnswer, CommandRequest
 from perpmaker.engine.commands import CommandDesk
+from perpmaker.engine.core.operators import KEPT_ANSWERS
 from perpmaker.engine.records import CommandAnswered, Record
 
 SECOND = 10**9
+ICEBERG = {"side": "buy", "qty": "0.010", "algo": "iceberg", "display_qty": "0.004", "duration_ms": "600000"}
 
 
 class Desk:
@@ -105,6 +107,32 @@ def test_what_is_under_way_is_accepted_until_it_is_done(desk: Desk) -> None:
     desk.clock.advance(8 * SECOND)
     assert desk.ask("kill", expires_s=-5).state == "done"
     assert [type(record) for record in desk.written] == [CommandAnswered]
+
+
+def test_a_command_under_way_is_never_forgotten() -> None:
+    desk = Desk(Rig(made(Maker)).start())
+    assert desk.ask("execute", "order-001", instrument=BTC, **ICEBERG).state == "accepted"
+    for number in range(300):
+        assert desk.ask("pause", f"pause-{number:03}", strategy="nobody").state == "refused"
+    assert desk.ask("execute", "order-001").state == "accepted"
+    desk.desk.look_after()
+    assert desk.ask("execution_stop", "stop-0001", id="order-001").state in ("accepted", "done")
+    desk.rig.run(5)
+    answer = desk.ask("execute", "order-001")
+    assert answer.state == "done"
+    assert "stopped by ada" in answer.text
+
+
+def test_what_has_ended_stays_as_it_ended_and_is_forgotten_in_time(desk: Desk) -> None:
+    engine = desk.rig.engine
+    for number in range(KEPT_ANSWERS + 1):
+        desk.rig.operate("pause", command_id=f"pause-{number:03}")
+        desk.rig.run(0.2)
+        assert engine.answer(f"pause-{number:03}").state == "done"
+        desk.rig.operate("resume", command_id="resume-1")
+    assert desk.rig.live()
+    assert engine.answer(f"pause-{KEPT_ANSWERS:03}").state == "done"  # quotes stand again; the pause was one
+    assert engine.answer("pause-000") is None
 
 
 def test_what_becomes_of_a_command_is_written_down_though_nobody_asks(desk: Desk) -> None:

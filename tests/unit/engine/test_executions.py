@@ -10,6 +10,7 @@ import pytest
 from tests.unit.engine.maker import Maker, made
 from tests.unit.engine.rig import BTC, ETH, LIMITS, MAIN, Rig, instrument, strategy_spec
 
+from perpmaker.engine.core.oneshots import summary
 from perpmaker.engine.records import ExecutionBegun, ExecutionChild, ExecutionEnded
 from perpmaker.model.commands import Notice
 from perpmaker.model.events import InstrumentListed, Trade
@@ -320,6 +321,18 @@ def test_a_life_for_one_order_alone_ends_what_the_life_before_left_and_works_its
     later.run(5)
     own = report(later, "order-02")
     assert (own.ending, own.filled_qty) == (Ending.DONE, Decimal("0.002"))
+
+
+def test_a_repetition_in_the_next_life_is_the_same_order() -> None:
+    rig = idle_rig()
+    rig.answers = False
+    execute(rig)
+    later = restarted(rig)
+    later.run(15)
+    again = execute(later)
+    assert (again.state, again.text) == ("done", summary(report(later)))
+    assert len(later.orders) == 1
+    assert execute(later, qty="0.020").text == "order-01 is the id of another parent order"
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "delisted"])

@@ -37,6 +37,22 @@ class OneShots:
         self._executions.begin(order, self._world.engine_ids.of(order.account))
         return order
 
+    def is_repetition(self, execution_id: str, arguments: Mapping[str, str]) -> bool:
+        """Whether this very order is at work or has ended: the same id and the same words are the same order."""
+        report = self._executions.get(execution_id)
+        if report is None or report.order.target_qty is not None:
+            return False
+        order = report.order
+        try:
+            qty = Decimal(arguments.get("qty", ""))
+        except InvalidOperation:
+            return False
+        return (order.instrument, order.side.value, order.qty) == (
+            arguments.get("instrument", ""),
+            arguments.get("side", "").lower(),
+            qty,
+        )
+
     def _read(self, execution_id: str, arguments: Mapping[str, str]) -> ParentOrder:
         rules = followed(self._world, arguments.get("instrument", ""))
         account = account_on(self._world, arguments.get("account", ""), rules)

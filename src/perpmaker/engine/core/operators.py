@@ -31,6 +31,8 @@ from perpmaker.risk.kill import CLEAR_PHRASE, HumanClear
 KILL_GAP_NS: Final = 5 * NS_PER_S
 STOP_GAP_NS: Final = 1 * NS_PER_S
 ANSWERS: Final = ("continue", "stop")
+KEPT_ANSWERS: Final = 200
+"""Of commands that have come to their end; one under way is never forgotten."""
 
 
 class Operators:
@@ -55,7 +57,8 @@ class Operators:
         self._runner = runner
         self._emptyings = emptyings
         self._reconciling = reconciling
-        self._answers: dict[str, Callable[[], Answer]] = {}
+        self._under_way: dict[str, Callable[[], Answer]] = {}
+        self._finished: dict[str, Answer] = {}
         self._carry_out: dict[str, Callable[[Operator], Callable[[], Answer]]] = {
             "pause": self._pause,
             "resume": self._resume,
@@ -89,14 +92,23 @@ class Operators:
         action = self._carry_out.get(event.kind)
         answer = action(event) if action is not None else _refused(f"this engine does not know {event.kind!r}")
         if event.command_id:
-            self._answers[event.command_id] = answer
-            while len(self._answers) > 200:
-                del self._answers[next(iter(self._answers))]
+            self._finished.pop(event.command_id, None)
+            self._under_way[event.command_id] = answer
+            for command_id in tuple(self._under_way) if len(self._under_way) > KEPT_ANSWERS else (event.command_id,):
+                self.answer(command_id)
 
     def answer(self, command_id: str) -> Answer | None:
-        """Return what a command came to, None for an unknown one."""
-        answer = self._answers.get(command_id)
-        return None if answer is None else answer()
+        """Return what a command came to, None for an unknown one. What has ended has ended: it is not looked at again."""
+        look = self._under_way.get(command_id)
+        if look is None:
+            return self._finished.get(command_id)
+        answer = look()
+        if answer.state != "accepted":
+            del self._under_way[command_id]
+            self._finished[command_id] = answer
+            while len(self._finished) > KEPT_ANSWERS:
+                del self._finished[next(iter(self._finished))]
+        return answer
 
     # --- quoting
 
@@ -191,6 +203,8 @@ class Operators:
 
     def _execute(self, event: Operator) -> Callable[[], Answer]:
         """Work a parent order that is nobody's target."""
+        if event.command_id and self._oneshots.is_repetition(event.command_id, event.arguments):
+            return lambda: self._progress(event.command_id)  # begun in the life before, which did not come to answer
         problem = self._why_not_now(event)
         if problem:
             return _refused(problem)
