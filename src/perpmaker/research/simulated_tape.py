@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 from perpmaker.exchange.core.instruments import DEFAULT_INSTRUMENTS
 from perpmaker.exchange.core.instruments import Instrument as ListedInstrument
+from perpmaker.exchange.core.market.parameters import DEFAULT_MARKETS, MarketParameters
 from perpmaker.exchange.core.market.simulator import SimulatedMarket
 from perpmaker.exchange.core.types import BookLevel, TradePrinted
 from perpmaker.exchange.core.venue import Venue
@@ -41,15 +42,21 @@ def simulate(
     instruments: Sequence[ListedInstrument] = DEFAULT_INSTRUMENTS,
     activity: float = 1.0,
     start_ns: int = START_NS,
+    markets: Mapping[str, MarketParameters] = DEFAULT_MARKETS,
+    book_ns: int = BOOK_NS,
     steps: Callable[[int], None] = lambda done_ns: None,
 ) -> int:
-    """Write `duration_ns` of a simulated market as a tape; the same seed writes the same one. Returns the rows."""
+    """Write `duration_ns` of a simulated market as a tape; the same seed writes the same one. Returns the rows.
+
+    `markets` says how an instrument's market is, by name; `book_ns` how often changes of its book are told.
+    """
     listed = [TapeInstrument(_rules(row)) for row in instruments]
     source = f"simulated market, seed {seed}, activity {activity:g}"
     with TapeWriter(target, listed, source=source) as writer:
         for event in simulated_events(
-            duration_ns=duration_ns, seed=seed, instruments=instruments, activity=activity, start_ns=start_ns
-        ):
+            duration_ns=duration_ns, seed=seed, instruments=instruments, activity=activity, start_ns=start_ns,
+            markets=markets, book_ns=book_ns,
+        ):  # fmt: skip
             writer.add(event)
             if isinstance(event, Ticker):
                 steps(event.ts_event_ns - start_ns)
@@ -58,11 +65,18 @@ def simulate(
 
 
 def simulated_events(
-    *, duration_ns: int, seed: int, instruments: Sequence[ListedInstrument], activity: float, start_ns: int
+    *,
+    duration_ns: int,
+    seed: int,
+    instruments: Sequence[ListedInstrument],
+    activity: float,
+    start_ns: int,
+    markets: Mapping[str, MarketParameters] = DEFAULT_MARKETS,
+    book_ns: int = BOOK_NS,
 ) -> Iterator[Event]:
     """Yield what the streams would have told, in the order of receive times."""
     venue = Venue(instruments, now_ns=start_ns - _WARM_UP_NS)
-    market = SimulatedMarket(venue, seed=seed, activity=activity)
+    market = SimulatedMarket(venue, seed=seed, markets=markets, activity=activity)
     market.advance(start_ns)
     venue.take_events()
     streams = [_Streams(venue, row) for row in instruments]
@@ -70,7 +84,7 @@ def simulated_events(
         yield from stream.begin(start_ns)
     now_ns = start_ns
     while now_ns < start_ns + duration_ns:
-        now_ns += BOOK_NS
+        now_ns += book_ns
         market.advance(now_ns)
         for event in venue.take_events():
             if isinstance(event, TradePrinted):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import msgspec
+
 from perpmaker.exchange.core.market.latent import LatentPrice
 from perpmaker.exchange.core.market.parameters import LatentParameters
 from perpmaker.exchange.core.rng import Rng
@@ -73,3 +75,25 @@ def test_news_moves_the_price_by_its_own_deviation() -> None:
     jumps = [later - now for now, later in pairwise(path) if later != now]
     assert abs(len(jumps) - 2_000) < 200
     assert 2.8 < root_mean_square(jumps) < 3.2
+
+
+def test_a_trend_moves_the_price_at_its_pace_and_turns_now_and_then() -> None:
+    still = LatentParameters(sigma_bps=0.0, news_per_s=0.0, drift_bps_per_s=0.5, drift_dwell_s=30.0)
+    latent = LatentPrice(still, Rng(2), 0)
+    path = [latent.bps(second * S_NS) for second in range(600)]
+    steps = [round(after - before, 9) for before, after in pairwise(path)]
+    assert set(steps) == {0.5, -0.5}
+    turns = sum(before != after for before, after in pairwise(steps))
+    assert 5 <= turns <= 20  # a new direction each 30 s on average, the same one half of the time
+
+
+def test_a_range_brings_the_price_back_with_its_time_constant() -> None:
+    still = LatentParameters(sigma_bps=0.0, news_per_s=0.0, reversion_s=100.0)
+    latent = LatentPrice(still, Rng(2), 0)
+    latent.jump(10.0, 0)
+    assert math.isclose(latent.bps(100 * S_NS), 10.0 * math.exp(-1))
+
+
+def test_a_range_draws_nothing_that_the_usual_market_would_not() -> None:
+    ranging = LatentPrice(msgspec.structs.replace(STEADY, reversion_s=50.0), Rng(4), 0)
+    assert math.isclose(ranging.bps(S_NS), LatentPrice(STEADY, Rng(4), 0).bps(S_NS) * math.exp(-1 / 50))

@@ -44,6 +44,7 @@ class LatentPrice:
         self._regime_end_ns = now_ns + self._dwell_ns()
         self._seen_bps = 0.0
         self._unseen: deque[tuple[int, float]] = deque()
+        self._trend = _Trend(parameters, rng.split("trend"), now_ns) if parameters.drift_bps_per_s else None
 
     def bps(self, now_ns: int) -> float:
         """Return the price now."""
@@ -85,6 +86,10 @@ class LatentPrice:
         self._bps += parameters.sigma_bps * self._factor * math.sqrt(elapsed_s) * rng.normal()
         if rng.chance(parameters.news_per_s * elapsed_s):
             self._bps += parameters.news_bps * rng.normal()
+        if self._trend is not None:
+            self._bps += self._trend.bps_per_s(now_ns) * elapsed_s
+        if parameters.reversion_s:
+            self._bps *= math.exp(-elapsed_s / parameters.reversion_s)
 
     def _next_regime(self) -> int:
         others = [regime for regime in range(len(self._parameters.regime_factors)) if regime != self._regime]
@@ -92,3 +97,19 @@ class LatentPrice:
 
     def _dwell_ns(self) -> int:
         return 1 + round(self._rng.exponential(self._parameters.regime_dwell_s[self._regime]) * NS_PER_S)
+
+
+class _Trend:
+    """A drift whose direction is drawn anew now and then."""
+
+    def __init__(self, parameters: LatentParameters, rng: Rng, now_ns: int) -> None:
+        self._parameters = parameters
+        self._rng = rng
+        self._end_ns = now_ns
+        self._bps_per_s = 0.0
+
+    def bps_per_s(self, now_ns: int) -> float:
+        while now_ns >= self._end_ns:
+            self._bps_per_s = self._parameters.drift_bps_per_s * (1 if self._rng.chance(0.5) else -1)
+            self._end_ns += 1 + round(self._rng.exponential(self._parameters.drift_dwell_s) * NS_PER_S)
+        return self._bps_per_s

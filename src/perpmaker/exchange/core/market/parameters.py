@@ -33,6 +33,12 @@ class LatentParameters(msgspec.Struct, frozen=True):
     """Their standard deviation."""
     delay_s: float = 0.1
     """How old what makers see is: their way to the market and back."""
+    drift_bps_per_s: float = 0.0
+    """A trend's pace; its direction is drawn, and drawn anew after each `drift_dwell_s`. 0: no trend."""
+    drift_dwell_s: float = 1_200.0
+    """Mean time until a trend's direction is drawn anew."""
+    reversion_s: float = 0.0
+    """Time constant with which the price goes back to where it started: a range. 0: never."""
 
 
 class LadderParameters(msgspec.Struct, frozen=True):
