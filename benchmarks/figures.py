@@ -1,4 +1,4 @@
-"""What a run of a benchmark says: medians, how much they scatter, and ratios, as a table and as JSON."""
+"""What a run of a benchmark says: medians, how much they scatter, ratios and goals, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -6,46 +6,88 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-LIBRARIES = ("aiohttp", "coincurve", "msgspec", "safe-pysha3", "uvloop")
+LIBRARIES = ("aiohttp", "coincurve", "msgspec", "numba", "picows", "safe-pysha3", "uvloop")
+ABSENT = "absent"
 
 
 class Case(NamedTuple):
-    """One way of doing the same thing. `rounds_us` has a list of microseconds for each turn the case had."""
+    """One way of doing the same thing. `rounds` has a list of values for each turn the case had; more is worse."""
 
     name: str
-    rounds_us: list[list[float]]
+    rounds: list[list[float]]
     missed: int = 0
     """Tries that gave no figure in time."""
+    absent: str = ""
+    """Why the case could not be run at all; it then has no figures."""
+    more: Mapping[str, Any] = {}
+    """Further columns."""
 
     @property
-    def all_us(self) -> list[float]:
-        return sorted(value for part in self.rounds_us for value in part)
+    def values(self) -> list[float]:
+        return sorted(value for part in self.rounds for value in part)
 
     @property
-    def median_us(self) -> float:
-        return statistics.median(self.all_us)
+    def median(self) -> float:
+        return statistics.median(self.values)
 
     @property
-    def p99_us(self) -> float:
-        values = self.all_us
+    def p99(self) -> float:
+        values = self.values
         return values[min(len(values) - 1, int(0.99 * len(values)))]
 
     @property
-    def spread_us(self) -> tuple[float, float]:
+    def spread(self) -> tuple[float, float]:
         """Smallest and largest median of a turn."""
-        medians = [statistics.median(part) for part in self.rounds_us if part]
+        medians = [statistics.median(part) for part in self.rounds if part]
         return min(medians), max(medians)
+
+
+def absent(name: str, why: str) -> Case:
+    """A case that could not be run."""
+    return Case(name, [], absent=why)
+
+
+class Goal(NamedTuple):
+    """What was set out for, and how far it is."""
+
+    text: str
+    value: float | None
+    """None: what it needs was absent."""
+    bound: float
+    at_most: bool = True
+    unit: str = "x"
+
+    @property
+    def is_met(self) -> bool | None:
+        if self.value is None:
+            return None
+        return self.value <= self.bound if self.at_most else self.value >= self.bound
+
+    @property
+    def verdict(self) -> str:
+        """Met, or the factor that is missing."""
+        if self.value is None:
+            return ABSENT
+        if self.is_met:
+            return "met"
+        factor = self.value / self.bound if self.at_most else self.bound / self.value if self.value else float("inf")
+        return f"missed by {number(factor)}x"
+
+    def row(self) -> tuple[str, ...]:
+        sign = "<=" if self.at_most else ">="
+        measured = ABSENT if self.value is None else f"{number(self.value)} {self.unit}"
+        return self.text, f"{sign} {self.bound:g} {self.unit}", measured, self.verdict
 
 
 class Report(NamedTuple):
     """One benchmark. Ratios are of medians: to the first case (ours), and to the floor below which nothing can go.
 
-    "Quietest" compares each case's best turn: what else the machine did then disturbed it least.
+    Beside each in brackets the ratio of each case's best turn: what else the machine did then disturbed it least.
     """
 
     name: str
@@ -53,62 +95,106 @@ class Report(NamedTuple):
     cases: Sequence[Case]
     floor: str
     more: dict[str, Any]
+    unit: str = "us"
+    goals: Sequence[Goal] = ()
+
+    def ratio(self, slower: str, faster: str) -> float | None:
+        """Return how many times the median of one case the other's is; None when either is absent."""
+        found = [self._case(name) for name in (slower, faster)]
+        if not all(case.rounds for case in found):
+            return None
+        return found[0].median / found[1].median
+
+    def goal(self, text: str, slower: str, faster: str, bound: float, *, at_most: bool = False) -> Goal:
+        """A goal about the ratio of two cases."""
+        return Goal(text, self.ratio(slower, faster), bound, at_most)
 
     def rows(self) -> list[tuple[str, ...]]:
-        ours, floor = self.cases[0], self._case(self.floor)
-        rows = []
-        for case in self.cases:
-            low, high = case.spread_us
-            rows.append(
-                (
-                    case.name,
-                    f"{case.median_us / ours.median_us:.2f}",
-                    f"{low / ours.spread_us[0]:.2f}",
-                    f"{case.median_us / floor.median_us:.2f}",
-                    f"{low / floor.spread_us[0]:.2f}",
-                    _us(case.median_us),
-                    f"{_us(low)} .. {_us(high)}",
-                    _us(case.p99_us),
-                    str(len(case.all_us)) + (f" ({case.missed} missed)" if case.missed else ""),
-                )
-            )
-        return rows
+        return [self._row(case) for case in self.cases]
 
     def table(self) -> str:
-        head = (
-            "case",
-            "x ours",
-            "quietest",
-            "x floor",
-            "quietest",
-            "median us",
-            "medians of turns",
-            "p99 us",
-            "samples",
-        )
-        lines = [head, ("---",) * len(head), *self.rows()]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        head = ("case", "x ours", "x floor", f"median {self.unit}", "medians of turns", "p99", "samples")
+        return table((*head, *self._columns()), self.rows())
 
     def as_json(self) -> dict[str, Any]:
-        cases = [
-            {
-                "case": case.name,
-                "median_us": case.median_us,
-                "p99_us": case.p99_us,
-                "turn_medians_us": [statistics.median(part) for part in case.rounds_us if part],
-                "samples": len(case.all_us),
-                "missed": case.missed,
-                "ratio_to_ours": case.median_us / self.cases[0].median_us,
-                "ratio_to_floor": case.median_us / self._case(self.floor).median_us,
-                "quietest_ratio_to_ours": case.spread_us[0] / self.cases[0].spread_us[0],
-                "quietest_ratio_to_floor": case.spread_us[0] / self._case(self.floor).spread_us[0],
-            }
-            for case in self.cases
-        ]
-        return {"benchmark": self.name, "title": self.title, "floor": self.floor, "cases": cases, **self.more}
+        return {
+            "benchmark": self.name,
+            "title": self.title,
+            "unit": self.unit,
+            "floor": self.floor,
+            "cases": [self._case_as_json(case) for case in self.cases],
+            "goals": [{**goal._asdict(), "is_met": goal.is_met} for goal in self.goals],
+            "more": self.more,
+        }
+
+    def _row(self, case: Case) -> tuple[str, ...]:
+        columns = tuple(_cell(case.more.get(column, "")) for column in self._columns())
+        if not case.rounds:
+            return (case.name, ABSENT, "", "", "", "", "", *columns)
+        low, high = case.spread
+        return (
+            case.name,
+            self._times(case, self.cases[0]),
+            self._times(case, self._case(self.floor)),
+            number(case.median),
+            f"{number(low)} .. {number(high)}",
+            number(case.p99),
+            str(len(case.values)) + (f" ({case.missed} missed)" if case.missed else ""),
+            *columns,
+        )
+
+    def _times(self, case: Case, other: Case) -> str:
+        if not other.rounds:
+            return ""
+        return f"{case.median / other.median:.2f} ({case.spread[0] / other.spread[0]:.2f})"
+
+    def _columns(self) -> list[str]:
+        return list(dict.fromkeys(column for case in self.cases for column in case.more))
+
+    def _case_as_json(self, case: Case) -> dict[str, Any]:
+        said: dict[str, Any] = {"case": case.name, **case.more}
+        if not case.rounds:
+            return {**said, "absent": case.absent}
+        said |= {
+            "median": case.median,
+            "p99": case.p99,
+            "turn_medians": [statistics.median(part) for part in case.rounds if part],
+            "samples": len(case.values),
+            "missed": case.missed,
+        }
+        for name, other in (("ours", self.cases[0]), ("floor", self._case(self.floor))):
+            if other.rounds:
+                said[f"ratio_to_{name}"] = case.median / other.median
+                said[f"quietest_ratio_to_{name}"] = case.spread[0] / other.spread[0]
+        return said
 
     def _case(self, name: str) -> Case:
         return next(case for case in self.cases if case.name == name)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ("---",) * len(head), *rows))
+
+
+def goals_table(goals: Sequence[Goal]) -> str:
+    return table(("goal", "wanted", "measured", ""), [goal.row() for goal in goals])
+
+
+def number(value: float) -> str:
+    """Three digits that matter, and never an exponent."""
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    return (
+        f"{value:.0f}"
+        if size >= 100
+        else f"{value:.1f}"
+        if size >= 10
+        else f"{value:.2f}"
+        if size >= 1
+        else f"{value:.3g}"
+    )
 
 
 def surroundings() -> dict[str, Any]:
@@ -119,7 +205,7 @@ def surroundings() -> dict[str, Any]:
         "python": platform.python_version(),
         "kernel": platform.release(),
         "load_before": os.getloadavg()[0],
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": {name: _version(name) for name in LIBRARIES},
     }
 
 
@@ -128,8 +214,15 @@ def write_json(path: Path, around: dict[str, Any], reports: Sequence[Report]) ->
     path.write_text(json.dumps({**around, "benchmarks": [report.as_json() for report in reports]}, indent=2) + "\n")
 
 
-def _us(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+def _cell(value: object) -> str:
+    return number(value) if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # research libraries are not needed to trade
+        return ABSENT
 
 
 def _cpu_name() -> str:

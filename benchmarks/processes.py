@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
+from benchmarks.peers import CLIENTS, Peer, python_of
+
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS = Path(__file__).resolve().parent / "workers"
 OURS = Path(sys.executable)
-PEERS = ROOT / ".venv-clients" / "bin" / "python"
 PURE_PYTHON_CURVE = {"ECC_BACKEND_CLASS": "eth_keys.backends.NativeECCBackend"}
 """What `pip install grvt-pysdk` gives: it does not bring coincurve, and eth-keys then uses its own curve."""
 SUPERVISED = {"PERPMAKER_SUPERVISED": "1"}
@@ -83,13 +84,11 @@ def exchange(*options: str) -> Process:
     return Process([str(OURS), "-m", "perpmaker.exchange", "--port", "0", *options])
 
 
-def peer(worker: str, *arguments: str, environment: dict[str, str] | None = None) -> Process:
-    """Start a worker of `benchmarks/workers` with the environment of the test clients."""
-    if not PEERS.exists():
-        raise SystemExit("the peers' environment .venv-clients is absent; `./run test` makes it")
-    return Process([str(PEERS), str(WORKERS / worker), *arguments], environment)
+def peer(worker: str, *arguments: str, of: Peer = CLIENTS, environment: dict[str, str] | None = None) -> Process:
+    """Start a worker of `benchmarks/workers` in a peer's environment; raise PeerAbsent when there is none."""
+    return Process([str(python_of(of)), str(WORKERS / worker), *arguments], environment)
 
 
 def ours(worker: str, *arguments: str, environment: dict[str, str] | None = None) -> Process:
     """Start a worker of `benchmarks/workers` with our own environment."""
-    return Process([str(OURS), str(WORKERS / worker), *arguments], environment)
+    return Process([str(OURS), str(WORKERS / worker), *arguments], {"PYTHONPATH": str(ROOT), **(environment or {})})

@@ -11,45 +11,50 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 
-from benchmarks.figures import Case, Report
-from benchmarks.processes import PURE_PYTHON_CURVE, Process, exchange, ours, peer
+from benchmarks.figures import Report
+from benchmarks.options import Options
+from benchmarks.processes import PURE_PYTHON_CURVE, exchange, ours, peer
+from benchmarks.seats import Seats
 
 TURNS = 7
+OURS = "perpmaker"
 FLOOR = "bare libsecp256k1 (coincurve)"
 
 
-def measure() -> Report:
+def measure(options: Options) -> Report:
     with ExitStack() as until_end:
         line = until_end.enter_context(exchange("--accounts", "3")).hear()
-
-        def seat(process: Process) -> tuple[Process, dict[str, str]]:
-            until_end.enter_context(process)
-            return process, process.hear()
 
         def account(number: int) -> str:
             return json.dumps({**line, "accounts": line["accounts"][number:]})
 
-        mine, about_mine = seat(ours("sign_ours.py"))
-        quick, about_pysdk = seat(peer("sign_pysdk.py", account(0)))
-        plain, _ = seat(peer("sign_pysdk.py", account(1), environment=PURE_PYTHON_CURVE))
-        other, about_ccxt = seat(peer("sign_ccxt.py", account(2)))
-        seats = [
-            ("perpmaker", mine, "create", 1000),
-            (f"{about_pysdk['version']} with coincurve", quick, "create", 200),
-            (f"{about_pysdk['version']} as pip installs it", plain, "create", 40),
-            (f"{about_ccxt['version']}", other, "create", 40),
-            (FLOOR, mine, "curve", 1000),
-            ("the same in the peers' environment", quick, "curve", 1000),
-        ]
-        taken: dict[str, list[list[float]]] = {name: [] for name, *_ in seats}
-        for _ in range(TURNS):
-            for name, process, case, calls in seats:
-                ns = process.ask({"case": case, "calls": calls})
-                taken[name].append([value / 1000 for value in ns])
-    return Report(
+        seats = Seats("sign_order", options, until_end)
+        mine = seats.seat(lambda: ours("sign_ours.py"))
+        quick = seats.seat_peer(lambda: peer("sign_pysdk.py", account(0)))
+        plain = seats.seat_peer(lambda: peer("sign_pysdk.py", account(1), environment=PURE_PYTHON_CURVE))
+        other = seats.seat_peer(lambda: peer("sign_ccxt.py", account(2)))
+        pysdk = quick.about.get("version", "grvt-pysdk")
+        with_curve, as_installed = f"{pysdk} with coincurve", f"{pysdk} as pip installs it"
+        ccxt = other.about.get("version", "ccxt")
+        seats.add(OURS, mine, {"case": "create", "calls": options.of(1000, 50)})
+        seats.add(with_curve, quick, {"case": "create", "calls": options.of(200, 10)})
+        seats.add(as_installed, plain, {"case": "create", "calls": options.of(40, 3)})
+        seats.add(ccxt, other, {"case": "create", "calls": options.of(40, 3)})
+        seats.add(FLOOR, mine, {"case": "curve", "calls": options.of(1000, 50)})
+        seats.add("the same in the peers' environment", quick, {"case": "curve", "calls": options.of(1000, 50)})
+        cases = seats.take(options.of(TURNS, 2))
+    report = Report(
         "sign_order",
         "Sign an order, to bytes (processor time)",
-        [Case(name, rounds) for name, rounds in taken.items()],
+        cases,
         FLOOR,
-        {"bytes_of_ours": len(about_mine["sample"])},
+        {"bytes_of_ours": len(mine.about["sample"])},
+    )
+    return report._replace(
+        goals=[
+            report.goal("order to signed bytes over the bare curve", OURS, FLOOR, 1.5, at_most=True),
+            report.goal("faster than grvt-pysdk with coincurve", with_curve, OURS, 15),
+            report.goal("faster than grvt-pysdk as pip installs it", as_installed, OURS, 150),
+            report.goal("faster than ccxt", ccxt, OURS, 150),
+        ]
     )

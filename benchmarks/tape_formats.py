@@ -15,7 +15,8 @@ from typing import Final
 
 import duckdb
 import numpy as np
-from benchmarks.figures import Case, Report
+from benchmarks.figures import Case, Goal, Report
+from benchmarks.options import Options, progress
 
 from perpmaker.exchange.core.instruments import BTC
 from perpmaker.model.units import NS_PER_S
@@ -32,13 +33,13 @@ _PER: Final = 1_000
 """Rows that a figure is told for."""
 
 
-def measure() -> Report:
+def measure(options: Options) -> Report:
     with tempfile.TemporaryDirectory() as name:
-        return _measure(Path(name))
+        return _measure(Path(name), options)
 
 
-def _measure(folder: Path) -> Report:
-    tape, write_us = _made(folder)
+def _measure(folder: Path, options: Options) -> Report:
+    tape, write_us = _made(folder, options.of(MINUTES, 1))
     rows = tape.rows
     columns = join(list(tape.chunks()))
     to_hftbacktest(tape, folder / "hft.npz")
@@ -53,7 +54,9 @@ def _measure(folder: Path) -> Report:
         "floor: copy nine columns of 64 bits": (lambda: np.load(folder / "raw.npy").shape[1], rows),
     }
     times: dict[str, list[list[float]]] = {name: [] for name in cases}
-    for _ in range(TURNS):
+    turns = options.of(TURNS, 2)
+    for turn in range(turns):
+        progress(f"tape_formats: turn {turn + 1} of {turns}")
         for name, (read, count) in cases.items():
             began = time.process_time()
             if read() != count:
@@ -65,7 +68,7 @@ def _measure(folder: Path) -> Report:
         "Parquet zstd by DuckDB": (folder / "rows.parquet").stat().st_size / rows,
     }
     best_us = min(min(turn) for turn in times["perpmaker tape"])
-    return Report(
+    report = Report(
         name="tape_formats",
         title=f"Read {rows:,} rows of a tape into numpy, per {_PER:,} rows (processor time)",
         cases=[Case(name, turns) for name, turns in times.items()],
@@ -76,11 +79,21 @@ def _measure(folder: Path) -> Report:
             "million rows written per second": f"{_PER / write_us:.1f}",
         },
     )
+    own = sizes["perpmaker tape"]
+    return report._replace(
+        goals=[
+            report.goal("read faster than hftbacktest's npz", "hftbacktest npz", "perpmaker tape", 6),
+            Goal("size over hftbacktest's npz", own / sizes["hftbacktest npz"], 0.45),
+            Goal("bytes a row", own, 6.5, unit="B"),
+            Goal("rows read a second", _PER / best_us, 25, at_most=False, unit="M"),
+            Goal("rows written a second", _PER / write_us, 15, at_most=False, unit="M"),
+        ]
+    )
 
 
-def _made(folder: Path) -> tuple[Tape, float]:
+def _made(folder: Path, minutes: int) -> tuple[Tape, float]:
     """Return a tape of the same rows several times over, and microseconds of writing per thousand rows."""
-    simulate(folder / "once.tape", duration_ns=MINUTES * 60 * NS_PER_S, seed=5, instruments=[BTC])
+    simulate(folder / "once.tape", duration_ns=minutes * 60 * NS_PER_S, seed=5, instruments=[BTC])
     once = open_tape(folder / "once.tape")
     part = join(list(once.chunks()))
     length_ns = once.last_recv_ns - once.first_recv_ns + 1

@@ -1,4 +1,4 @@
-"""From a book frame on a socket to the signed create request back in the server: our engine, a grvt-pysdk bot, the floor.
+"""From a book frame on a socket to the signed create request back in the server: our engine, bots on peers, the floor.
 
     python -m benchmarks tick_to_order
 
@@ -24,7 +24,9 @@ from typing import Any
 import aiohttp
 import uvloop
 from aiohttp import WSMsgType, web
-from benchmarks.figures import Case, Report
+from benchmarks.figures import Case, Goal, Report, absent
+from benchmarks.options import Options, progress
+from benchmarks.peers import PeerAbsent
 from benchmarks.processes import PURE_PYTHON_CURVE, SUPERVISED, Process, exchange, ours, peer
 
 from perpmaker.control.client import ControlClient
@@ -36,9 +38,15 @@ REHEARSE_MS = 2
 LATE_S = 0.3
 """How long an answer to the last frame of a turn is waited for."""
 START_S = 30.0
+COLD = "perpmaker, whole engine"
+WARM = f"the same, rehearsing each {REHEARSE_MS} ms"
 FLOOR = "floor: picows on uvloop, constant reply"
 LEVELS = 7
 """How many levels a change names: the mean of the synthetic deltas of the performance page."""
+
+
+PASSED = ("Cookie", "X-Grvt-Account-Id", "Content-Type")
+"""Headers of a client that the exchange needs."""
 
 
 class Book:
@@ -91,7 +99,10 @@ class Book:
 
 
 class Tap:
-    """Two listening addresses of one client: its market-data and its trading sockets, passed on to the exchange."""
+    """Three listening addresses of one client: its market-data and its trading sockets, and its trading requests by HTTP.
+
+    All is passed on to the exchange.
+    """
 
     def __init__(
         self, http: aiohttp.ClientSession, line: dict[str, Any], account: int, *, forward: bool = True
@@ -109,14 +120,15 @@ class Tap:
     async def open(self) -> dict[str, Any]:
         """Listen, and return the ready line for the client."""
         line = {**self._line, "accounts": self._line["accounts"][self._account :]}
-        for key, handle in (("ws_market_data", self._market_data), ("ws_trades", self._trades)):
+        listening = (("ws_market_data", self._market_data), ("ws_trades", self._trades), ("trades", self._requests))
+        for key, handle in listening:
             app = web.Application()
-            app.router.add_get("/{path:.*}", handle)
+            app.router.add_route("*", "/{path:.*}", handle)
             runner = web.AppRunner(app, shutdown_timeout=0.5)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             self._runners.append(runner)
-            line[key] = f"ws://127.0.0.1:{runner.addresses[0][1]}"
+            line[key] = f"{'ws' if key.startswith('ws') else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
         return line
 
     async def close(self) -> None:
@@ -173,10 +185,19 @@ class Tap:
         await self._pass(request, client, self._line["ws_trades"])
         return client
 
+    async def _requests(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        self._note(request.path)
+        headers = {name: request.headers[name] for name in PASSED if name in request.headers}
+        url = self._line["trades"] + request.path_qs
+        async with self._http.request(request.method, url, data=body, headers=headers) as answer:
+            kept = {"Content-Type": answer.headers.get("Content-Type", "application/json")}
+            return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+
     async def _pass(
         self, request: web.Request, client: web.WebSocketResponse, base: str, from_exchange: Any = None
     ) -> None:
-        headers = {name: request.headers[name] for name in ("Cookie", "X-Grvt-Account-Id") if name in request.headers}
+        headers = {name: request.headers[name] for name in PASSED[:2] if name in request.headers}
         async with self._http.ws_connect(base + request.path_qs, headers=headers, max_msg_size=0) as venue:
 
             async def back() -> None:
@@ -235,11 +256,12 @@ class Tap:
 CONSTANT = json.dumps({"stream": "v1.book.d", "feed": "x" * 800})
 
 
-async def _measure() -> Report:
+async def _measure(options: Options) -> Report:
     async with AsyncExitStack() as until_end:
-        http = await until_end.enter_async_context(aiohttp.ClientSession())
-        venue = until_end.enter_context(exchange("--accounts", "4"))
+        http = await until_end.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
+        venue = until_end.enter_context(exchange("--accounts", "5"))
         line = venue.hear()
+        missing: dict[str, str] = {}
 
         async def tap(account: int, *, forward: bool = True) -> tuple[Tap, str]:
             made = Tap(http, line, account, forward=forward)
@@ -263,48 +285,78 @@ async def _measure() -> Report:
             await seated(made, ours("tick_ours.py", *more, environment=SUPERVISED))
             return made, home
 
+        async def bot(
+            account: int, worker: str, name: str, environment: dict[str, str] | None = None
+        ) -> tuple[str, Tap | None]:
+            if not options.peers:
+                missing[name] = "peers were not asked for"
+                return name, None
+            made, text = await tap(account)
+            try:
+                about = await seated(made, await asyncio.to_thread(peer, worker, text, environment=environment))
+            except (PeerAbsent, RuntimeError, TimeoutError) as error:
+                missing[name] = str(error) or f"no order within {START_S:g} s"
+                progress(f"tick_to_order: {name}: {missing[name]}")
+                return name, None
+            return f"{about['version']} {name.partition(' ')[2]}", made
+
         cold, home = await engine(venue, line, 0)
         other = until_end.enter_context(
             exchange("--accounts", "2")
         )  # no two engines work an instrument of one exchange
         warm, home_warm = await engine(other, other.hear(), REHEARSE_MS)
-        quick, text = await tap(1)
-        about = await seated(quick, peer("tick_pysdk.py", text))
-        plain, text = await tap(2)
-        await seated(plain, peer("tick_pysdk.py", text, environment=PURE_PYTHON_CURVE))
+        quick, quick_bot = await bot(1, "tick_pysdk.py", "grvt-pysdk bot with coincurve")
+        plain, plain_bot = await bot(2, "tick_pysdk.py", "grvt-pysdk bot as pip installs it", PURE_PYTHON_CURVE)
+        ccxt, ccxt_bot = await bot(4, "tick_ccxt.py", "ccxt.pro bot, rate limiter off")
         floor, text = await tap(3, forward=False)
         await seated(floor, ours("tick_floor.py", text))
-        seats = {
-            "perpmaker, whole engine": cold,
-            f"the same, rehearsing each {REHEARSE_MS} ms": warm,
-            f"{about['version']} bot with coincurve": quick,
-            f"{about['version']} bot as pip installs it": plain,
-            FLOOR: floor,
-        }
+        seats = {COLD: cold, WARM: warm, quick: quick_bot, plain: plain_bot, ccxt: ccxt_bot, FLOOR: floor}
         await asyncio.sleep(1.0)
         taken: dict[str, list[list[float]]] = {name: [] for name in seats}
         missed = dict.fromkeys(seats, 0)
         first_us: dict[str, float] = {}
-        for _ in range(TURNS):
+        turns, frames, dropped = options.of(TURNS, 1), options.of(FRAMES, 12), options.of(DROPPED, 4)
+        for turn in range(turns):
+            progress(f"tick_to_order: turn {turn + 1} of {turns}")
             for name, made in seats.items():
-                warm_up, _ = await made.turn(DROPPED)
+                if made is None:
+                    continue
+                warm_up, _ = await made.turn(dropped)
                 first_us.setdefault(name, warm_up[0] if warm_up else 0.0)
-                values, late = await made.turn(FRAMES - DROPPED)
+                values, late = await made.turn(frames - dropped)
                 taken[name].append(values)
                 missed[name] += late
         stages = {name: await asyncio.to_thread(_stages, path) for name, path in (("cold", home), ("warm", home_warm))}
-    silent = [name for name, rounds in taken.items() if not any(rounds)]
-    if silent:
-        raise RuntimeError(
-            f"no turn with an answer to every frame: {', '.join(silent)}; set BENCHMARK_STDERR=1 to see what it says"
-        )
-    return Report(
+    for name, made in seats.items():
+        if made is not None and not any(taken[name]):
+            missing[name] = "no turn in which every frame was answered; BENCHMARK_STDERR=1 shows what it says"
+    report = Report(
         "tick_to_order",
-        "Book frame in, signed create out",
-        [Case(name, [part for part in rounds if part], missed[name]) for name, rounds in taken.items()],
+        "Book frame in, signed create out (wall time)",
+        [
+            absent(name, missing[name])
+            if name in missing
+            else Case(name, [part for part in rounds if part], missed[name])
+            for name, rounds in taken.items()
+        ],
         FLOOR,
         {"first_order_us": {name: round(value) for name, value in first_us.items()}, "stages_of_ours_p50_us": stages},
     )
+    return report._replace(goals=_goals(report, quick, plain, ccxt))
+
+
+def _goals(report: Report, quick: str, plain: str, ccxt: str) -> list[Goal]:
+    warm = next(case for case in report.cases if case.name == WARM)
+    tail = warm.p99 / warm.median if warm.rounds else None
+    return [
+        report.goal("cold over the floor", COLD, FLOOR, 1.7, at_most=True),
+        report.goal("rehearsing over the floor", WARM, FLOOR, 1.1, at_most=True),
+        report.goal("cold: faster than grvt-pysdk with coincurve", quick, COLD, 3.5),
+        report.goal("rehearsing: faster than grvt-pysdk with coincurve", quick, WARM, 5),
+        report.goal("cold: faster than grvt-pysdk as pip installs it", plain, COLD, 12),
+        report.goal("cold: faster than ccxt.pro", ccxt, COLD, 12),
+        Goal("p99 over p50, rehearsing", tail, 2),
+    ]
 
 
 def _stages(home: Path) -> dict[str, float | None]:
@@ -316,6 +368,6 @@ def _stages(home: Path) -> dict[str, float | None]:
     return {stage: value.p50 for stage, value in latency_us.items()}
 
 
-def measure() -> Report:
+def measure(options: Options) -> Report:
     os.environ["TZ"] = "UTC"
-    return uvloop.run(_measure())
+    return uvloop.run(_measure(options))
