@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from perpmaker.clock import Clock
     from perpmaker.config import Config
     from perpmaker.control.home import RunFile
-    from perpmaker.control.messages import ExecutionRow
+    from perpmaker.control.messages import AccountRow, ExecutionRow, Status
     from perpmaker.engine.assembly import Plan
     from perpmaker.execution.algos.planning import ExecutionPlan
     from perpmaker.marketdata.book import OrderBook
@@ -49,8 +49,7 @@ class Engine(msgspec.Struct, frozen=True):
 
     run_file: RunFile | None
     plan: Plan | None
-    account: AccountId | None
-    """None: the running engine knows which."""
+    account: AccountId
     instrument: InstrumentId
     venue: str
     env: str
@@ -123,7 +122,8 @@ def command(
     was done; 10 less than all, with the numbers; 130 stopped by Ctrl-C; 6 refused.
     """
     from perpmaker import logs
-    from perpmaker.cli.execution_plan import make_plan_of, show_plan, where_text
+    from perpmaker.cli.engine_link import Refused
+    from perpmaker.cli.execution_plan import preview, show_plan, status_of, where_text
     from perpmaker.clock import WallClock
     from perpmaker.model.order import Side
 
@@ -141,13 +141,15 @@ def command(
         adapted_parameters, learned = adapted(engine, wanted, given, book)
         algorithm, parameters = read_algorithm(algo, {**options, **adapted_parameters})
         wanted = msgspec.structs.replace(wanted, algorithm=algorithm, parameters=parameters)
-    planned, notes = make_plan_of(engine, wanted, book)
-    notes = [*learned, *notes]
+    status = status_of(engine)
+    seen = preview(engine, wanted, book, status)
     console = _console(as_json)
-    show_plan(console, planned, book, notes, where_text(engine))
+    show_plan(console, seen, book, learned, where_text(engine, status))
+    if dry_run and as_json:
+        click.echo(_pretty({"plan": seen.plan, "limits": seen.limits, "notes": [*learned, *seen.notes]}))
+    if seen.refused:
+        raise Refused(f"nothing is sent: {seen.refused}")
     if dry_run:
-        if as_json:
-            click.echo(_pretty({"plan": planned}))
         return
     arm = ask(engine, yes=yes, confirm=confirm)
     arguments = command_arguments(engine, wanted)
@@ -161,7 +163,7 @@ def command(
     else:
         click.echo("perpmaker: stopped before anything was sent", err=True)
     if as_json:
-        click.echo(_pretty(Result(planned, engine.name, row, interrupted, code)))
+        click.echo(_pretty(Result(seen.plan, engine.name, row, interrupted, code)))
     raise SystemExit(code)
 
 
@@ -236,18 +238,45 @@ def find_engine(home: Path, path: Path | None, instrument: str, account: str | N
 
 
 def _running_engine(home: Path, instrument: str, account: str | None) -> Engine:
-    from perpmaker.cli.engine_link import NothingRuns
+    from perpmaker.cli.engine_link import NothingRuns, client_of
     from perpmaker.control.home import running
-    from perpmaker.model.ids import HOME_EXCHANGE, AccountId, InstrumentId
+    from perpmaker.model.ids import AccountId, InstrumentId
 
     run_file = running(home, "engine")
     if run_file is None:
         raise NothingRuns(f"no engine runs in {home}; name a CONFIG, and one is started for this order")
     env = run_file.extra.get("env", "")
     exchange = running(home, "exchange") if env == "local" else None
-    venue = instrument.partition("@")[2] or HOME_EXCHANGE
-    name = AccountId(account) if account is not None else None
-    return Engine(run_file, None, name, InstrumentId(instrument), venue, env, exchange, None, home)
+    row = account_of(client_of(run_file).status(), instrument, account)
+    return Engine(
+        run_file, None, AccountId(row.account), InstrumentId(instrument), row.venue, env, exchange, None, home
+    )
+
+
+def account_of(status: Status, instrument: str, wanted: str | None) -> AccountRow:
+    """Return the running engine's account that executes on an instrument; ConfigError naming what is allowed.
+
+    It is the one that is named, else the only one that trades the instrument, else the only one on its exchange.
+    """
+    from perpmaker.model.ids import HOME_EXCHANGE
+
+    exchange = instrument.partition("@")[2] or HOME_EXCHANGE
+    there = {row.account: row for row in status.accounts if row.exchange == exchange}
+    if not status.accounts:
+        raise ConfigError(f"the engine is of version {status.version} and does not tell its accounts; name a CONFIG")
+    names = ", ".join(f"{row.account} on {row.exchange}" for row in status.accounts)
+    if not there:
+        raise ConfigError(f"--instrument {instrument}: the engine has no account on {exchange}; it has {names}")
+    if wanted is not None:
+        if wanted not in there:
+            raise ConfigError(f"--account {wanted}: is not an account of the engine on {exchange}; it has {names}")
+        return there[wanted]
+    trading = [name for row in status.markets if row.instrument == instrument for name in row.accounts]
+    possible = [there[name] for name in trading if name in there] or list(there.values())
+    if len(possible) != 1:
+        allowed = ", ".join(row.account for row in possible)
+        raise ConfigError(f"--account: say which account trades {instrument}; allowed: {allowed}")
+    return possible[0]
 
 
 async def _look(engine: Engine, clock: Clock) -> OrderBook:
@@ -292,10 +321,9 @@ def command_arguments(engine: Engine, wanted: Wanted) -> dict[str, str]:
         "side": wanted.side.value,
         "qty": str(wanted.qty),
         "algo": wanted.algo,
+        "account": engine.account,
         **wanted.parameters,
     }
-    if engine.account is not None:
-        arguments["account"] = engine.account
     if wanted.reduce_only:
         arguments["reduce_only"] = "true"
     return arguments
@@ -321,7 +349,7 @@ def carry_out(
             client = AsyncControlClient.of(engine.run_file, engine.home)
             row, interrupted = asyncio.run(hand_over(client, arguments, clock, progress.tell, arm))
             return row, interrupted, 0, False
-        if engine.plan is None or engine.account is None:
+        if engine.plan is None:
             raise ConfigError("an engine of its own needs a CONFIG")
         from perpmaker import config as configuration
         from perpmaker.engine.failpoints import Failpoints

@@ -5,27 +5,46 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from perpmaker.errors import ConfigError, PerpmakerError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from perpmaker.cli.execute import Engine, Wanted
-    from perpmaker.control.messages import Status
+    from perpmaker.cli.execution_limits import Held
+    from perpmaker.control.messages import AccountRow, Status
     from perpmaker.execution.algos.planning import ExecutionPlan
     from perpmaker.marketdata.book import OrderBook
     from perpmaker.model.ids import InstrumentId
     from perpmaker.model.order import Side
 
 
-def make_plan_of(engine: Engine, wanted: Wanted, book: OrderBook) -> tuple[ExecutionPlan, list[str]]:
-    """Return the plan, and what else should be known before; ConfigError for a quantity the venue does not take."""
+class Preview(msgspec.Struct, frozen=True):
+    """A plan and what else should be known before. `refused`: why none of it could pass, "" when some of it may.
+
+    `limits` are those that will be applied, None where nobody tells them.
+    """
+
+    plan: ExecutionPlan
+    notes: list[str]
+    refused: str
+    limits: AccountRow | None
+
+
+def preview(engine: Engine, wanted: Wanted, book: OrderBook, status: Status | None = None) -> Preview:
+    """Plan an order. `status` is that of the running engine that would work it.
+
+    Raises ConfigError for a quantity the venue does not take.
+    """
+    from perpmaker.cli.execution_limits import judge
     from perpmaker.execution.algos.planning import UNLIMITED, plan
 
-    config, rules = engine.config, book.instrument
-    status = _status(engine)
+    rules = book.instrument
     seen, own_opposite_px = _without_own(book, engine.instrument, wanted.side, status)
-    largest = UNLIMITED if config is None else config.risk.max_order_notional
+    limits, has = _limits(engine, wanted, status)
+    largest = UNLIMITED if limits is None else Decimal(limits.max_order_notional)
     try:
         planned = plan(
             wanted.algorithm, wanted.side, wanted.qty, seen, largest_notional=largest, own_opposite_px=own_opposite_px
@@ -33,47 +52,26 @@ def make_plan_of(engine: Engine, wanted: Wanted, book: OrderBook) -> tuple[Execu
     except ValueError as error:
         text = str(error)
         raise ConfigError(f"--{text}" if text.startswith("qty ") else text) from None
-    notes = _limits_told(engine, wanted, planned, rules.quote)
+    notes: list[str] = []
+    refused = "" if status is None else _why_not(engine, status)
+    if limits is None:
+        notes.append(f"the limits of {engine.name} are its own; they may make more children, or refuse them")
+    else:
+        judged = judge(limits, planned, rules, has, reduce_only=wanted.reduce_only)
+        notes += judged.notes
+        refused = refused or judged.refused
     if own_opposite_px is not None:
         notes.append(f"our own order at {own_opposite_px} on the other side is never reached")
-    return planned, notes
+    return Preview(planned, notes, refused, limits)
 
 
-def where_text(engine: Engine) -> str:
+def where_text(engine: Engine, status: Status | None = None) -> str:
     """Say in which environment the order would be sent, and whether to the venue or on paper."""
-    status = _status(engine)
     mode = status.mode if status is not None else "" if engine.config is None else str(engine.config.mode)
     return ", ".join(part for part in (engine.env, mode) if part)
 
 
-def show_plan(console: Console, planned: ExecutionPlan, book: OrderBook, notes: list[str], where: str = "") -> None:
-    from perpmaker.cli.execution_text import plan_text
-
-    console.print(plan_text(planned, book.instrument, notes, where))
-
-
-def _limits_told(engine: Engine, wanted: Wanted, planned: ExecutionPlan, quote: str) -> list[str]:
-    """Say which limits would stand in the way."""
-    if engine.config is None:
-        return [f"the limits of {engine.name} are its own; they may make more children, or refuse them"]
-    risk, notes = engine.config.risk, []
-    worth = wanted.qty * planned.mid_px
-    if worth > risk.max_position_notional:
-        notes.append(
-            f"the order is worth {worth:.0f} {quote}; risk.max_position_notional {risk.max_position_notional} refuses what "
-            "leads beyond it"
-        )
-    if planned.worst_px is not None:
-        away_bps = abs(planned.worst_px - planned.mid_px) / planned.mid_px * 10_000
-        if away_bps > risk.price_collar_bps:
-            notes.append(
-                f"the worst price is {away_bps:.0f} bps from the mid; risk.price_collar_bps {risk.price_collar_bps} "
-                "refuses what is further from the mark price"
-            )
-    return notes
-
-
-def _status(engine: Engine) -> Status | None:
+def status_of(engine: Engine) -> Status | None:
     """Ask a running engine how it stands; a plan can be made without."""
     from perpmaker.cli.engine_link import client_of
 
@@ -83,6 +81,45 @@ def _status(engine: Engine) -> Status | None:
         return client_of(engine.run_file).status()
     except PerpmakerError:
         return None
+
+
+def show_plan(console: Console, seen: Preview, book: OrderBook, learned: list[str], where: str = "") -> None:
+    from perpmaker.cli.execution_text import plan_text
+
+    console.print(plan_text(seen.plan, book.instrument, [*learned, *seen.notes], where, seen.limits))
+
+
+def _limits(engine: Engine, wanted: Wanted, status: Status | None) -> tuple[AccountRow | None, Held | None]:
+    """Return the limits that will be applied, and what the account has; None where nobody says.
+
+    Those of the engine that runs: its configuration may have been changed since it began.
+    """
+    from perpmaker.cli.execution_limits import held, of_config
+
+    account = engine.account
+    if status is not None:
+        row = next((row for row in status.accounts if row.account == account), None)
+        if row is not None:
+            return row, held(status, account, engine.instrument, wanted.side)
+    if engine.config is None:
+        return None, None
+    return of_config(engine.config.risk, account, engine.venue), None
+
+
+def _why_not(engine: Engine, status: Status) -> str:
+    """Say why the engine would take no parent order on this instrument now, "" when it would."""
+    if status.kill_latched:
+        return "the kill latch is set: no order passes until it is cleared"
+    if status.state == "stopping":
+        return f"the engine is stopping: {status.reason}"
+    for row in status.executions:
+        if row.state != "ended" and row.instrument == engine.instrument and row.account == engine.account:
+            if row.state == "stopping":
+                return f"parent order {row.id} on {row.instrument} is being stopped; try again when it has ended"
+            return (
+                f"{row.instrument} is being worked by parent order {row.id} already ({row.algorithm}): stop that first"
+            )
+    return ""
 
 
 def _without_own(

@@ -11,14 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from perpmaker.control.messages import ExecutionChildRow, ExecutionRow
+    from perpmaker.control.messages import AccountRow, ExecutionChildRow, ExecutionRow
     from perpmaker.execution.algos.planning import ExecutionPlan
     from perpmaker.model.instrument import Instrument
 
 SHOWN_CHILDREN: Final = 10
 
 
-def plan_text(plan: ExecutionPlan, rules: Instrument, notes: list[str], where: str = "") -> Group:
+def plan_text(
+    plan: ExecutionPlan, rules: Instrument, notes: list[str], where: str = "", limits: AccountRow | None = None
+) -> Group:
     """Lay a plan out: what it meets, what it expects, what would remain. `where`: environment, and live or paper."""
     base = rules.base
     rows = [
@@ -34,6 +36,7 @@ def plan_text(plan: ExecutionPlan, rules: Instrument, notes: list[str], where: s
         ("expected fill", _expected(plan, base)),
         ("would remain", f"{_qty(plan.remaining_qty)} {base}"),
         ("takes at most", f"{plan.lasts_s:.4g} s"),
+        ("limits", _limits(limits, rules)),
     ]
     table = _pairs(f"Plan on the book of now, {rules.exchange} {where}".rstrip(), rows)
     parts: list[Table | Text] = [table]
@@ -92,6 +95,16 @@ def _verdict(row: ExecutionRow) -> str:
 
 def _worse(bps: float) -> str:
     return "worse" if bps > 0 else "better" if bps < 0 else "at it"
+
+
+def _limits(limits: AccountRow | None, rules: Instrument) -> str:
+    if limits is None:
+        return "not told"
+    currency = limits.currency or rules.quote
+    return (
+        f"of {limits.account}: order {limits.max_order_notional} {currency}, position {limits.max_position_notional} "
+        f"{currency}, {limits.price_collar_bps} bps from the mark price, {limits.orders_per_s} orders a second"
+    )
 
 
 def _expected(plan: ExecutionPlan, base: str) -> str:

@@ -109,7 +109,7 @@ def command(
         from perpmaker.cli.pair_text import plan_text
 
         planned = venues.planned(words, clock)
-        console.print(plan_text(planned, where_text(venues.engine)))
+        console.print(plan_text(planned, where_text(venues.engine, venues.status)))
     if dry_run:
         if as_json:
             click.echo(_pretty({"plan": planned}))

@@ -16,7 +16,7 @@ from perpmaker.errors import ConfigError
 
 if TYPE_CHECKING:
     from perpmaker.clock import Clock
-    from perpmaker.control.messages import MarketRow, Status
+    from perpmaker.control.messages import AccountRow, MarketRow, Status
     from perpmaker.marketdata.book import OrderBook
     from perpmaker.strategies.api import Leg
     from perpmaker.strategies.pair.params import PairParams
@@ -144,21 +144,27 @@ class Venues(msgspec.Struct, frozen=True):
         return {str(name): (rates.maker * 10_000, rates.taker * 10_000) for name, rates in fees.items()}
 
     def _limits(self, plan: PairPlan) -> list[str]:
-        config = self.engine.config
-        if config is None:
-            return []
+        """Say which limits would stand in the way: those of the engine that runs, else those of the configuration."""
         found: list[str] = []
         clip = plan.clip * plan.notional / plan.size if plan.size else Decimal(0)
-        if plan.notional > config.risk.max_position_notional and plan.mode != "close_existing":
-            found.append(
-                f"the size is worth {plan.notional:.0f}; risk.max_position_notional "
-                f"{config.risk.max_position_notional} refuses it"
-            )
-        if clip > config.risk.max_order_notional:
-            found.append(
-                f"a clip is worth {clip:.0f}; risk.max_order_notional {config.risk.max_order_notional} refuses it"
-            )
+        for limits in self._limits_known():
+            of = f"of {limits.account}" if self.status is not None else ""
+            for name, worth, most in (
+                ("the size", plan.notional, ("risk.max_position_notional", limits.max_position_notional)),
+                ("a clip", clip, ("risk.max_order_notional", limits.max_order_notional)),
+            ):
+                if worth > Decimal(most[1]) and (name == "a clip" or plan.mode != "close_existing"):
+                    found.append(f"{name} is worth {worth:.0f}; {most[0]} {most[1]} {of}".rstrip() + " refuses it")
         return found
+
+    def _limits_known(self) -> list[AccountRow]:
+        from perpmaker.cli.execution_limits import of_config
+
+        if self.status is not None:
+            legs = (self.lead.account, self.hedge.account)
+            return [row for row in self.status.accounts if row.account in legs]
+        config = self.engine.config
+        return [] if config is None else [of_config(config.risk, self.lead.account, self.engine.venue)]
 
 
 def find_venues(home: Path, path: Path | None, asked: Asked, *, dry_run: bool) -> Venues:
@@ -226,10 +232,10 @@ def _of_running(home: Path, asked: Asked) -> Venues:
     legs = [
         Leg(AccountId(name), InstrumentId(row.instrument)) for name, row in zip(accounts, (lead, hedge), strict=True)
     ]
-    engine = Engine(
-        run_file, None, legs[0].account, legs[0].instrument, _venue(lead.exchange), env, exchange, None, home
-    )
-    return Venues(engine, legs[0], legs[1], _venue(hedge.exchange), status)
+    ways = {row.account: row.venue for row in status.accounts}
+    lead_venue, hedge_venue = (_way(ways, name, row) for name, row in zip(accounts, (lead, hedge), strict=True))
+    engine = Engine(run_file, None, legs[0].account, legs[0].instrument, lead_venue, env, exchange, None, home)
+    return Venues(engine, legs[0], legs[1], hedge_venue, status)
 
 
 def _chosen(markets: list[MarketRow], asked: Asked) -> tuple[MarketRow, MarketRow]:
@@ -258,9 +264,13 @@ def _chosen(markets: list[MarketRow], asked: Asked) -> tuple[MarketRow, MarketRo
     return lead, hedge
 
 
-def _venue(exchange: str) -> str:
-    """Return the venue as configurations name it."""
-    return exchange if exchange in ("grvt", "backpack") else f"ccxt:{exchange}"
+def _way(ways: dict[str, str], account: str, market: MarketRow) -> str:
+    """Return an account's venue as configured; ConfigError for an account the engine does not have."""
+    if account not in ways or account not in market.accounts:
+        raise ConfigError(
+            f"account {account} does not trade {market.instrument} in this engine; allowed: {', '.join(market.accounts)}"
+        )
+    return ways[account]
 
 
 def _number(text: str | None) -> Decimal | None:

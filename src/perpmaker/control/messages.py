@@ -201,6 +201,25 @@ class MarketRow(msgspec.Struct, frozen=True):
     traded_by: str
 
 
+class AccountRow(msgspec.Struct, frozen=True):
+    """An account of the engine: the way to it, where that leads, and what the gate allows it.
+
+    `venue` is as configured (`grvt`, `backpack`, `ccxt:binanceusdm`), `exchange` the identity of what is behind it
+    (`binance`). Amounts in `currency`, the account's own, "" while it has not been read. `halted` says why it is halted.
+    """
+
+    account: str
+    venue: str
+    exchange: str
+    currency: str
+    max_position_notional: str
+    max_order_notional: str
+    max_open_orders: int
+    price_collar_bps: str
+    orders_per_s: str
+    halted: str = ""
+
+
 class PairLegRow(msgspec.Struct, frozen=True):
     """One leg of a pair: `qty` is the pair's own, signed; `position` all that the account holds there."""
 
@@ -314,6 +333,7 @@ class Status(msgspec.Struct, frozen=True):
     """What sums over accounts were made with: "USDC/USDT" -> rate, who told it, its age; or that 1 is assumed."""
     markets: list[MarketRow] = []
     pairs: list[PairRow] = []
+    accounts: list[AccountRow] = []
 
 
 class CandleRow(msgspec.Struct, frozen=True):

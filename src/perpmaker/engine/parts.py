@@ -84,6 +84,7 @@ class Parts:
             mode=plan.config.mode,
             started_ns=clock.now_ns(),
             journal_path=lambda: str(self.journal.path),
+            venues={name: plan.venue_of(name) for name in plan.keys},
         )
         self.view = View(self.engine, about, self.telemetry, around.recent, clock, warnings=self._warnings)
         self.view.restore(_known_fills(self.engine, opened.recovered.records))

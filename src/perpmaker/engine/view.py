@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from itertools import islice
 from typing import Final
@@ -13,6 +13,7 @@ import msgspec
 from perpmaker import __version__
 from perpmaker.clock import Clock
 from perpmaker.control.messages import (
+    AccountRow,
     BookRows,
     BookTop,
     EquityPoint,
@@ -37,7 +38,7 @@ from perpmaker.engine.records import FillBooked
 from perpmaker.engine.telemetry import Telemetry
 from perpmaker.logs import RecentLines
 from perpmaker.model.execution import ChildReport, ExecutionReport
-from perpmaker.model.ids import InstrumentId
+from perpmaker.model.ids import AccountId, InstrumentId
 from perpmaker.model.order import Side
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.portfolio.account import AccountBook
@@ -63,6 +64,8 @@ class About(msgspec.Struct, frozen=True):
     mode: str
     started_ns: int
     journal_path: Callable[[], str]
+    venues: Mapping[AccountId, str] = {}
+    """Of each account, as configured."""
 
 
 class View:
@@ -240,6 +243,7 @@ class View:
             executions=[_execution_row(report, self._clock.now_ns()) for report in self._engine.executions.reports()],
             markets=self._pairs.markets(),
             pairs=self._pairs.pairs(),
+            accounts=self._accounts(),
         )
 
     def _latency(self) -> dict[str, Percentiles]:
@@ -248,6 +252,27 @@ class View:
         if not self._latency_us or now_ns - self._latency_ns >= NS_PER_S:
             self._latency_us, self._latency_ns = self._telemetry.latency_us(), now_ns
         return self._latency_us
+
+    def _accounts(self) -> list[AccountRow]:
+        world = self._world
+        rows = []
+        for spec in world.spec.accounts:
+            halt, limits = world.halts.active.get(spec.account), spec.limits
+            rows.append(
+                AccountRow(
+                    account=spec.account,
+                    venue=self._about.venues.get(spec.account, spec.exchange),
+                    exchange=spec.exchange,
+                    currency=world.account_books[spec.account].currency,
+                    max_position_notional=str(limits.max_position_notional),
+                    max_order_notional=str(limits.max_order_notional),
+                    max_open_orders=limits.max_open_orders,
+                    price_collar_bps=str(limits.price_collar_bps),
+                    orders_per_s=str(limits.orders_per_s),
+                    halted="" if halt is None else halt.text,
+                )
+            )
+        return rows
 
     def _positions(self) -> list[PositionRow]:
         rows: list[PositionRow] = []

@@ -9,23 +9,28 @@ from typing import Any
 import click
 import msgspec
 import pytest
+from tests.unit.engine.maker import Maker, made
+from tests.unit.engine.rig import Rig
 from tests.unit.engine.test_assembly import EXCHANGE, config
+from tests.unit.engine.test_view import Shown, now
 from tests.unit.execution.algos.workbench import ASK, RULES, thin_levels
 
 from perpmaker.cli.algorithm_options import MEANING, read_algorithm
 from perpmaker.cli.execute import (
     Engine,
     Wanted,
+    account_of,
     ask,
     command_arguments,
     exit_code,
     own_engine_text,
     read_qty,
 )
-from perpmaker.cli.execution_plan import make_plan_of, where_text
+from perpmaker.cli.execution_plan import Preview, preview, status_of, where_text
 from perpmaker.cli.execution_text import child_line, plan_text, summary_text
 from perpmaker.cli.main import cli
-from perpmaker.control.messages import ExecutionChildRow, ExecutionRow
+from perpmaker.control.home import RunFile
+from perpmaker.control.messages import AccountRow, ExecutionChildRow, ExecutionRow, MarketRow, PositionRow, Status
 from perpmaker.engine.oneshot import account_for, confirmation, oneshot_plan
 from perpmaker.errors import ConfigError, PerpmakerError
 from perpmaker.marketdata.book import OrderBook
@@ -173,28 +178,28 @@ def test_a_configuration_without_strategies_will_do() -> None:
 
 
 def test_the_plan_keeps_clear_of_the_limits_and_names_those_that_bind() -> None:
-    planned, notes = make_plan_of(engine(), wanted(), book())
-    assert max(child.px * child.qty for child in planned.children) <= 1000
-    assert notes == []
-    _, notes = make_plan_of(engine(), wanted(qty=Decimal(3)), book())
-    assert "risk.max_position_notional 5000" in notes[0]
+    seen = preview(engine(), wanted(), book())
+    assert max(child.px * child.qty for child in seen.plan.children) <= 1000
+    assert seen.notes == []
+    seen = preview(engine(), wanted(qty=Decimal(3)), book())
+    assert "risk.max_position_notional 5000" in seen.notes[0]
 
 
 def test_the_plan_says_when_its_price_is_beyond_the_collar() -> None:
     far = wanted(algorithm=Iceberg(Decimal("0.1"), limit_px=Decimal(2500)), algo="iceberg")
-    planned, notes = make_plan_of(engine(), far, book())
-    assert (planned.cap_px, planned.shown_qty) == (Decimal(2500), 0)
-    assert "risk.price_collar_bps 100 refuses" in notes[0]
+    seen = preview(engine(), far, book())
+    assert (seen.plan.cap_px, seen.plan.shown_qty) == (Decimal(2500), 0)
+    assert "risk.price_collar_bps 100 refuses" in seen.notes[0]
 
 
 def test_a_quantity_that_is_no_lot_multiple_is_told_as_the_option() -> None:
     with pytest.raises(ConfigError, match=r"^--qty 0\.005: ETH_USDT_Perp trades in multiples of 0\.01 ETH"):
-        make_plan_of(engine(), wanted(qty=Decimal("0.005")), book())
+        preview(engine(), wanted(qty=Decimal("0.005")), book())
 
 
 def test_a_plan_shows_depth_children_worst_price_slippage_and_rest() -> None:
-    planned, _ = make_plan_of(engine(), wanted(), book())
-    shown = text_of(plan_text(planned, RULES, ["a note"], "local, live"))
+    seen = preview(engine(), wanted(), book())
+    shown = text_of(plan_text(seen.plan, RULES, ["a note"], "local, live", seen.limits))
     for said in (
         "grvt local, live",
         "depth inside the cap",
@@ -297,12 +302,108 @@ def test_a_stop_is_told_once_with_who_asked_for_it() -> None:
     assert "refused: MAX_POSITION: too much" in refused
 
 
-def test_the_plan_says_when_a_running_engines_limits_are_not_known() -> None:
-    from perpmaker.control.home import RunFile
+# a running engine
 
-    there = RunFile("engine", 7, {"control": "http://127.0.0.1:9"}, extra={"engine": "other"})  # and it does not answer
-    _, notes = make_plan_of(engine(config=None, run_file=there), wanted(), book())
-    assert "the limits of engine other (pid 7) are its own" in notes[0]
+
+THERE = RunFile("engine", 7, {"control": "http://127.0.0.1:9"}, extra={"engine": "other"})
+
+
+def account(name: str = "main", venue: str = "grvt", exchange: str = "grvt", **changes: Any) -> AccountRow:
+    made = AccountRow(name, venue, exchange, "USDT", "5000", "1000", 60, "100", "10")
+    return msgspec.structs.replace(made, **changes)
+
+
+def status(*accounts: AccountRow, **changes: Any) -> Status:
+    rig = Shown(Rig(made(Maker)).start())
+    found = msgspec.structs.replace(now(rig), accounts=list(accounts), open_orders=[], positions=[], markets=[])
+    return msgspec.structs.replace(found, **changes)
+
+
+def position(qty: str) -> PositionRow:
+    return PositionRow("main", ETH, qty, "2600", "2600", None, None, "0", "0", "0")
+
+
+def handed_over(there: Status, **changes: Any) -> Preview:
+    return preview(engine(config=None, run_file=THERE), wanted(**changes), book(), there)
+
+
+def test_the_plan_says_when_a_running_engines_limits_are_not_known() -> None:
+    seen = preview(engine(config=None, run_file=THERE), wanted(), book(), status_of(engine(run_file=THERE)))
+    assert seen.limits is None  # it does not answer
+    assert "the limits of engine other (pid 7) are its own" in seen.notes[0]
+
+
+def test_a_plan_for_a_running_engine_has_its_limits_and_not_those_of_the_configuration() -> None:
+    there = status(account(max_order_notional="300"))
+    seen = preview(engine(run_file=THERE), wanted(), book(), there)  # the configuration's is 1000
+    assert seen.plan.children
+    assert max(child.px * child.qty for child in seen.plan.children) <= 300
+    assert seen.limits == there.accounts[0]
+    shown = text_of(plan_text(seen.plan, RULES, [], "local, live", seen.limits))
+    assert "of main: order 300 USDT, position 5000 USDT, 100 bps from the mark price, 10 orders a second" in shown
+
+
+def test_room_for_a_position_counts_what_is_held_and_what_is_open() -> None:
+    assert handed_over(status(account())).notes == []
+    seen = handed_over(status(account(), positions=[position("1.5")]))
+    assert "with a position of 1.5 ETH lets 0.42 ETH of it pass" in seen.notes[0]
+    assert seen.refused == ""
+    short = handed_over(status(account(), positions=[position("-1.5")]), qty=Decimal(3))
+    assert (short.notes, short.refused) == ([], "")
+    full = handed_over(status(account(), positions=[position("1.92")]))
+    assert "a position of 1.92 ETH leaves no room for a buy" in full.refused
+
+
+def test_an_order_that_cannot_pass_is_refused_before_it_is_sent() -> None:
+    assert (
+        "max_order_notional 10 is below the smallest order"
+        in handed_over(status(account(max_order_notional="10"))).refused
+    )
+    reducing = handed_over(status(account(), positions=[position("0.5")]), reduce_only=True)
+    assert reducing.refused == "--reduce-only: a buy reduces nothing: the position is 0.5 ETH"
+    more = handed_over(status(account(), positions=[position("-0.5")]), reduce_only=True)
+    assert (more.refused, "only 0.5 ETH are left to reduce" in more.notes[0]) == ("", True)
+    killed = handed_over(status(account(), kill_latched=True))
+    assert "kill latch" in killed.refused
+
+
+def test_two_parent_orders_on_one_instrument_are_refused_before_the_second_is_sent() -> None:
+    seen = handed_over(status(account(), executions=[row(state="working")]))
+    assert seen.refused == "ETH_USDT_Perp is being worked by parent order id-1 already (sweep): stop that first"
+    assert handed_over(status(account(), executions=[row(state="ended")])).refused == ""
+    assert handed_over(status(account(), executions=[row(state="working", account="other")])).refused == ""
+
+
+def test_a_halted_account_is_told_and_not_refused() -> None:
+    seen = handed_over(status(account(halted="the day's loss")))
+    assert (seen.refused, seen.notes) == (
+        "",
+        ["the account is halted (the day's loss): what does not only reduce a position waits"],
+    )
+
+
+def test_the_way_to_the_venue_is_the_one_that_is_configured() -> None:
+    there = status(account(), account("b", "ccxt:binanceusdm", "binance"))
+    assert account_of(there, "BTC/USDT:USDT@binance", None).venue == "ccxt:binanceusdm"
+    assert account_of(there, ETH, None).account == "main"
+    with pytest.raises(ConfigError, match="no account on okx; it has main on grvt, b on binance"):
+        account_of(there, "BTC/USDT:USDT@okx", None)
+    with pytest.raises(ConfigError, match="--account b: is not an account of the engine on grvt"):
+        account_of(there, ETH, "b")
+
+
+def test_of_several_accounts_on_an_exchange_the_one_that_trades_it_is_taken() -> None:
+    two = status(account("one"), account("two"))
+    with pytest.raises(ConfigError, match="--account: say which account trades ETH_USDT_Perp; allowed: one, two"):
+        account_of(two, ETH, None)
+    assert account_of(two, ETH, "two").account == "two"
+    market = MarketRow(ETH, ETH, "grvt", "ETH", "USDT", ["two"], "0.01", "0.01", "0.01", "20", None, None, "")
+    assert account_of(msgspec.structs.replace(two, markets=[market]), ETH, None).account == "two"
+
+
+def test_an_engine_that_does_not_tell_its_accounts_is_told_apart() -> None:
+    with pytest.raises(ConfigError, match="does not tell its accounts; name a CONFIG"):
+        account_of(status(), ETH, None)
 
 
 def test_the_command_line_says_all_this_without_a_traceback(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from perpmaker.cli.pair_venues import Asked, find_venues
 from perpmaker.clock import ManualClock, WallClock
 from perpmaker.config import Config
 from perpmaker.control.home import RunFile
-from perpmaker.control.messages import MarketRow, PairRow
+from perpmaker.control.messages import AccountRow, MarketRow, PairRow
 from perpmaker.engine.pairshot import leg_for, legs_of_market, pairshot_plan, refuse_one_exchange
 from perpmaker.engine.pairview import PairView
 from perpmaker.errors import ConfigError
@@ -163,7 +163,12 @@ class Young:
 
     def status(self) -> SimpleNamespace:
         self.asked += 1
-        return SimpleNamespace(markets=list(self.markets[: self.asked - 1]))
+        limits = ("USDT", "5000", "1000", 60, "100", "10")
+        accounts = [
+            AccountRow("main", "grvt", "grvt", *limits),
+            AccountRow("hedge", "ccxt:backpack", "backpack", *limits),
+        ]
+        return SimpleNamespace(markets=list(self.markets[: self.asked - 1]), accounts=accounts)
 
 
 def started(age_s: int) -> RunFile:
@@ -178,6 +183,23 @@ def test_an_engine_that_has_just_started_is_given_time_to_hear_of_its_markets(mo
     found = find_venues(Path(), None, Asked("ETH", None, None, None, None), dry_run=True)
     assert (found.lead.instrument, found.hedge.instrument) == ("ETH_USDT_Perp", "ETH_USDC_PERP@backpack")
     assert engine.asked == 3
+    assert (found.engine.venue, found.hedge_venue) == (
+        "grvt",
+        "ccxt:backpack",
+    )  # as configured, not as the exchange is called
+
+
+def test_an_account_that_a_running_engine_does_not_trade_the_leg_with_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Young(market("ETH", lead=False), market("ETH", lead=True))
+    monkeypatch.setattr("perpmaker.control.home.running", lambda home, name: started(age_s=1))
+    monkeypatch.setattr("perpmaker.cli.engine_link.client_of", lambda run_file: engine)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    with pytest.raises(
+        ConfigError, match="account main does not trade ETH_USDC_PERP@backpack in this engine; allowed: hedge"
+    ):
+        find_venues(Path(), None, Asked("ETH", None, None, None, "main"), dry_run=True)
 
 
 def test_an_engine_that_runs_for_long_and_follows_nothing_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ class Shown:
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
         self.clock = ManualClock(rig.now_ns)
-        about = About("test", 1, "grvt", "local", "live", 1, lambda: "/journal")
+        about = About("test", 1, "grvt", "local", "live", 1, lambda: "/journal", {MAIN: "ccxt:grvt"})
         self.view = View(rig.engine, about, Telemetry(), RecentLines(), self.clock, warnings=lambda: ["from outside"])
 
 
@@ -52,6 +52,20 @@ def test_a_trading_engine_is_running_and_shows_its_quotes(shown: Shown) -> None:
     assert status.strategies[0].state == "quoting"
     assert status.strategies[0].inputs["fair"] == 60000.0
     assert status.warnings == ["from outside"]
+
+
+def test_a_status_tells_each_accounts_way_limits_and_halt(shown: Shown) -> None:
+    (row,) = now(shown).accounts
+    assert (row.account, row.venue, row.exchange, row.currency, row.halted) == ("main", "ccxt:grvt", "grvt", "USDT", "")
+    assert (row.max_order_notional, row.max_position_notional, row.price_collar_bps) == ("1000", "5000", "100")
+    shown.rig.operate("halt", reason="a drill")
+    assert now(shown).accounts[0].halted == "a drill"
+
+
+def test_a_status_of_an_older_engine_without_accounts_is_still_read(shown: Shown) -> None:
+    older = msgspec.json.decode(msgspec.json.encode(now(shown)))
+    del older["accounts"]
+    assert msgspec.convert(older, Status).accounts == []
 
 
 def test_every_part_of_a_status_can_be_written_as_json(shown: Shown) -> None:
