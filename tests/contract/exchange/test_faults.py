@@ -119,7 +119,7 @@ async def test_cancel_all_misses_what_is_in_flight(client: Client) -> None:
         assert "result" in await ws.until(lambda message: message.get("id") == 2)
     await client.until(lambda books: [row["status"] for row in books["open_orders"]] == ["OPEN"])
     await client.ok("cancel_all_orders", {"sub_account_id": client.sub})
-    assert (await client.ledger())["open_orders"] == []
+    await client.until(lambda books: not books["open_orders"])
 
 
 async def test_reply_cut_short_or_with_a_bad_number(client: Client) -> None:

@@ -229,6 +229,12 @@ async def test_body_that_is_no_object_is_malformed(stranger: Client, raw: bytes)
         assert (response.status, (await response.json())["code"]) == (400, 1003)
 
 
+async def test_a_body_of_null_asks_for_what_needs_no_members(stranger: Client) -> None:
+    url = f"{stranger.line['market_data']}/lite/v1/currency"
+    async with stranger.http.post(url, data=b"null", headers={"Content-Type": "application/json"}) as response:
+        assert response.status == 200
+
+
 async def test_body_that_is_not_announced_as_json_is_malformed(stranger: Client) -> None:
     async with stranger.http.post(f"{stranger.line['market_data']}/full/v1/currency", data=b"{}") as response:
         assert (response.status, (await response.json())["code"]) == (400, 1003)

@@ -215,10 +215,15 @@ class GrvtFace:
 
 
 async def _json_body(request: web.Request) -> Any:
-    """The parsed body. The venue answers 1003 to a body that is not announced as JSON, and to one that is no object."""
+    """The parsed body. The venue answers 1003 to a body that is not announced as JSON, and to one that is no object.
+
+    `null` is an object without members: so the official client for JavaScript asks for what needs none.
+    """
     if request.content_type != "application/json":
         raise Malformed("not application/json")
     body = parse_json(await request.read())
+    if body is None:
+        return {}
     if not isinstance(body, dict):
         raise Malformed("body is not an object")
     return body

@@ -104,6 +104,7 @@ Fill
     builder_fee_rate bf dec
     builder_fee bf1 dec
     fee_currency fc str
+    repayment_scenario - str
 
 Positions
     event_time et ns
@@ -302,6 +303,7 @@ ClientTier
     options_maker_fee om int
     spot_taker_fee st int
     spot_maker_fee sm int
+    spot_borrow_configs - str[]
 
 ApiPositionHistory
     sub_account_id sa u64

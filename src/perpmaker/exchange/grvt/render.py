@@ -139,6 +139,7 @@ def fill_message(fill: Fill, instrument: Instrument) -> Message:
         "builder_fee_rate": percent_text(fill.builder_fee_rate_cb),
         "builder_fee": decimal_text(fill.builder_fee_nano),
         "fee_currency": instrument.quote,
+        "repayment_scenario": "UNSPECIFIED",  # newer than the protocol page; public clients ask for it
     }
 
 

@@ -213,6 +213,7 @@ class TradingApi:
                 "options_maker_fee": 0,
                 "spot_taker_fee": 0,
                 "spot_maker_fee": 0,
+                "spot_borrow_configs": [],  # newer than the protocol page; public clients ask for it
             },
         }
 
