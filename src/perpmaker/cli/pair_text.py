@@ -103,7 +103,7 @@ def session_text(session: PairSession) -> Group:
     ]
     rates = [f"{name} at {plain(round(rate, 8))}" for name, rate in whole.rates.items() if rate != 1]
     if whole.volume and (rates or session.rate_is_assumed):
-        rows.append(("conversion", ", ".join(rates) or "1 assumed: nobody told a rate"))
+        rows.append(("conversion", ", ".join(rates) or "counted 1 for 1: nobody told a rate"))
     title = f"{session.strategy}: {session.mode.replace('_', ' ')}, session {session.session}"
     return Group(_pairs(title, rows), _legs(session))
 
@@ -186,8 +186,9 @@ def _rate_line(plan: PairPlan) -> str:
     rate = plan.rate
     if plan.lead.quote == plan.hedge.quote:
         return f"none: both are quoted in {plan.lead.quote}"
-    if rate.age_s is None:
-        return f"1 {plan.hedge.quote} taken as 1 {plan.lead.quote}: ASSUMED, nobody tells a rate"
+    if rate.rate is None:
+        age = "" if rate.age_s is None else f", {rate.age_s:.0f} s old"
+        return f"UNKNOWN what 1 {plan.hedge.quote} is worth in {plan.lead.quote} ({rate.source}{age})"
     return f"1 {plan.hedge.quote} = {rate.rate:.6f} {plan.lead.quote} ({rate.source}, {rate.age_s:.0f} s old)"
 
 

@@ -89,7 +89,7 @@ class Venues(msgspec.Struct, frozen=True):
             raise TypeError(f"a pair's parameters are {PairParams.__name__}")
         return params
 
-    async def _look(self, clock: Clock) -> tuple[OrderBook, OrderBook, Rate]:
+    async def _look(self, clock: Clock, max_age_s: float) -> tuple[OrderBook, OrderBook, Rate]:
         from perpmaker.engine.booklook import Market, look, told_rate
         from perpmaker.strategies.pair.planning import Rate
 
@@ -110,12 +110,9 @@ class Venues(msgspec.Struct, frozen=True):
             told = await told_rate(market, *((target, source) if turned else (source, target)), clock)
             if told is not None:
                 age_s = max(clock.now_ns() - told.ts_event_ns, 0) / 1e9
-                return (
-                    lead,
-                    hedge,
-                    Rate(1 / told.rate if turned else told.rate, f"{source}/{target}, {told.told_by}", age_s),
-                )
-        return lead, hedge, Rate(Decimal(1), f"{source}/{target}", None)
+                rate = None if age_s > max_age_s else 1 / told.rate if turned else told.rate
+                return lead, hedge, Rate(rate, f"{source}/{target}, {told.told_by}", age_s)
+        return lead, hedge, Rate(None, f"nobody tells {source}/{target}", None)
 
     def _fees(self, params: PairParams) -> tuple[Fee, Fee]:
         """Return the lead's maker fee and the hedge's taker fee: what fills or a schedule say, else what is assumed."""

@@ -238,7 +238,8 @@ class PairRow(msgspec.Struct, frozen=True):
     `state` and `reason` as in StrategyRow; `status`: Flat, Hedged, Unbalanced, Same side; `phase` of the mode; `clip` and
     `hedge`: what is at work ("" and calm: nothing). `is_over`: it ended, and nothing of it is at work any more.
     `breakeven_bps`: what both venues' fees cost for a resting lead and a taken hedge. `rate`: the hedge's currency in the
-    lead's, who told it, and how old that is. `asked_for`: the words it was started with, {} for one of the configuration.
+    lead's (None: unknown), who told it, and how old that is. `asked_for`: the words it was started with, {} for one of
+    the configuration.
     """
 
     name: str
@@ -275,7 +276,7 @@ class PairRow(msgspec.Struct, frozen=True):
     basis_z: float | None
     funding_bps_a_day: float | None
     breakeven_bps: float | None
-    rate: str
+    rate: str | None
     rate_from: str
     rate_age_s: float | None
     is_over: bool

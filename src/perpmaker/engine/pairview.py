@@ -159,16 +159,21 @@ class PairView:
         maker_bps = params.assumed_maker_fee_bps if maker is None else maker * _BPS
         return float(maker_bps + (params.assumed_taker_fee_bps if taker is None else taker * _BPS))
 
-    def _rate(self, slot: Slot) -> tuple[str, str, float | None]:
+    def _rate(self, slot: Slot) -> tuple[str | None, str, float | None]:
         listed = [self._world.instruments.get(leg.instrument) for leg in slot.spec.legs[:2]]
         lead, hedge = listed[0], listed[1]
         if lead is None or hedge is None:
-            return "1", "", None
+            return None, "", None
         told = self._world.conversion(hedge.quote, lead.quote)
         pair = f"{hedge.quote}/{lead.quote}"
         if told is None:
-            return "1", f"{pair}: assumed, nobody told a rate", None
-        age_s = 0.0 if hedge.quote == lead.quote else max(self._clock.now_ns() - told.ts_ns, 0) / NS_PER_S
+            return None, f"{pair}: unknown, nobody has told a rate", None
+        if hedge.quote == lead.quote:
+            return "1", f"{pair}: {told.told_by}", 0.0
+        age_s = max(self._clock.now_ns() - told.ts_ns, 0) / NS_PER_S
+        params = slot.strategy.params
+        if isinstance(params, LegParams) and age_s > params.max_rate_age_s:
+            return None, f"{pair}: unknown, the last one is old", age_s
         return _plain(round(told.rate, 8)), f"{pair}: {told.told_by}", age_s
 
     def _mark_px(self, instrument: InstrumentId) -> Decimal | None:

@@ -152,7 +152,7 @@ class _Gathering:
         elif isinstance(record, Decision):
             seen = self._current.get(record.strategy)
             legs = list(seen.accounts) if seen is not None else []
-            if seen is not None and "rate" in record.inputs and len(legs) > 1:
+            if seen is not None and record.inputs.get("rate") is not None and len(legs) > 1:
                 seen.rates[legs[1]] = Decimal(str(record.inputs["rate"]))
         elif isinstance(record, EquityMark):
             self._marks |= record.marks
@@ -238,9 +238,15 @@ class _Gathering:
             if booked.number > holdings.last and booked.strategy == seen.strategy:
                 holdings.legs[booked.fill.instrument].book(booked.fill)
         legs = tuple(self._leg(name, seen, holdings) for name in holdings.legs)
-        rates, is_assumed = self._rates(legs, seen)
+        summary = summed(
+            legs,
+            self._rates(legs, seen),
+            memo.counts,
+            net_delta=holdings.delta,
+            asked=self._asked.get((seen.strategy, seen.session)) or int(seen.words.get("iterations", "1")),
+            cycles=legs[0].fills if programme is None else programme.cycles,
+        )
         ended = memo.stopped if programme is None else programme.text if programme.is_over else ""
-        asked = self._asked.get((seen.strategy, seen.session)) or int(seen.words.get("iterations", "1"))
         return PairSession(
             strategy=seen.strategy,
             session=seen.session,
@@ -252,16 +258,9 @@ class _Gathering:
             currency=legs[0].currency if legs else "",
             accounts={leg.instrument: seen.accounts.get(leg.instrument, AccountId("")) for leg in legs},
             mark_px={leg.instrument: self._mark_px(seen, leg.instrument) for leg in legs},
-            rate_is_assumed=is_assumed,
+            rate_is_assumed=bool(summary.assumed),
             words=seen.words,
-            summary=summed(
-                legs,
-                rates,
-                memo.counts,
-                net_delta=holdings.delta,
-                asked=asked,
-                cycles=legs[0].fills if programme is None else programme.cycles,
-            ),
+            summary=summary,
         )
 
     def _leg(self, name: InstrumentId, seen: _Seen, holdings: Holdings) -> LegSummary:
@@ -283,9 +282,7 @@ class _Gathering:
             return Decimal(seen.words["imbalance_tol"])
         return max((self._rules[name].lot for name in holdings.legs if name in self._rules), default=ZERO)
 
-    def _rates(self, legs: tuple[LegSummary, ...], seen: _Seen) -> tuple[dict[InstrumentId, Decimal], bool]:
-        """Return what each leg's currency was worth in the lead's, and whether 1 is assumed of any."""
-        foreign = [leg.instrument for leg in legs[1:] if leg.currency != legs[0].currency]
-        rates = dict.fromkeys((leg.instrument for leg in legs), Decimal(1))
-        rates |= {name: seen.rates[name] for name in foreign if name in seen.rates}
-        return rates, any(rates[name] == 1 for name in foreign)
+    def _rates(self, legs: tuple[LegSummary, ...], seen: _Seen) -> dict[InstrumentId, Decimal | None]:
+        """Return what each leg's currency was worth in the lead's, None where nobody had told that."""
+        own = legs[0].currency if legs else ""
+        return {leg.instrument: Decimal(1) if leg.currency == own else seen.rates.get(leg.instrument) for leg in legs}

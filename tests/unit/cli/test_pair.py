@@ -292,16 +292,19 @@ def test_notional_is_rounded_down_to_what_both_venues_take() -> None:
 
 
 def test_a_plan_says_what_stands_in_its_way() -> None:
-    plan = planned(size="0.505", rate=Rate(D(1), "USDC/USDT", None), depth=10, **{"rule.entry_edge_bps": "3"})
+    plan = planned(
+        size="0.505", rate=Rate(None, "nobody tells USDC/USDT", None), depth=10, **{"rule.entry_edge_bps": "3"}
+    )
     notes = " | ".join(plan.notes)
     for part in (
         "rounded down to 0.5",
-        "nobody tells the conversion rate",
+        "the conversion rate is unknown: nobody tells USDC/USDT",
         "does not show a clip",
         "neither side earns the 3 bps",
     ):
         assert part in notes
-    assert "ASSUMED" in said(plan_text(plan))
+    assert (plan.buy_edge_bps, plan.sell_edge_bps) == (None, None)
+    assert "UNKNOWN what 1 USDC is worth in USDT" in said(plan_text(plan))
 
 
 def test_a_size_below_what_both_venues_take_is_no_plan() -> None:

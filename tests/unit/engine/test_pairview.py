@@ -56,14 +56,19 @@ def test_an_unhedged_amount_is_told_with_its_worth() -> None:
     assert shown.hedge == "hedging"
 
 
-def test_a_rate_is_told_with_its_source_and_age_or_as_assumed() -> None:
+def test_a_rate_is_told_with_its_source_and_age_or_as_unknown() -> None:
     rig = bench()
     rig.pair(iterations="1")
-    assert (row(rig).rate, row(rig).rate_from) == ("1", "USDC/USDT: assumed, nobody told a rate")
+    rig.rates.clear()
+    rig.engine.world.conversions.clear()
+    assert (row(rig).rate, row(rig).rate_from) == (None, "USDC/USDT: unknown, nobody has told a rate")
     rig.feed(ConversionRate("USDC", "USDT", Decimal("0.9995"), "the bank", rig.now_ns, rig.now_ns))
     rig.run(3)
     shown = row(rig)
     assert (shown.rate, shown.rate_from, shown.rate_age_s) == ("0.9995", "USDC/USDT: the bank", 3.0)
+    rig.run(58)
+    shown = row(rig)
+    assert (shown.rate, shown.rate_from, shown.rate_age_s) == (None, "USDC/USDT: unknown, the last one is old", 61.0)
 
 
 def test_the_question_of_a_pair_is_told() -> None:

@@ -8,7 +8,7 @@ from tests.unit.engine.test_pair_commands import NAME, Bench, bench, done
 from tests.unit.strategies.pair.two_venues import HEDGE, LEAD, Face
 
 from perpmaker.engine.records import Checkpoint, EquityMark, FillBooked, Happened, Remembered
-from perpmaker.model.events import ConversionRate, FundingPaid, InstrumentListed
+from perpmaker.model.events import FundingPaid, InstrumentListed
 from perpmaker.research.pair_sessions import PairSession, sessions_of
 from perpmaker.strategies.pair.summary import LegSummary
 
@@ -62,7 +62,7 @@ def test_fills_that_were_booked_after_the_last_memo_are_counted() -> None:
 
 def test_a_held_position_is_valued_at_the_last_mark_and_in_the_leads_currency() -> None:
     rig = bench()
-    rig.feed(ConversionRate("USDC", "USDT", D("0.999"), "the bank", rig.now_ns, rig.now_ns))
+    rig.feed_rate("USDC", "USDT", "0.999")
     rig.pair(mode="build_and_hold")
     done(rig)
     rig.lead.mid = rig.hedge.mid = D(2700)

@@ -79,6 +79,7 @@ class Clip:
         self.size = size
         self.wanted = wanted
         """The pair's position on the lead that it leads to."""
+        self.least_edge_bps = least_edge_bps
         self.stage = Stage.STEADY
         self.text = ""
         """What it waits for, for people."""
@@ -90,7 +91,6 @@ class Clip:
         """The resting order, None while there is none."""
         self._world = world
         self._start_qty = self._lead_qty
-        self._least_edge_bps = least_edge_bps
         self._view: OrderView | None = None
         self._placed_ns = 0
         self._not_before_ns = 0
@@ -293,11 +293,12 @@ class Clip:
 
     def _too_early(self, ctx: Context, qty: Decimal, px: Decimal) -> str:
         world = self._world
-        if self._least_edge_bps is not None:
+        if self.least_edge_bps is not None:
             edge = world.rules.edge_bps(ctx, self.side, qty, px)
-            if edge is None or edge < self._least_edge_bps:
-                found = "unknown" if edge is None else f"{edge:.2f} bps"
-                return f"edge {found}, wanted {self._least_edge_bps:g} bps"
+            if edge is None or edge < self.least_edge_bps:
+                why = f" ({world.rules.rate.problem})" if world.rules.rate.problem else ""
+                found = f"unknown{why}" if edge is None else f"{edge:.2f} bps"
+                return f"edge {found}, wanted {self.least_edge_bps:g} bps"
         stable = world.stability.is_stable(ctx.now_ns())
         if stable is None:
             return "the price is being watched"

@@ -21,10 +21,11 @@ from perpmaker.model.order import OrderView, Side
 from perpmaker.model.quote import Quote
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.strategies.api import Context, Explained, Strategy, StrategyParams, Subscription
-from perpmaker.strategies.pair.direction import HAIRCUT, rate_of
+from perpmaker.strategies.pair.direction import HAIRCUT
 from perpmaker.strategies.pair.hedger import Hedger
 from perpmaker.strategies.pair.holdings import ZERO, Holdings, overfills, status_of
 from perpmaker.strategies.pair.params import LegParams
+from perpmaker.strategies.pair.rates import HedgeRate
 from perpmaker.strategies.pair.sizes import common_lot, larger_lot, smallest_qty, towards_zero, unlike
 from perpmaker.strategies.pair.standing import StandingQuote
 from perpmaker.strategies.pair.summary import Counts, Summary, shown, summarise
@@ -80,6 +81,7 @@ class CrossMaker(Strategy[CrossMakerParams]):
         self._legs = (params.instrument, *(leg.instrument for leg in params.other_legs()))
         self._lead, self._hedge = self._legs[:2]
         self._hedger = Hedger(params.hedge, self._legs)
+        self._rate = HedgeRate(self._lead, self._hedge, params.max_rate_age_s)
         self._quotes = {side: StandingQuote(self._lead, side) for side in Side}
         self._memo = Memo(params.session, Holdings({}), Counts())
         self._started = False
@@ -164,6 +166,7 @@ class CrossMaker(Strategy[CrossMakerParams]):
             return
         for surprise in self._memo.holdings.take(ctx):
             self._surprised(ctx, surprise)
+        self._rate.watch(ctx)
         self._hedger.step(ctx, self._memo.holdings)
         if self._hedger.failed:
             self._ask(ctx, f"{self._hedger.failed}. Go on?")
@@ -196,19 +199,19 @@ class CrossMaker(Strategy[CrossMakerParams]):
             why = ctx.hindrance(name)
             if why:
                 return f"{name}: {why}"
-        return "paused" if ctx.paused() else ""
+        return "paused" if ctx.paused() else self._rate.problem
 
     def _quote_of(self, ctx: Context, side: Side) -> Quote | None:
         """Return the quote of one side, None where there is no room or no depth, or a price is not known."""
-        book, lead_book = ctx.book(self._hedge), ctx.book(self._lead)
+        book, lead_book, rate = ctx.book(self._hedge), ctx.book(self._lead), self._rate.now(ctx)
         qty = self._qty(ctx, side)
-        if book is None or lead_book is None or not qty:
+        if book is None or lead_book is None or rate is None or not qty:
             return None
         priced = price_for(book, qty, side.opposite, haircut=HAIRCUT)
         if priced is None or not priced.is_enough:
             return None
         least = self.params.min_profit_bps / _BPS + self.params.fees(ctx)
-        px = priced.vwap * rate_of(ctx, self._hedge, self._lead) * (1 - side.sign * least)
+        px = priced.vwap * rate * (1 - side.sign * least)
         rules = lead_book.instrument
         touch = rules.px(lead_book.ask_ticks - 1 if side is Side.BUY else lead_book.bid_ticks + 1)
         return Quote(min(px, touch) if side is Side.BUY else max(px, touch), qty, 0, self.params.tolerance_bps)
@@ -269,7 +272,7 @@ class CrossMaker(Strategy[CrossMakerParams]):
             "net": float(summary.net),
             "edge_bps": float(summary.edge_bps),
             "cost_per_million": float(summary.cost_per_million),
-            "rate": str(summary.rates[self._hedge]),
+            "rate": None if self._hedge in summary.assumed else str(summary.rates[self._hedge]),
             "waits_for": why,
         }
         ctx.explain(self._lead, inputs)

@@ -13,6 +13,7 @@ from perpmaker.model.order import Side
 from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.api import Context
 from perpmaker.strategies.pair.params import LegParams, RuleParams
+from perpmaker.strategies.pair.rates import HedgeRate
 
 SAMPLE_NS: Final = NS_PER_S
 WARM_SAMPLES: Final = 60
@@ -58,10 +59,14 @@ class Rules:
         self._params = params
         self._legs = legs
         self._lead, self._hedge = legs.instrument, InstrumentId(legs.hedge_instrument)
+        self.rate = HedgeRate(self._lead, self._hedge, legs.max_rate_age_s)
 
     def on_books(self, ctx: Context, lead: Book | None, hedge: Book | None) -> None:
-        if lead is not None and hedge is not None:
-            self.basis.on_mids(ctx.now_ns(), lead.mid, hedge.mid, float(rate_of(ctx, self._hedge, self._lead)))
+        rate = self.rate.now(ctx)
+        if rate is None:
+            self.basis.bps = None
+        elif lead is not None and hedge is not None:
+            self.basis.on_mids(ctx.now_ns(), lead.mid, hedge.mid, float(rate))
 
     def side(self, ctx: Context, cycle: int) -> Side | str:
         """Return the side that builds now, or what it waits for."""
@@ -74,7 +79,7 @@ class Rules:
         if p.direction == "basis":
             z = self.basis.z
             if z is None:
-                return "the basis is being measured"
+                return self.rate.problem or "the basis is being measured"
             if abs(z) < p.entry_z:
                 return f"basis z {z:.2f} is inside {p.entry_z:g}"
             return Side.BUY if z > 0 else Side.SELL
@@ -109,22 +114,15 @@ class Rules:
     def edge_bps(self, ctx: Context, side: Side, qty: Decimal, px: Decimal) -> float | None:
         """Return what a clip earns after both venues' fees when the lead fills at `px` and the hedge takes at once.
 
-        None while the hedge's book is not known, or does not show enough.
+        None while the hedge's book is not known, or does not show enough, or its currency's worth is not known.
         """
-        book = ctx.book(self._hedge)
-        if book is None:
+        book, rate = ctx.book(self._hedge), self.rate.now(ctx)
+        if book is None or rate is None:
             return None
         priced = price_for(book, qty, side.opposite, haircut=HAIRCUT)
         if priced is None or not priced.is_enough:
             return None
-        other = priced.vwap * rate_of(ctx, self._hedge, self._lead)
-        return float(side.sign * (other - px) / px - self._legs.fees(ctx)) * _BPS
-
-
-def rate_of(ctx: Context, source: InstrumentId, target: InstrumentId) -> Decimal:
-    """Return what one unit of an instrument's quote currency is worth in another's; 1 while nobody has said."""
-    told = ctx.conversion(ctx.instrument(source).quote, ctx.instrument(target).quote)
-    return Decimal(1) if told is None else told.rate
+        return float(side.sign * (priced.vwap * rate - px) / px - self._legs.fees(ctx)) * _BPS
 
 
 def maker_px(ctx: Context, instrument: InstrumentId, side: Side, inside_ticks: int) -> Decimal | None:

@@ -193,14 +193,16 @@ class Pair(Strategy[PairParams]):
         if not self._started:
             return
         self._take(ctx)
+        self._rules.rate.watch(ctx)
         programme, holdings, hedger = self._memo.programme, self._memo.holdings, self._hedger
         hedger.step(ctx, holdings, self._still_to_come(ctx))
         if hedger.failed and not self._memo.question:
             self._ask(ctx, f"{hedger.failed}. Go on?")
         hold = self._hold(ctx)
         if self._clip is not None:
-            is_outdated = programme.is_over or self._clip.wanted != programme.wanted
-            self._clip.step(ctx, hold=hold or ("another position is wanted" if is_outdated else ""))
+            asked = (self._clip.wanted, self._clip.least_edge_bps)
+            is_outdated = programme.is_over or asked != (programme.wanted, self._least_edge_bps)
+            self._clip.step(ctx, hold=hold or ("something else is wanted" if is_outdated else ""))
             if self._clip.is_over or (is_outdated and self._clip.stage is Stage.STEADY):
                 self._clip_over(ctx, self._clip)
         if self._clip is None and hedger.is_calm and not ctx.open_orders(self._lead):
@@ -253,9 +255,8 @@ class Pair(Strategy[PairParams]):
         )
 
     def _new_clip(self, ctx: Context) -> Clip | None:
-        programme, memo, rule = self._memo.programme, self._memo, self.params.rule
+        programme, memo = self._memo.programme, self._memo
         to_go = programme.wanted - memo.holdings.legs[self._lead].qty
-        closes = programme.is_closing
         if not memo.clip_qty:
             memo.clip_qty = self._valid(ctx, self.params.clip or self.params.size)
         if not memo.clip_qty:
@@ -270,10 +271,16 @@ class Pair(Strategy[PairParams]):
             stability=self._stability,
             rules=self._rules,
         )
-        least = rule.exit_edge_bps if closes else rule.entry_edge_bps
+        side = Side.BUY if to_go > 0 else Side.SELL
+        return Clip(world, side, memo.clip_qty, programme.wanted, self._least_edge_bps)
+
+    @property
+    def _least_edge_bps(self) -> float | None:
+        """What a clip has to earn now; a person who has it closed asks for nothing."""
+        programme, rule = self._memo.programme, self.params.rule
         if programme.closing_for_good:
-            least = None
-        return Clip(world, Side.BUY if to_go > 0 else Side.SELL, memo.clip_qty, programme.wanted, least)
+            return None
+        return rule.exit_edge_bps if programme.is_closing else rule.entry_edge_bps
 
     def _clip_over(self, ctx: Context, clip: Clip) -> None:
         """Compare the legs, each by its own trades, and say what differs."""
@@ -407,7 +414,7 @@ class Pair(Strategy[PairParams]):
             "basis_bps": self._rules.basis.bps,
             "basis_z": self._rules.basis.z,
             "funding_bps_a_day": self._rules.funding_bps(ctx),
-            "rate": str(summary.rates[self._hedge]),
+            "rate": None if self._hedge in summary.assumed else str(summary.rates[self._hedge]),
             "waits_for": self._waits_for(ctx),
         }
         ctx.explain(self._lead, inputs)

@@ -45,6 +45,16 @@ class LegParams(StrategyParams, frozen=True, kw_only=True):
     assumed_taker_fee_bps: Annotated[
         Decimal, key("bps", "Fee of the hedge until own fills or the venue's schedule have shown it.", ge=-100, le=100)
     ] = Decimal(5)
+    max_rate_age_s: Annotated[
+        float,
+        key(
+            "s",
+            "Where the legs are quoted in two currencies: an older conversion rate counts as unknown, and nothing is then "
+            "built or quoted on prices that are compared by it.",
+            ge=1,
+            le=86_400,
+        ),
+    ] = 60.0
     hedge: HedgeParams = msgspec.field(default_factory=HedgeParams)
 
     def fees(self, ctx: Context) -> Decimal:

@@ -31,9 +31,12 @@ class Fee(msgspec.Struct, frozen=True):
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """What one unit of the hedge's currency is worth in the lead's; `age_s` None where nobody told one and 1 is assumed."""
+    """What one unit of the hedge's currency is worth in the lead's, who says so, and how old that is.
 
-    rate: Decimal
+    `rate` is None while it is unknown: nobody told one, or not lately enough; `source` then says which it is.
+    """
+
+    rate: Decimal | None
     source: str
     age_s: float | None
 
@@ -130,7 +133,7 @@ def _edge_bps(
 ) -> Decimal | None:
     """Return what a clip earns when the lead fills at its touch and the hedge takes at once."""
     priced = price_for(hedge, clip, side.opposite, haircut=HAIRCUT)
-    if priced is None or not priced.is_enough:
+    if priced is None or not priced.is_enough or rate.rate is None:
         return None
     return side.sign * (priced.vwap * rate.rate - px) / px * _BPS - maker.bps - taker.bps
 
@@ -161,8 +164,11 @@ def _notes(params: PairParams, size: Decimal, clip: Decimal, by: Decimal, rate: 
         found.append(f"the size is rounded down to {plain(size)}: what both venues take")
     if params.size_in == "contracts" and params.clip is not None and clip != params.clip:
         found.append(f"the clip is rounded down to {plain(clip)}: what both venues take")
-    if rate.age_s is None:
-        found.append(f"nobody tells the conversion rate ({rate.source}); 1 is assumed, and that is a risk of its own")
+    if rate.rate is None:
+        found.append(
+            f"the conversion rate is unknown: {rate.source}; no edge can be told, what waits for one waits until it is "
+            "known, and sums over both legs count 1 for 1: a risk of its own"
+        )
     if slippage_bps is None:
         found.append(
             f"the hedge's book does not show a clip within its cap of {plain(params.hedge.max_slippage_bps)} bps: "

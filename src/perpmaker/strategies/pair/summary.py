@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
 
 from perpmaker.model.ids import InstrumentId
 from perpmaker.strategies.api import Context
-from perpmaker.strategies.pair.direction import rate_of
 from perpmaker.strategies.pair.holdings import ZERO, Holdings, LegTotals
+from perpmaker.strategies.pair.rates import last_told
 
 _BPS = Decimal(10_000)
 _MILLION = Decimal(1_000_000)
@@ -35,7 +36,7 @@ class Summary(msgspec.Struct, frozen=True):
     """A session, in the lead's quote currency. `net = gross - fees + funding`.
 
     `edge_bps`: gross per lead volume. `cost_per_million`: -net per million of both legs' volume, > 0 is a cost. `rates`:
-    how the hedge's currency was valued, by leg; 1 where nobody told a rate.
+    how each leg's currency was valued; 1, and the leg in `assumed`, where nobody has told a rate yet.
     """
 
     asked: int
@@ -53,6 +54,7 @@ class Summary(msgspec.Struct, frozen=True):
     net_delta: Decimal
     legs: tuple[LegSummary, ...]
     rates: dict[InstrumentId, Decimal]
+    assumed: tuple[InstrumentId, ...] = ()
 
 
 class Counts(msgspec.Struct):
@@ -93,13 +95,13 @@ def summarise(ctx: Context, holdings: Holdings, counts: Counts, *, asked: int, c
         )
         for name, leg in holdings.legs.items()
     )
-    rates = {name: rate_of(ctx, name, names[0]) for name in names}
+    rates = {name: last_told(ctx, name, names[0]) for name in names}
     return summed(legs, rates, counts, net_delta=holdings.delta, asked=asked, cycles=cycles)
 
 
 def summed(
     legs: tuple[LegSummary, ...],
-    rates: dict[InstrumentId, Decimal],
+    told: Mapping[InstrumentId, Decimal | None],
     counts: Counts,
     *,
     net_delta: Decimal,
@@ -107,6 +109,7 @@ def summed(
     cycles: int,
 ) -> Summary:
     """Add the legs up in the lead's currency."""
+    rates = {name: Decimal(1) if rate is None else rate for name, rate in told.items()}
     volume, gross, fees, funding = (
         sum((amount(leg) * rates[leg.instrument] for leg in legs), ZERO)
         for amount in (_volume, _gross, _fees, _funding)
@@ -128,6 +131,7 @@ def summed(
         net_delta=net_delta,
         legs=legs,
         rates=rates,
+        assumed=tuple(name for name, rate in told.items() if rate is None),
     )
 
 
@@ -150,7 +154,11 @@ def shown(summary: Summary) -> dict[str, str]:
     for leg in summary.legs:
         fields[f"{leg.instrument} qty"] = str(leg.qty)
         if leg.currency != summary.legs[0].currency:
-            fields[f"{leg.instrument} rate"] = str(summary.rates[leg.instrument])
+            is_told = leg.instrument not in summary.assumed
+            name, text = (
+                ("rate", str(summary.rates[leg.instrument])) if is_told else ("counted as", "1, nobody told a rate")
+            )
+            fields[f"{leg.instrument} {name}"] = text
     return fields
 
 

@@ -112,6 +112,8 @@ class TwoVenues:
         """Called while the cancel of a resting order is on its way."""
         self.on_step: Callable[[], None] = lambda: None
         """Played each 100 ms."""
+        self.rates = {("USDC", "USDT"): "1"}
+        """What each currency is worth in another, told with all market data; without one nobody tells it."""
         self.kill_at = 0
         """The process is killed at this one of its steps, counted over all lives; 0: never."""
         self.steps = 0
@@ -158,6 +160,7 @@ class TwoVenues:
         self.alive = True
         self._carry_out(self.engine.start(self.now_ns))
         self._collect()
+        self._tell_rates()
         for face in self.faces.values():
             if face.position and not face.fills:
                 face.cost = face.position * face.mid
@@ -226,6 +229,7 @@ class TwoVenues:
                 self.now_ns = max(self.now_ns, at_ns)
                 job()
             self.now_ns = until
+            self._tell_rates()
             for face in self.faces.values():
                 if face.up:
                     self.market(face)
@@ -262,8 +266,13 @@ class TwoVenues:
         self.feed(Connectivity(face.account, Channel.PRIVATE, up, "test", self.now_ns))
 
     def feed_rate(self, source: str, target: str, rate: str) -> None:
-        """Somebody says what one currency is worth in another."""
-        self.feed(ConversionRate(source, target, Decimal(rate), "test", self.now_ns, self.now_ns))
+        """Somebody says what one currency is worth in another, and goes on saying so."""
+        self.rates[source, target] = rate
+        self._tell_rates()
+
+    def _tell_rates(self) -> None:
+        for (source, target), rate in self.rates.items():
+            self.feed(ConversionRate(source, target, Decimal(rate), "test", self.now_ns, self.now_ns))
 
     def operate(self, kind: str, **arguments: str) -> Any:
         command_id = f"{kind}-{len(self.journal)}"

@@ -90,17 +90,17 @@ function edges(lead, hedge, status) {
   const [here, there] = [status.books[lead.instrument], status.books[hedge.instrument]];
   const rate = rateOf(status, hedge.quote, lead.quote).rate;
   const [bid, ask, hedgeBid, hedgeAsk] = [here?.bid, here?.ask, there?.bid, there?.ask].map(toNumber);
-  if ([bid, ask, hedgeBid, hedgeAsk].includes(null)) return null;
+  if ([rate, bid, ask, hedgeBid, hedgeAsk].includes(null)) return null;
   return { buy: ((hedgeBid * rate - bid) / bid) * 1e4, sell: ((ask - hedgeAsk * rate) / ask) * 1e4 };
 }
 
-/** What one `source` is worth in `target`, and the engine's words for it. */
+/** What one `source` is worth in `target`, null while nobody has told, and the engine's words for it. */
 export function rateOf(status, source, target) {
   if (source === target) return { rate: 1, text: "" };
   const text = status.conversions?.[`${source}/${target}`] ?? "";
   const turned = status.conversions?.[`${target}/${source}`] ?? "";
   const told = toNumber((text || turned).split(",")[0]);
-  if (told === null || told <= 0) return { rate: 1, text: "1, assumed: nobody told a rate" };
+  if (told === null || told <= 0) return { rate: null, text: "unknown: nobody told a rate" };
   return { rate: text ? told : 1 / told, text: text || `turned round: ${turned}` };
 }
 

@@ -95,7 +95,7 @@ function Card({ pair, ageMs, freshness, onTell, onClose }) {
         <${Fact} name="Basis" title="The hedge's mid over the lead's, in one currency">${signed(pair.basis_bps, 2)} <small>bps${pair.basis_z === null ? "" : `, z ${signed(pair.basis_z, 1)}`}</small><//>
         <${Fact} name="Funding/day" title="What a long lead and a short hedge earn in a day">${signed(pair.funding_bps_a_day, 2)} <small>bps</small><//>
       </dl>
-      <p class="pair-small" title="How the hedge's currency is valued">${pair.rate_from ? `${clean(pair.rate_from, 60)} ${decimal(pair.rate)}${pair.rate_age_s ? `, ${Math.round(pair.rate_age_s)} s old` : ""}` : ""}${troubles(pair)}</p>
+      <p class="pair-small" title="How the hedge's currency is valued">${pair.rate_from ? `${clean(pair.rate_from, 60)} ${pair.rate === null ? "" : decimal(pair.rate)}${pair.rate_age_s ? `, ${Math.round(pair.rate_age_s)} s old` : ""}` : ""}${troubles(pair)}</p>
       <div class="pair-buttons">
         ${pair.is_over ? null : paused
           ? html`<${Tell} kind="resume" label="Resume" off=${!live} onTell=${() => tell("pair_resume")} />`
