@@ -64,7 +64,7 @@ class Venues(msgspec.Struct, frozen=True):
         from perpmaker.strategies.pair.planning import plan_pair
 
         params = self._params(words)
-        lead, hedge, rate = asyncio.run(self._look(clock))
+        lead, hedge, rate = asyncio.run(self._look(clock, params.max_rate_age_s))
         maker, taker = self._fees(params)
         try:
             plan = plan_pair(
