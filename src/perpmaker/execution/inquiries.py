@@ -92,6 +92,7 @@ class Inquiries:
         self._account = account
         self._table = table
         self._rules = rules
+        self._unsettled = table.waiting(account)
         self._open: dict[OrderKey, _Inquiry] = {}
         self._cancels: dict[OrderKey, _CancelWatch] = {}
         self._pace = _Pace(rules)
@@ -107,7 +108,7 @@ class Inquiries:
 
     def begin(self, now_ns: int) -> None:
         """The venue can be asked from now on: questions opened before begin now."""
-        self._sync(now_ns)
+        self.look(now_ns)
         for inquiry in self._open.values():
             inquiry.since_ns = inquiry.next_query_ns = now_ns
         for watch in self._cancels.values():
@@ -115,20 +116,21 @@ class Inquiries:
 
     def observe(self, event: Event, now_ns: int) -> None:
         """Learn from evidence the order table has seen already."""
-        if isinstance(event, OrderNotFound):
-            inquiry = self._open.get(event.client_order_id)
-            if inquiry is not None:
-                inquiry.absent_ns.append(event.ts_recv_ns)
-                inquiry.was_asked_about = True
-        elif isinstance(event, CancelSent):
-            self._cancel_sent(event)
-        elif isinstance(event, CancelFailed):
+        if isinstance(event, CancelFailed):
             self._cancel_failed(event, now_ns)
-        elif isinstance(event, OrderReport):
-            inquiry = self._open.get(event.client_order_id)
-            if inquiry is not None and event.status in _RESTING and event.ts_event_ns >= inquiry.since_ns:
-                del self._open[event.client_order_id]
-        self._sync(now_ns)
+        elif self._open:
+            if isinstance(event, OrderNotFound):
+                inquiry = self._open.get(event.client_order_id)
+                if inquiry is not None:
+                    inquiry.absent_ns.append(event.ts_recv_ns)
+                    inquiry.was_asked_about = True
+            elif isinstance(event, CancelSent):
+                self._cancel_sent(event)
+            elif isinstance(event, OrderReport):
+                inquiry = self._open.get(event.client_order_id)
+                if inquiry is not None and event.status in _RESTING and event.ts_event_ns >= inquiry.since_ns:
+                    del self._open[event.client_order_id]
+        self.look(now_ns)
 
     def _cancel_failed(self, event: CancelFailed, now_ns: int) -> None:
         inquiry = self._open.get(event.client_order_id)
@@ -169,20 +171,23 @@ class Inquiries:
             inquiry.ttl_sent_ns = inquiry.ttl_last_ns = tracked.cancel_sent_ns
         return True
 
-    def _sync(self, now_ns: int) -> None:
+    def look(self, now_ns: int) -> None:
         """Open and close inquiries as the orders' states say."""
-        for key, inquiry in list(self._open.items()):
-            tracked = inquiry.tracked
-            if tracked.is_terminal or (inquiry.cause is Cause.UNKNOWN and tracked.state is not OrderState.UNKNOWN):
-                del self._open[key]
-        for key, watch in list(self._cancels.items()):
-            if watch.tracked.is_terminal:
-                del self._cancels[key]
-        for tracked in self._table.unsettled(self._account):
+        if self._open:
+            for key, inquiry in list(self._open.items()):
+                tracked = inquiry.tracked
+                if tracked.is_terminal or (inquiry.cause is Cause.UNKNOWN and tracked.state is not OrderState.UNKNOWN):
+                    del self._open[key]
+        cancels = self._cancels
+        if cancels:
+            for key, watch in list(cancels.items()):
+                if watch.tracked.is_terminal:
+                    del cancels[key]
+        for tracked in self._unsettled:
             if tracked.state is OrderState.UNKNOWN:
                 self.suspect(tracked, Cause.UNKNOWN, now_ns)
-            elif tracked.cancel_pending and tracked.state not in _UNCONFIRMED and tracked.key not in self._cancels:
-                self._cancels[tracked.key] = _CancelWatch(tracked, tracked.cancel_sent_ns, self._rules)
+            elif tracked.cancel_sent_ns and tracked.key not in cancels and tracked.state not in _UNCONFIRMED:
+                cancels[tracked.key] = _CancelWatch(tracked, tracked.cancel_sent_ns, self._rules)
 
     def on_pass(self, snapshot: AccountSnapshot, equal: Container[InstrumentId]) -> None:
         """Learn from a complete pass; `equal` are the instruments whose position does not differ."""
@@ -197,15 +202,14 @@ class Inquiries:
                 if snapshot.ts_asked_ns >= inquiry.since_ns:
                     inquiry.absent_ns.append(snapshot.ts_asked_ns)
 
-    def due(self, now_ns: int) -> Asked:
-        """Return the queries, cancels and conclusions that are due."""
-        self._sync(now_ns)
-        asked = Asked([], [])
-        for tracked in self._table.unsettled(self._account):
-            if tracked.state in _UNCONFIRMED and now_ns >= tracked.created_ns + self._rules.create_answer_ns:
-                asked.evidence.append(
-                    SubmitUnknown(self._account, tracked.client_order_id, "no answer in time", now_ns)
-                )
+    def due(self, now_ns: int) -> Asked | None:
+        """Return the queries, cancels and conclusions that are due, None for nothing; `observe` comes before."""
+        oldest_ns = now_ns - self._rules.create_answer_ns
+        unanswered = [t for t in self._unsettled if t.created_ns <= oldest_ns and t.state in _UNCONFIRMED]
+        if not unanswered and not self._open and not self._cancels:
+            return None
+        text = "no answer in time"
+        asked = Asked([], [SubmitUnknown(self._account, t.client_order_id, text, now_ns) for t in unanswered])
         queries: list[ClientOrderId] = []
         cancels: list[CancelOrder] = []
         for inquiry in sorted(self._open.values(), key=_next_query):
@@ -264,7 +268,7 @@ class Inquiries:
     def next_due_ns(self, now_ns: int) -> int:
         """When `due` has something to do next, or a pass could settle something; 0 when nothing is open."""
         rules = self._rules
-        times = [tracked.created_ns + rules.create_answer_ns for tracked in self._unanswered()]
+        times = [t.created_ns + rules.create_answer_ns for t in self._unsettled if t.state in _UNCONFIRMED]
         for inquiry in self._open.values():
             times.append(max(inquiry.next_query_ns, self._pace.free_ns))
             if not inquiry.ttl_ended_ns:
@@ -272,31 +276,34 @@ class Inquiries:
             pass_ns = inquiry.pass_ns(rules)
             if pass_ns is not None and pass_ns > now_ns:
                 times.append(pass_ns)
-        times += [watch.next_ns for watch in self._watches()]
-        return min(times, default=0)
+        if self._cancels:
+            times += [watch.next_ns for watch in self._watches()]
+        return min(times) if times else 0
 
     def _watches(self) -> list[_CancelWatch]:
         """Return the cancels to follow up; an order in question is cancelled by its inquiry."""
         return [watch for key, watch in self._cancels.items() if key not in self._open]
 
-    def _unanswered(self) -> list[TrackedOrder]:
-        return [t for t in self._table.unsettled(self._account) if t.state in _UNCONFIRMED]
-
     def wants_pass(self, now_ns: int) -> bool:
         """Whether a complete pass, asked for now, could settle a question."""
-        times = [inquiry.pass_ns(self._rules) for inquiry in self._open.values()]
-        return any(pass_ns is not None and pass_ns <= now_ns for pass_ns in times)
+        for inquiry in self._open.values():
+            pass_ns = inquiry.pass_ns(self._rules)
+            if pass_ns is not None and pass_ns <= now_ns:
+                return True
+        return False
 
     @property
     def oldest_created_ns(self) -> int | None:
         """When the oldest order in question was created: fills have to be read back to there."""
         created = [inquiry.tracked.created_ns for inquiry in self._open.values()]
-        created += [t.created_ns for t in self._table.unsettled(self._account) if t.unbooked_qty]
+        created += [t.created_ns for t in self._unsettled if t.unbooked_qty]
         return min(created, default=None)
 
     def overdue(self, now_ns: int) -> dict[InstrumentId, str]:
         """Return the instruments with an order whose fate has been open for too long."""
         found: dict[InstrumentId, str] = {}
+        if not self._open and not self._cancels:
+            return found
         before_ns = now_ns - self._rules.overdue_after_ns
         questions = [(inquiry.since_ns, inquiry.tracked) for inquiry in self._open.values()]
         questions += [(watch.since_ns, watch.tracked) for watch in self._cancels.values()]

@@ -20,6 +20,8 @@ from perpmaker.model.order import OrderState
 class Evidence(enum.Enum):
     """What a piece of evidence says about an order, whatever message it came in."""
 
+    __hash__ = object.__hash__
+
     PREPARED = "prepared"
     """The intent is written and its bytes leave."""
     NOT_SENT = "not_sent"

@@ -6,12 +6,12 @@ to an order's state is one pure table, `execution.machine`. The order of arrival
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
 from perpmaker.execution.exposures import Exposures
-from perpmaker.execution.machine import OF_STATUS, Evidence, step
+from perpmaker.execution.machine import OF_STATUS, TRANSITIONS, Evidence
 from perpmaker.execution.tracked import Incident, OrderChange, OrderKey, TrackedOrder
 from perpmaker.marketdata.book import OwnLevels
 from perpmaker.model.events import (
@@ -184,6 +184,10 @@ class OrderTable:
         """Return the orders that wait for evidence: any live state but OPEN, a cancel under way, or fills missing."""
         return list(self._account(account).unsettled.values())
 
+    def waiting(self, account: AccountId) -> Collection[TrackedOrder]:
+        """Return the same as a view that goes on showing how it is."""
+        return self._account(account).unsettled.values()
+
     def recent(self, account: AccountId, count: int) -> list[TrackedOrder]:
         """Return the last terminal orders still kept, newest first."""
         ended = self._account(account).ended
@@ -240,12 +244,16 @@ class OrderTable:
         cum_before, id_before = tracked.cum_qty, tracked.venue_order_id
         if report.venue_order_id is not None:
             tracked.venue_order_id = report.venue_order_id
-        if report.cum_qty >= tracked.cum_qty and report.avg_px is not None:
+        incident = None
+        if report.cum_qty or tracked.cum_qty:
+            if report.cum_qty >= tracked.cum_qty and report.avg_px is not None:
+                tracked.stated_avg_px = report.avg_px
+            tracked.cum_qty = max(tracked.cum_qty, report.cum_qty)
+            incident = self._overfilled(tracked)
+        elif report.avg_px is not None:  # the usual one, of an order that nobody met
             tracked.stated_avg_px = report.avg_px
-        tracked.cum_qty = max(tracked.cum_qty, report.cum_qty)
-        incident = self._overfilled(tracked)
         evidence = OF_STATUS[report.status]
-        if evidence is Evidence.ACKED and tracked.cancel_pending:
+        if evidence is Evidence.ACKED and tracked.cancel_sent_ns:
             evidence = Evidence.ACKED_CANCELING
         learned = tracked.cum_qty != cum_before or tracked.venue_order_id != id_before
         changes = self._move(tracked, evidence, report.reason, incident=incident, told=learned)
@@ -341,7 +349,7 @@ class OrderTable:
     ) -> Sequence[OrderChange]:
         """Step the state, keep the indices right, and report; `told`: something besides the state changed."""
         before = tracked.state
-        after, contradicts = step(before, evidence)
+        after, contradicts = TRANSITIONS[before][evidence]
         if contradicts and incident is None:
             incident = Incident.CONTRADICTION
         if after is not before:
@@ -349,16 +357,17 @@ class OrderTable:
             if tracked.is_terminal:
                 tracked.reason = reason or tracked.reason
                 tracked.cancel_sent_ns = 0
+        elif fill is None and incident is None and not told:
+            self._file(tracked)
+            return _NO_CHANGE
         self._file(tracked)
         self._exposures.count(tracked)
-        if tracked.state is before and fill is None and incident is None and not told:
-            return _NO_CHANGE
         text = f"{evidence.value} while {before.value}" if incident is Incident.CONTRADICTION else ""
         return (OrderChange(tracked.order.account, tracked, before, tracked.state, fill, incident, text),)
 
     def _file(self, tracked: TrackedOrder) -> None:
         """Keep the indices: who waits for evidence, who is live, who has ended and may be forgotten."""
-        known = self._account(tracked.order.account)
+        known = self._accounts[tracked.order.account]
         key = tracked.key
         if tracked.is_unsettled:
             known.unsettled[key] = tracked

@@ -101,7 +101,9 @@ class AccountReconciler:
         outcome = Outcome()
         for change in changes:
             self._on_change(change, outcome, now_ns)
-        if isinstance(event, Timer):
+        if isinstance(event, OrderReport):
+            pass  # by far the most frequent: the table has taken it in
+        elif isinstance(event, Timer):
             if event.key == self.timer_key:
                 self._timer_ns = 0
         elif isinstance(event, Connectivity):
@@ -124,6 +126,7 @@ class AccountReconciler:
         if revoke:
             self._revoke(why, outcome, now_ns)
         self._due_ns = self._full_due_ns = now_ns
+        self._inquiries.look(now_ns)
         self._act(outcome, now_ns)
         self._schedule(outcome, now_ns)
         return outcome
@@ -339,13 +342,14 @@ class AccountReconciler:
         if not self._begun:
             return
         asked = self._inquiries.due(now_ns)
-        outcome.commands += asked.commands
-        outcome.evidence += asked.evidence
+        if asked is not None:
+            outcome.commands += asked.commands
+            outcome.evidence += asked.evidence
         overdue = self._inquiries.overdue(now_ns)
         for name, text in overdue.items():
             self._freeze(name, FreezeCause.UNKNOWN_ORDER, text, outcome, now_ns)
-        for name in list(self._instruments):
-            if name not in overdue:
+        for name, known in self._instruments.items():
+            if known.freezes and name not in overdue:
                 self._unfreeze(name, FreezeCause.UNKNOWN_ORDER, "every order's fate is known", outcome, now_ns)
         if self._asked_ns and now_ns - self._asked_ns >= self._rules.pass_timeout_ns:
             self._on_failure("no answer in time", outcome, now_ns)
@@ -357,13 +361,12 @@ class AccountReconciler:
 
     def _is_answered(self, now_ns: int) -> bool:
         """Whether an instrument waited for the fate of an order alone, and it is known now."""
-        return any(
-            known.traded
-            and not known.ready
-            and known.equal_passes >= self._passes_needed
-            and not self._inquiries.concerns(name, now_ns)
-            for name, known in self._instruments.items()
-        )
+        for name, known in self._instruments.items():
+            if known.ready or not known.traded or known.equal_passes < self._passes_needed:
+                continue
+            if not self._inquiries.concerns(name, now_ns):
+                return True
+        return False
 
     def _soon(self, now_ns: int) -> None:
         """Have a pass soon, if any may be made yet and none is under way."""
@@ -389,10 +392,11 @@ class AccountReconciler:
         """Ask for a timer unless one that is early enough is set."""
         if not self._begun:
             return
-        times = [self._inquiries.next_due_ns(now_ns)]
-        times.append(self._asked_ns + self._rules.pass_timeout_ns if self._asked_ns else self._due_ns)
-        wanted_ns = max(min((at for at in times if at), default=0), 0)
-        if not wanted_ns:
+        wanted_ns = self._asked_ns + self._rules.pass_timeout_ns if self._asked_ns else self._due_ns
+        inquiry_ns = self._inquiries.next_due_ns(now_ns)
+        if inquiry_ns and (not wanted_ns or inquiry_ns < wanted_ns):
+            wanted_ns = inquiry_ns
+        if wanted_ns <= 0:
             return
         wanted_ns = max(wanted_ns, now_ns + NS_PER_MS)
         if not self._timer_ns or wanted_ns < self._timer_ns or self._timer_ns <= now_ns:

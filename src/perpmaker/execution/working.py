@@ -142,6 +142,8 @@ class WorkingOrders:
         self._held_until_ns = [0, 0]
         """Of the bids and of the asks."""
         self._refused_until_ns: dict[int, int] = {}
+        self._rounded_for: Instrument | None = None
+        self._rounded: dict[int, _Rounded] = {}
 
     def change(
         self,
@@ -159,7 +161,10 @@ class WorkingOrders:
         `allowance` is how many creations the rate limit still passes (`Gate.allowance`).
         """
         unanswered = self._unanswered() >= self._rules.max_unanswered
-        plan = _Plan(self._quotes(), instrument, book, self._rules, now_ns, 0 if unanswered else allowance)
+        budget = 0 if unanswered else allowance
+        if self._rounded_for is not instrument:
+            self._rounded_for, self._rounded = instrument, {}
+        plan = _Plan(self._quotes(), instrument, book, self._rules, now_ns, budget, self._rounded)
         plan.short_of = Dropped.UNANSWERED if unanswered else Dropped.NO_BUDGET
         plan.want(Side.BUY, bids)
         plan.want(Side.SELL, asks)
@@ -219,9 +224,10 @@ class WorkingOrders:
         ]
 
     def _unanswered(self) -> int:
-        if self._requests:
-            self._requests = [request for request in self._requests if request.is_unanswered]
-        return len(self._requests)
+        requests = self._requests
+        if requests:
+            requests = self._requests = [request for request in requests if request.is_unanswered]
+        return len(requests)
 
     def _held(self, slot: int, now_ns: int) -> Dropped | None:
         held = now_ns < self._held_until_ns[slot & 1] or now_ns < self._refused_until_ns.get(slot, 0)
@@ -261,9 +267,13 @@ class _Request(msgspec.Struct):
 
     @property
     def is_unanswered(self) -> bool:
-        return any(tracked.state in _UNANSWERED for tracked in self.created) or any(
-            tracked.cancel_pending and not tracked.cancel_received for tracked in self.canceled
-        )
+        for tracked in self.created:
+            if tracked.state in _UNANSWERED:
+                return True
+        for tracked in self.canceled:  # noqa: SIM110 (asked for each event of an order)
+            if tracked.cancel_sent_ns and not tracked.cancel_received:
+                return True
+        return False
 
 
 class _Plan:
@@ -277,6 +287,7 @@ class _Plan:
         rules: LadderRules,
         now_ns: int,
         budget: int,
+        rounded: dict[int, _Rounded],
     ) -> None:
         self.cancels: list[TrackedOrder] = []
         self.creations: list[tuple[int, _Target]] = []
@@ -286,11 +297,11 @@ class _Plan:
         self.short_of = Dropped.NO_BUDGET
         """What to say of a quote for which the budget is used up."""
         self._instrument = instrument
-        self._tick = float(instrument.tick)
         self._book = book
         self._rules = rules
         self._now_ns = now_ns
         self._budget = budget
+        self._rounded = rounded
         self._wanted: dict[int, _Target | None] = {}
         """What each slot shall hold; None where what is there was found good at a glance."""
         self._live: dict[int, list[TrackedOrder]] = {}
@@ -300,7 +311,6 @@ class _Plan:
     def want(self, side: Side, quotes: Sequence[Quote]) -> None:
         """Take in the wanted quotes of a side; drop what cannot be sent."""
         is_sell = side is Side.SELL
-        market_px = self._book.bid_px if is_sell else self._book.ask_px
         for quote in quotes:
             slot = 2 * quote.layer + is_sell
             if slot in self._wanted or not 0 <= quote.layer < _MAX_LAYERS:
@@ -308,15 +318,11 @@ class _Plan:
                 continue
             present = self._live.get(slot)
             try:
-                if (
-                    present is not None
-                    and len(present) == 1
-                    and self._is_good_at_a_glance(present[0], quote, market_px)
-                ):
+                if present is not None and len(present) == 1 and self._is_good_at_a_glance(present[0], quote):
                     self._wanted[slot] = None
                     self.kept += 1
                     continue
-                target = self._target(side, quote)
+                target = self._target(side, quote, slot)
             except ValueError:  # not finite, or out of range
                 target = Dropped.BAD_PRICE
             if isinstance(target, Dropped):
@@ -338,13 +344,13 @@ class _Plan:
             self.cancels += standing
             return
         px = target[0]
-        good = next((tracked for tracked in standing if self._is_good(tracked, target)), None)
-        if good is not None:
-            self.kept += 1
-            self.cancels += [tracked for tracked in standing if tracked is not good]
-            return
+        for good in standing:
+            if self._is_good(good, target):
+                self.kept += 1
+                self.cancels += [tracked for tracked in standing if tracked is not good]
+                return
         reason = held
-        if len(present) > len(standing) or any(tracked.state in _UNCONFIRMED for tracked in present):
+        if len(present) > len(standing) or [t for t in present if t.state in _UNCONFIRMED]:
             reason = Dropped.IN_FLIGHT
         elif opposite_px is not None and not (px > opposite_px if slot & 1 else px < opposite_px):
             reason = Dropped.OWN_CROSS
@@ -360,11 +366,15 @@ class _Plan:
             if tracked.state is OrderState.OPEN and not self._is_too_passive(tracked, target):
                 self.cancels.append(tracked)
 
-    def _target(self, side: Side, quote: Quote) -> _Target | Dropped:
+    def _target(self, side: Side, quote: Quote, slot: int) -> _Target | Dropped:
         """Round outward, and clip so as not to cross the venue's best price. ValueError for what is no figure."""
         instrument, book = self._instrument, self._book
-        ticks = instrument.round_ticks(quote.px, side)
-        qty = instrument.round_qty(quote.qty)
+        known = self._rounded.get(slot)
+        if known is not None and known[0] is quote:  # the same wish as for the event before
+            _, ticks, qty = known
+        else:
+            ticks, qty = instrument.round_ticks(quote.px, side), instrument.round_qty(quote.qty)
+            self._rounded[slot] = quote, ticks, qty
         ticks = min(ticks, book.ask_ticks - 1) if side is Side.BUY else max(ticks, book.bid_ticks + 1)
         if ticks <= 0:
             return Dropped.BAD_PRICE
@@ -375,14 +385,19 @@ class _Plan:
             return Dropped.BELOW_MIN_NOTIONAL
         return px, qty, quote.tolerance_bps, quote.rpi
 
-    def _is_good_at_a_glance(self, tracked: TrackedOrder, quote: Quote, market_px: float) -> bool:
+    def _is_good_at_a_glance(self, tracked: TrackedOrder, quote: Quote) -> bool:
         """Say whether `_is_good` surely holds, in floats and without rounding: within tolerance by more than a tick."""
-        if tracked.cancel_sent_ns or not self._lives_on(tracked) or _is_rpi(tracked) is not quote.rpi:
+        if not quote.tolerance_bps or tracked.cancel_sent_ns:
+            return False
+        if not self._lives_on(tracked) or _is_rpi(tracked) is not quote.rpi:
             return False
         wanted_px = float(quote.px)
-        if not abs(tracked.px_float - wanted_px) <= quote.tolerance_bps * 1e-4 * wanted_px - self._tick:
+        if not abs(tracked.px_float - wanted_px) <= quote.tolerance_bps * 1e-4 * wanted_px - float(
+            self._instrument.tick
+        ):
             return False
-        if not (wanted_px > market_px if tracked.order.side is Side.SELL else wanted_px < market_px):
+        book = self._book
+        if not (wanted_px > book.bid_px if tracked.order.side is Side.SELL else wanted_px < book.ask_px):
             return False  # it would be clipped
         if not quote.qty.is_finite():
             return False
@@ -395,6 +410,8 @@ class _Plan:
         if _is_rpi(tracked) is not rpi:
             return False
         if tracked.order.px != px:
+            if not tolerance_bps:
+                return False
             wanted_px = float(px)
             if not abs(tracked.px_float - wanted_px) * 1e4 <= tolerance_bps * wanted_px:
                 return False
@@ -422,5 +439,7 @@ def _is_rpi(tracked: TrackedOrder) -> bool:
     return tracked.order.tif is TimeInForce.RPI
 
 
+_Rounded = tuple[Quote, int, Decimal]
+"""A wanted quote with what it rounds to: ticks, quantity."""
 _Target = tuple[Decimal, Decimal, float, bool]
 """A wanted quote, rounded and clipped: (price, quantity, tolerance in bps, for retail flow only)."""

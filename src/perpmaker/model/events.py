@@ -122,6 +122,8 @@ class InstrumentDelisted(msgspec.Struct, frozen=True, tag=True):
 class VenueStatus(enum.Enum):
     """An order's status in the venue's words."""
 
+    __hash__ = object.__hash__
+
     PENDING = "pending"
     OPEN = "open"
     FILLED = "filled"

@@ -11,6 +11,7 @@ from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, Strategy
 
 
 class Side(enum.Enum):
+    __hash__ = object.__hash__  # members are single objects; Enum's own hash is that of the name, in Python, and is hot
     BUY = "buy"
     SELL = "sell"
 
@@ -36,6 +37,8 @@ class TimeInForce(enum.Enum):
 
 class OrderState(enum.Enum):
     """DESIGN §5. Partial fills are data (`cum_qty > 0`), not a state."""
+
+    __hash__ = object.__hash__
 
     PREPARED = "prepared"
     SENT = "sent"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from decimal import Context, DivisionByZero, InvalidOperation, Overflow, localcontext
+from decimal import Context, DivisionByZero, InvalidOperation, Overflow, getcontext, setcontext
 from typing import Final, ParamSpec, TypeVar
 
 _EXACT: Final = Context(prec=80, traps=[DivisionByZero, InvalidOperation, Overflow])
@@ -19,7 +19,13 @@ def exactly(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def reckoned(*args: P.args, **kwargs: P.kwargs) -> R:
-        with localcontext(_EXACT):
+        before = getcontext()
+        if before is _EXACT:  # called by one that reckons so already
             return function(*args, **kwargs)
+        setcontext(_EXACT)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            setcontext(before)
 
     return reckoned

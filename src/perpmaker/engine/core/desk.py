@@ -162,7 +162,9 @@ class Desk:
 
     def _is_held(self, ladder: Ladder, *holds: Hold) -> bool:
         """Whether a ladder has to wait; it is worked again when the wait is over."""
-        until_ns = max(hold.until_ns(ladder, self._world.now_ns) for hold in holds)
+        until_ns = 0
+        for hold in holds:
+            until_ns = max(until_ns, hold.until_ns(ladder, self._world.now_ns))
         if not until_ns:
             return False
         self._world.out.timer(f"{WORK_TIMER} {ladder[0]} {ladder[1]}", until_ns)

@@ -159,8 +159,9 @@ class Executions:
                 work.parent.note_trade(trade.qty_lots)
 
     def on_book(self, instrument: InstrumentId) -> None:
-        for work in [work for work in self._working.values() if work.parent.order.instrument == instrument]:
-            self._step(work)
+        if self._working:
+            for work in [work for work in self._working.values() if work.parent.order.instrument == instrument]:
+                self._step(work)
 
     def on_timer(self, timer: Timer) -> bool:
         """Look again; returns whether the timer was one of these."""
@@ -174,8 +175,9 @@ class Executions:
 
     def step(self, key: Key) -> None:
         """Something about an account's instrument has changed."""
-        for work in [work for work in self._working.values() if work.key == key]:
-            self._step(work)
+        if self._working:
+            for work in [work for work in self._working.values() if work.key == key]:
+                self._step(work)
 
     # --- restarts
 

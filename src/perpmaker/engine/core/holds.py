@@ -38,5 +38,7 @@ class Hold:
 
     def until_ns(self, ladder: Ladder, now_ns: int) -> int:
         """Return when to try again, 0 when that is now."""
+        if not self._until_ns:
+            return 0
         until_ns = self._until_ns.get(ladder, 0)
         return until_ns if until_ns > now_ns else 0

@@ -176,7 +176,7 @@ class OrderFlow:
         if slot is not None and fill is not None:
             self._runner.on_fill(slot, fill)
         if slot is not None and tracked is not None:
-            self._runner.on_order(slot, tracked.view())
+            self._runner.on_order(slot, tracked)
         if tracked is not None:
             key = (tracked.order.account, tracked.order.instrument)
             self._executions.step(key)

@@ -110,7 +110,9 @@ class Reconciling:
             world.out.command(command)
         for finding in outcome.findings:
             self._tell(finding)
-        if any(finding.kind in (FindingKind.FROZEN, FindingKind.UNFROZEN) for finding in outcome.findings):
+        if outcome.findings and any(
+            finding.kind in (FindingKind.FROZEN, FindingKind.UNFROZEN) for finding in outcome.findings
+        ):
             world.out.record(FreezesChanged(account, self.freezes(account), world.now_ns))
 
     def _tell(self, finding: Finding) -> None:

@@ -13,11 +13,11 @@ from perpmaker.engine.core.targets import Targets
 from perpmaker.engine.core.wishes import check_wish
 from perpmaker.engine.core.world import World
 from perpmaker.engine.records import Decision
+from perpmaker.execution.tracked import TrackedOrder
 from perpmaker.model.book import Book
 from perpmaker.model.commands import Notice
 from perpmaker.model.events import Bar, BookStale, Connectivity, Fill, Ticker, Timer, Trade
 from perpmaker.model.ids import InstrumentId, StrategyId
-from perpmaker.model.order import OrderView
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.risk.gate import ReadyState
 from perpmaker.strategies.api import Explained
@@ -99,10 +99,10 @@ class Runner:
         slot.question = ""
         self._call(slot, "on_told", word)
 
-    def on_order(self, slot: Slot, view: OrderView) -> None:
-        self._desk.dirty[(slot.spec.strategy, view.instrument)] = None
-        if slot.running:
-            self._call(slot, "on_order", view)
+    def on_order(self, slot: Slot, tracked: TrackedOrder) -> None:
+        self._desk.dirty[(slot.spec.strategy, tracked.order.instrument)] = None
+        if slot.running and "on_order" in slot.strategy.hooks:
+            self._call(slot, "on_order", tracked.view())
 
     def on_timer(self, timer: Timer) -> bool:
         """Deliver a strategy's timer or a conflated book, or work a ladder; returns whether the key was one of these."""
@@ -192,7 +192,8 @@ class Runner:
             dirty, self._desk.dirty = self._desk.dirty, {}
             for name, instrument in dirty:
                 self._desk.work(self._world.slots[name], instrument)
-        self._calls.clear()
+        if self._calls:
+            self._calls.clear()
 
     # --- inside
 
@@ -200,7 +201,7 @@ class Runner:
         return [
             slot
             for slot in self._world.slots.values()
-            if slot.running and instrument in slot.subscriptions and hook in slot.strategy.hooks
+            if hook in slot.strategy.hooks and instrument in slot.subscriptions and slot.running
         ]
 
     def _exchanges(self, slot: Slot) -> list[str]:
