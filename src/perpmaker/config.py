@@ -306,7 +306,8 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
 def read(path: Path) -> dict[str, Any]:
     """Read a TOML file with exact decimals; raise ConfigError when it cannot be read or is not TOML.
 
-    A strategy in a file of one's own (`kind = "my_maker.py:MyMaker"`) is named by its whole path from here on.
+    A strategy in a file of one's own (`kind = "my_maker.py:MyMaker"`) and a trained model (`regime.model`) are named by
+    their whole path from here on.
     """
     try:
         return _with_whole_paths(tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal), path.parent)
@@ -325,6 +326,9 @@ def _with_whole_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
         file, _, name = kind.rpartition(".py:") if isinstance(kind, str) else ("", "", "")
         if file:
             row["kind"] = f"{(folder / Path(file + '.py').expanduser()).resolve()}:{name}"
+        regime = row.get("regime") if isinstance(row, dict) else None
+        if isinstance(regime, dict) and isinstance(regime.get("model"), str) and regime["model"]:
+            regime["model"] = str((folder / Path(regime["model"]).expanduser()).resolve())
     return raw
 
 

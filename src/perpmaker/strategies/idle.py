@@ -54,6 +54,8 @@ def _switched_off(p: MarketMakerParams) -> Iterator[tuple[str, tuple[str, ...], 
     if p.toxicity.pause_above is None:
         yield "toxicity", _all_but(p.toxicity, "pause_above"), "pause_above is not given"
     yield from _unsaid(p.regime)
+    if not p.adapt.on:
+        yield "adapt", _all_but(p.adapt, "on"), "adapt.on is false"
 
 
 def _unprotected(p: MarketMakerParams) -> Iterator[tuple[str, tuple[str, ...], str]]:
@@ -83,6 +85,8 @@ def _unsaid(p: RegimeParams) -> Iterator[tuple[str, tuple[str, ...], str]]:
         yield "regime", _LATCH, "latch is false"
     if not p.boost:
         yield "regime", _BOOST, "boost is false"
+    if p.model is None:
+        yield "regime", ("blend",), "regime.model is not given"
     if not p.anchor:
         yield "regime", ("anchor_loss_bps", "anchor_signal_loss_bps"), "anchor is false"
     reads_rsi = "signal" in says and p.latch

@@ -25,6 +25,7 @@ from perpmaker.strategies.estimators.market import MarketEstimates
 from perpmaker.strategies.estimators.params import EstimateParams
 from perpmaker.strategies.idle import idle_keys
 from perpmaker.strategies.presets import MARKET_MAKER
+from perpmaker.strategies.quoting.adapt import AdaptParams, Look, Tuner
 from perpmaker.strategies.quoting.explain import explain_stance, explain_watching
 from perpmaker.strategies.quoting.fair import (
     AlphaParams,
@@ -39,6 +40,7 @@ from perpmaker.strategies.quoting.inert import Inert, inert_parameters
 from perpmaker.strategies.quoting.inventory import Inventory, Sizes
 from perpmaker.strategies.quoting.ladder import VenueRules
 from perpmaker.strategies.quoting.markouts import MarkoutParams, Markouts, Place
+from perpmaker.strategies.quoting.multiples import Multiples
 from perpmaker.strategies.quoting.params import QuotingParams
 from perpmaker.strategies.quoting.permit import FREE, Mode, Permit, strictest
 from perpmaker.strategies.quoting.protection import Protection, ProtectionParams
@@ -47,6 +49,7 @@ from perpmaker.strategies.quoting.sides import NAMES, Shown, SideLayout, no_near
 from perpmaker.strategies.quoting.stance import Conditions, Stance, take_stance
 from perpmaker.strategies.quoting.tags import quote_place
 from perpmaker.strategies.quoting.toxicity import ToxicityParams, Vpin
+from perpmaker.strategies.regimes.mixture import Mixture
 from perpmaker.strategies.schema import key
 from perpmaker.strategies.signals.anchor import Anchored, anchored
 from perpmaker.strategies.signals.filters import Regime
@@ -78,6 +81,7 @@ class MarketMakerParams(StrategyParams, frozen=True, kw_only=True):
     markout: MarkoutParams = msgspec.field(default_factory=MarkoutParams)
     toxicity: ToxicityParams = msgspec.field(default_factory=ToxicityParams)
     governor: GovernorParams = msgspec.field(default_factory=GovernorParams)
+    adapt: AdaptParams = msgspec.field(default_factory=AdaptParams)
 
     def problems(self) -> Sequence[str]:
         if self.reference.instrument == self.instrument:
@@ -117,6 +121,8 @@ class MarketMaker(Strategy[MarketMakerParams]):
         self._markouts = Markouts(params.markout)
         self._vpin = Vpin(params.toxicity)
         self._governor = Governor(params.governor)
+        self._mixture = Mixture(params.regime.model, params.regime.blend)
+        self._tuner = Tuner(params.adapt, keys=f"{params.quoting} {params.adapt}")
         self._plan: _Plan | None = None
         self._rests_until_ns = {Side.BUY: 0, Side.SELL: 0}
         self._places: dict[ClientOrderId, Place] = {}
@@ -140,6 +146,8 @@ class MarketMaker(Strategy[MarketMakerParams]):
         if self._idle:
             told = {inert.name: inert.text for inert in self._idle}
             ctx.notice("warning", "parameters_inert", {"instrument": self.params.instrument, **told})
+        if self._tuner.on and self._tuner.restore(ctx.recall()):
+            ctx.notice("info", "adapt_restored", {"instrument": self.params.instrument, "kept": ctx.recall()})
         self._refresh(ctx)
 
     def on_book(self, ctx: Context, book: Book) -> None:
@@ -157,6 +165,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
         self._estimates.on_trade(now_ns, px, trade.aggressor)
         self._fair.on_trade(now_ns, qty, trade.aggressor)
         self._vpin.on_trade(now_ns, px * qty, trade.aggressor)
+        self._mixture.on_trade()
 
     def on_bar(self, ctx: Context, bar: Bar) -> None:
         if bar.instrument == self.params.instrument:
@@ -167,6 +176,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
         if place is not None:
             fee_bps = float(fill.fee / (fill.px * fill.qty)) * 1e4
             self._markouts.on_fill(ctx.now_ns(), place, float(fill.px), fee_bps)
+            self._tuner.on_fill(ctx.now_ns(), fill.side, float(fill.px), fee_bps)
         rests_until_ns = ctx.now_ns() + round(self.params.quoting.cool_down_s * NS_PER_S)
         self._rests_until_ns[fill.side] = rests_until_ns
         ctx.set_timer(f"cool_down_{fill.side.value}", rests_until_ns)
@@ -203,6 +213,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
         if book is not None:
             self._see(ctx, book)
             self._plan = self._planned(ctx, book)
+            self._adapt(ctx, book, self._plan)
         self._quote_or_withdraw(ctx)
         if self._protection.closing:
             self._close(ctx)
@@ -212,6 +223,8 @@ class MarketMaker(Strategy[MarketMakerParams]):
         now_ns, mid = ctx.now_ns(), book.mid
         self._estimates.on_book(now_ns, mid, book.microprice)
         self._regime.on_mid(now_ns, mid)
+        self._mixture.on_book(now_ns, book)
+        self._tuner.on_mid(now_ns, mid)
         for side, layer in self._markouts.on_mid(now_ns, mid):
             fields = {"instrument": self.params.instrument, "side": side.value, "layer": str(layer)}
             ctx.notice("info", "layer_pulled", fields)
@@ -244,8 +257,10 @@ class MarketMaker(Strategy[MarketMakerParams]):
         )
         reading = self._estimates.reading(now_ns)
         regime = self._regime.state(now_ns, is_flat=not ctx.position(p.instrument).qty)
-        width = p.regime.width_mult(regime.regime)
-        stance = take_stance(p.quoting, p.estimates, reading, conditions, width=width)
+        mixture = self._mixture.state(now_ns)
+        width = Multiples(width=p.regime.width_mult(regime.regime))
+        multiples = width.times(mixture.multiples).times(self._tuner.multiples)
+        stance = take_stance(p.quoting, p.estimates, reading, conditions, multiples=multiples)
         if stance.market is not None and now_ns >= self._inert_checked_ns + _INERT_CHECK_NS:
             self._inert_checked_ns = now_ns
             self._look_for_inert(ctx, stance, conditions, instrument)
@@ -254,7 +269,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
             stance=stance,
             rules=rules,
             regime=regime,
-            spacing_bps=p.quoting.layer_spacing_bps * width,
+            spacing_bps=p.quoting.layer_spacing_bps * multiples.width * multiples.spacing,
             tolerance_bps=min(tolerance, stance.half_spread_bps / 2) if tolerance > stance.tolerance_bps else tolerance,
             limit_notional=limit,
             funding_shift=funding_shift(p.funding, ctx.ticker(p.instrument), now_ns),
@@ -262,9 +277,30 @@ class MarketMaker(Strategy[MarketMakerParams]):
             inputs={
                 **explain_stance(p.quoting, stance, reading, (*self._idle, *self._inert)),
                 **regime.shown,
+                **mixture.shown,
+                **self._tuner.shown(),
                 **explain_watching(self._markouts, self._governor.ratios(now_ns), self._vpin.value),
             },
         )
+
+    def _adapt(self, ctx: Context, book: Book, plan: _Plan) -> None:
+        """Let the tuner look once; what it decides is journalled, and what it keeps is remembered."""
+        if not self._tuner.on:
+            return
+        position = ctx.position(self.params.instrument)
+        open_pnl = float(position.qty) * (book.mid - float(position.avg_entry_px))
+        market = plan.stance.market
+        look = Look(
+            now_ns=ctx.now_ns(),
+            pnl=float(position.realized_pnl - position.fees + position.funding) + open_pnl,
+            held_notional=float(position.qty) * book.mid,
+            order_notional=self._sizes.order_notional,
+            sigma=self._estimates.sigma() or 0.0,
+            is_quoting=market is not None and plan.permit.mode is not Mode.NONE and not ctx.paused(),
+        )
+        for step in self._tuner.look(look):
+            ctx.notice("info", step.name, {"instrument": self.params.instrument, **step.fields})
+            ctx.remember(self._tuner.memory())
 
     def _permit(self, ctx: Context, regime: RegimeState) -> Permit:
         """Return what every rule together allows now."""
@@ -303,6 +339,8 @@ class MarketMaker(Strategy[MarketMakerParams]):
         self._plan = None
         self._estimates.on_gap()
         self._markouts.on_gap()
+        self._mixture.on_gap()
+        self._tuner.on_gap()
         ctx.quote(self.params.instrument)
         ctx.explain(self.params.instrument, {**inputs, "reasons": ("no fresh book",), "bids": (), "asks": ()})
 

@@ -6,9 +6,12 @@ told during the same events. Finer tests of what exactly changes stand elsewhere
 
 from __future__ import annotations
 
+import atexit
 import functools
+import tempfile
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,6 +24,7 @@ from perpmaker.strategies.market_maker import MarketMaker, MarketMakerParams
 from perpmaker.strategies.registry import params_schema, parse_params
 
 from .fake_context import START_NS, FakeBook, FakeContext, own_order, perp
+from .regimes.made_model import write_model
 
 BTC = perp()
 ETH = perp("ETH_USDT_Perp", tick="0.01", lot="0.01")
@@ -145,6 +149,12 @@ LATCH = {
     "regime.latch_release_buy_rsi": 70,
     "regime.latch_release_sell_rsi": 30,
 }
+_FOLDER = tempfile.TemporaryDirectory()
+atexit.register(_FOLDER.cleanup)
+MODEL = str(write_model(Path(_FOLDER.name) / "even.json", window_s=20))
+OTHER_MODEL = str(write_model(Path(_FOLDER.name) / "ranging.json", window_s=20, weights=(0.1, 0.8, 0.1)))
+BLEND = {**FIXED, "regime.model": MODEL}
+ADAPT = {**FIXED, "adapt.on": True, "adapt.window_s": 25, "adapt.min_fills": 2, "adapt.min_gain": 0}
 
 CASES: dict[str, tuple[Keys, Any]] = {
     "preset": ({}, "simple"),
@@ -218,6 +228,16 @@ CASES: dict[str, tuple[Keys, Any]] = {
     "regime.anchor": ({**FIXED, "regime.filter": "none"}, True),
     "regime.anchor_loss_bps": ({**ANCHOR, "regime.filter": "none"}, 8),
     "regime.anchor_signal_loss_bps": ({**ANCHOR, **LATCH, "regime.anchor_signal_loss_bps": 0}, 40),
+    "regime.model": (BLEND, OTHER_MODEL),
+    **{
+        f"regime.blend.{regime}_{knob}_mult": (BLEND, 5)
+        for regime in ("trending", "ranging", "volatile")
+        for knob in ("gamma", "kappa", "spacing")
+    },
+    "regime.blend.spacing": (BLEND, False),
+    "regime.blend.half_life_s": (BLEND, 60),
+    "regime.blend.max_age_s": (BLEND, 0.5),
+    "regime.blend.unknown_width_mult": (BLEND, 3),
     "alpha.imbalance_bps": (FIXED, 3),
     "alpha.imbalance_levels": ({**FIXED, "alpha.imbalance_bps": 3}, 1),
     "alpha.flow_bps": (FIXED, 3),
@@ -257,6 +277,14 @@ CASES: dict[str, tuple[Keys, Any]] = {
     "governor.slow_from": (GOVERNOR, 0.1),
     "governor.slow_mult": ({**GOVERNOR, "governor.slow_from": 0.1, "quoting.half_spread_bps": 20}, 2),
     "governor.stop_from": (GOVERNOR, 0.6),
+    "adapt.on": (FIXED, True),
+    "adapt.window_s": (ADAPT, 45),
+    "adapt.min_fills": (ADAPT, 3),
+    "adapt.max_windows": ({**ADAPT, "adapt.min_fills": 8}, 2),
+    "adapt.step_mult": (ADAPT, 1.4),
+    "adapt.max_mult": ({**ADAPT, "adapt.step_mult": 2}, 1.5),
+    "adapt.min_gain": (ADAPT, 100),
+    "adapt.markout_s": (ADAPT, 3),
 }
 
 

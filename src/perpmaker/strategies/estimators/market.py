@@ -64,6 +64,11 @@ class MarketEstimates:
         """The book was not whole and fresh throughout."""
         self._arrivals.on_gap()
 
+    def sigma(self) -> float | None:
+        """Return sigma as a fraction per square-root second, None before the first second is over."""
+        sigma = self._volatility.sigma()
+        return None if sigma is None else sigma.sigma
+
     def reading(self, now_ns: int) -> Reading:
         return Reading(
             now_ns=now_ns,

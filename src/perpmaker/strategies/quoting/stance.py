@@ -8,7 +8,8 @@ from perpmaker.strategies.estimators.arrivals import ArrivalFit
 from perpmaker.strategies.estimators.market import Reading
 from perpmaker.strategies.estimators.params import EstimateParams
 from perpmaker.strategies.quoting.fixed import fixed_shape
-from perpmaker.strategies.quoting.models import MODELS, floored, half_spread_floor
+from perpmaker.strategies.quoting.models import MODELS, Model, floored, half_spread_floor
+from perpmaker.strategies.quoting.multiples import PLAIN, Multiples
 from perpmaker.strategies.quoting.params import QuotingParams
 from perpmaker.strategies.quoting.shape import Arrivals, Market, Shape
 
@@ -63,11 +64,11 @@ def take_stance(
     reading: Reading,
     conditions: Conditions,
     *,
-    width: float = 1.0,
+    multiples: Multiples = PLAIN,
 ) -> Stance:
     """Return the model's floored shape, or the warm-up's while the reading cannot be believed.
 
-    `width` multiplies the half-spreads before the floor: a regime's.
+    `multiples` change gamma, kappa and the half-spreads before the floor: a regime's, the tuner's.
     """
     model = MODELS[quoting.model]
     doubts = reading.doubts(estimates, sigma=model.measures_sigma, arrivals=model.needs_arrivals(quoting))
@@ -76,9 +77,11 @@ def take_stance(
         raw = fixed_shape(
             conditions.fair, estimates.warm_up_half_spread_bps, quoting.skew_bps_at_max_position, conditions.q_max
         )
+        raw = _leaning(raw, multiples)
     else:
         market = measured_market(quoting, reading, conditions.fair)
-        raw = model.shape(market, quoting, conditions.q_max)
+        raw = _shape(model, market, quoting, conditions.q_max, multiples)
+    width = multiples.width
     raw = msgspec.structs.replace(raw, half_bid=raw.half_bid * width, half_ask=raw.half_ask * width)
     floor = half_spread_floor(quoting, conditions.fair, conditions.tick, conditions.maker_fee)
     shape = floored(raw, floor)
@@ -93,6 +96,39 @@ def take_stance(
         tolerance_bps=quoting.tolerance_for(half_bps),
         least_spread=2 * floor.half,
     )
+
+
+def _shape(model: Model, market: Market, quoting: QuotingParams, q_max: float, multiples: Multiples) -> Shape:
+    """Return the model's shape with gamma, given or solved, and kappa, given or measured, so many times as large."""
+    if multiples.gamma == multiples.kappa == 1:
+        return model.shape(market, quoting, q_max)
+    if "gamma" not in model.parameters:
+        return _leaning(model.shape(market, quoting, q_max), multiples)
+    gamma = model.shape(market, quoting, q_max).gamma
+    turned = msgspec.structs.replace(
+        quoting,
+        gamma=None if gamma is None else gamma * multiples.gamma,
+        kappa=quoting.kappa and quoting.kappa * multiples.kappa,
+    )
+    steeper = msgspec.structs.replace(
+        market, bid=_steeper(market.bid, multiples.kappa), ask=_steeper(market.ask, multiples.kappa)
+    )
+    return model.shape(steeper, turned, q_max)
+
+
+def _leaning(shape: Shape, multiples: Multiples) -> Shape:
+    """Return the shape of a model that has neither: gamma is the skew, kappa one over the half-spread."""
+    return msgspec.structs.replace(
+        shape,
+        half_bid=shape.half_bid / multiples.kappa,
+        half_ask=shape.half_ask / multiples.kappa,
+        skew_bid=shape.skew_bid * multiples.gamma,
+        skew_ask=shape.skew_ask * multiples.gamma,
+    )
+
+
+def _steeper(arrivals: Arrivals, kappa_mult: float) -> Arrivals:
+    return Arrivals(rate=arrivals.rate, kappa=arrivals.kappa * kappa_mult)
 
 
 def measured_market(quoting: QuotingParams, reading: Reading, fair: float) -> Market:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
+from perpmaker.errors import ConfigError
+from perpmaker.strategies.regimes.model import read_model
+from perpmaker.strategies.regimes.params import BlendParams
 from perpmaker.strategies.schema import key
 from perpmaker.strategies.signals.filters import Regime
 from perpmaker.strategies.signals.registry import FILTERS, FilterTables
@@ -43,12 +47,25 @@ class RegimeParams(FilterTables, frozen=True, kw_only=True):
     anchor_loss_bps: Annotated[float, key("bps", "The loss an exit may take without a signal.", ge=0, le=5000)] = 0.0
     anchor_signal_loss_bps: Annotated[float, key("bps", "The loss it may take with one.", ge=0, le=5000)] = 50.0
 
+    model: Annotated[
+        str | None,
+        key(
+            "", "A model of perpmaker train regime, its file counted from the configuration's folder; without it, none."
+        ),
+    ] = None
+    blend: BlendParams = BlendParams()
+
     def problems(self) -> Sequence[str]:
         found = []
         if self.filter not in (*FILTERS, "none"):
             found.append(f"filter = {self.filter!r}: must be one of {', '.join(FILTERS)}, none")
         if self.boost_near_bps > self.boost_far_bps:
             found.append(f"boost_near_bps = {self.boost_near_bps:g}: must not be above boost_far_bps")
+        if self.model is not None:
+            try:
+                read_model(Path(self.model))
+            except ConfigError as error:
+                found.append(f"model = {self.model!r}: {error}")
         return found
 
     def width_mult(self, regime: Regime) -> float:

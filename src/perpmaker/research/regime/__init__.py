@@ -1,0 +1,1 @@
+"""Training of the regime model, and the report that says whether it pays."""

@@ -1,0 +1,151 @@
+"""A trained Gaussian mixture as plain numbers: its file, and the posterior of its components.
+
+The file is JSON: schema, checksum and, as one JSON object, the model. No code is in it and none is run. Nothing but
+arithmetic is needed to use it. docs/explanation/signals.md says how it is made and used.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from perpmaker.errors import ConfigError
+from perpmaker.strategies.regimes.features import FEATURES
+
+SCHEMA: Final = 1
+COMPONENTS: Final = ("trending", "ranging", "volatile")
+_LOG_2PI: Final = math.log(2 * math.pi)
+_AGAIN: Final = "train it again: perpmaker train regime"
+
+
+class RegimeModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A mixture over standardised features x = (feature - centre) / scale.
+
+    Component k has weight w_k, mean m_k and the Cholesky factor P_k of its precision (columns as scikit-learn has them):
+    ln density = -(d ln 2 pi + |(x - m_k) P_k|²) / 2 + sum of ln diag P_k.
+    """
+
+    features: tuple[str, ...]
+    components: tuple[str, ...]
+    window_s: int
+    levels: int
+    """Of each side of the book, for the imbalance."""
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+    weights: tuple[float, ...]
+    means: tuple[tuple[float, ...], ...]
+    precisions_cholesky: tuple[tuple[tuple[float, ...], ...], ...]
+    least_log_likelihood: float
+    """Below it a market is unlike anything the model was trained on."""
+    trained: dict[str, str] = {}
+    """On what, when and how, for people."""
+
+    def posterior(self, features: Sequence[float]) -> Posterior:
+        """Return how likely each component is, for features as they were measured."""
+        x = [(value - centre) / scale for value, centre, scale in zip(features, self.centre, self.scale, strict=True)]
+        logs = [
+            math.log(weight) + _log_density(x, mean, factor)
+            for weight, mean, factor in zip(self.weights, self.means, self.precisions_cholesky, strict=True)
+        ]
+        most = max(logs)
+        parts = [math.exp(value - most) for value in logs]
+        total = sum(parts)
+        return Posterior(tuple([part / total for part in parts]), most + math.log(total))
+
+    def problem(self) -> str:
+        """Return what is wrong with the numbers, "" for nothing."""
+        count, width = len(COMPONENTS), len(FEATURES)
+        rows = [*self.means, *(row for factor in self.precisions_cholesky for row in factor), self.centre, self.scale]
+        shapes_fit = (
+            len(self.weights) == len(self.means) == len(self.precisions_cholesky) == count
+            and all(len(factor) == width for factor in self.precisions_cholesky)
+            and all(len(row) == width for row in rows)
+        )
+        if self.features != FEATURES or self.components != COMPONENTS:
+            return f"it has other features or components than {', '.join(FEATURES)} and {', '.join(COMPONENTS)}"
+        if not shapes_fit:
+            return f"its arrays are not of {count} components and {width} features"
+        numbers = [*self.weights, self.least_log_likelihood, *(value for row in rows for value in row)]
+        if not all(map(math.isfinite, numbers)):
+            return "a number in it is not finite"
+        if min(self.weights) <= 0 or abs(sum(self.weights) - 1) > 1e-6:
+            return "its weights are not above 0 with the sum 1"
+        if min(self.scale) <= 0 or any(
+            factor[at][at] <= 0 for factor in self.precisions_cholesky for at in range(width)
+        ):
+            return "a scale or a precision in it is not above 0"
+        if not 10 <= self.window_s <= 3600 or not 1 <= self.levels <= 50:
+            return "window_s has to be 10 to 3600 and levels 1 to 50"
+        return ""
+
+
+class Posterior(msgspec.Struct, frozen=True):
+    """Shares of the components (in the order of `COMPONENTS`, the sum is 1), and the ln density of what was seen."""
+
+    shares: tuple[float, ...]
+    log_likelihood: float
+
+
+def _log_density(x: Sequence[float], mean: Sequence[float], factor: Sequence[Sequence[float]]) -> float:
+    away = [value - centre for value, centre in zip(x, mean, strict=True)]
+    squares = log_determinant = 0.0
+    for column in range(len(x)):
+        along = 0.0
+        for row in range(column + 1):  # P is upper triangular
+            along += away[row] * factor[row][column]
+        squares += along * along
+        log_determinant += math.log(factor[column][column])
+    return log_determinant - (len(x) * _LOG_2PI + squares) / 2
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    schema: int
+    checksum: str
+    model: msgspec.Raw
+
+
+def model_bytes(model: RegimeModel) -> bytes:
+    """Return the file of a model; the same model gives the same bytes."""
+    body = msgspec.json.format(msgspec.json.encode(model), indent=1)
+    return b'{"schema":%d,\n"checksum":"%s",\n"model":%s}\n' % (SCHEMA, _checksum(body).encode(), body)
+
+
+def parse_model(data: bytes) -> RegimeModel:
+    """Return the model of a file's bytes; ConfigError says what is wrong with them."""
+    try:
+        file = msgspec.json.decode(data, type=_File)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"is no regime model, or is damaged ({error}); {_AGAIN}") from error
+    if file.schema != SCHEMA:
+        raise ConfigError(f"has schema {file.schema}; this perpmaker reads schema {SCHEMA}; {_AGAIN}")
+    body = bytes(file.model)
+    if _checksum(body) != file.checksum:
+        raise ConfigError(f"is damaged: its checksum is {_checksum(body)}, not {file.checksum}; {_AGAIN}")
+    try:
+        model = msgspec.json.decode(body, type=RegimeModel)
+    except msgspec.MsgspecError as error:
+        raise ConfigError(f"holds no model of schema {SCHEMA} ({error}); {_AGAIN}") from error
+    problem = model.problem()
+    if problem:
+        raise ConfigError(f"cannot be used: {problem}; {_AGAIN}")
+    return model
+
+
+@functools.cache
+def read_model(path: Path) -> RegimeModel:
+    """Return the model of a file as it was when this process first read it; ConfigError when it cannot be used."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}") from error
+    return parse_model(data)
+
+
+def _checksum(body: bytes) -> str:
+    return blake2b(body, digest_size=16).hexdigest()
