@@ -1,7 +1,8 @@
-"""Which legs a configured strategy has, and that no two of them are on one exchange.
+"""Which legs a configured strategy has, that no two of them are on one exchange, and that each instrument has one trader.
 
 Two own accounts on one exchange's instrument would trade against each other: wash trading, whatever the intent. Exchanges
 are compared by identity, not by adapter: `ccxt:grvt` is GRVT. The risk gate refuses own-crossing orders besides.
+Why two strategies on two accounts are refused as well: docs/explanation/decisions/one-account.md.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from perpmaker.config import Config, StrategySection
+from perpmaker.engine.core.added import taken_text
 from perpmaker.errors import ConfigError
 from perpmaker.model.ids import AccountId, InstrumentId, instrument_id
 from perpmaker.strategies.api import Leg
@@ -45,17 +47,18 @@ def with_qualified_legs(config: Config) -> Config:
 def leg_problems(config: Config) -> list[str]:
     """Return what is wrong between legs, one sentence each."""
     problems: list[str] = []
-    owners: dict[tuple[str, str], str] = {}
+    owners: dict[tuple[str, str], tuple[str, str]] = {}
     for row in config.strategy:
         problems += _between(config, row)
         for leg in all_legs(row):
+            if leg.account not in config.account:
+                continue  # said elsewhere
             symbol = leg.instrument.partition("@")[0]
-            owner = owners.setdefault((leg.account, symbol), row.name)
+            owner, account = owners.setdefault(
+                (_exchange_of(config, leg.account), symbol), (row.name, str(leg.account))
+            )
             if owner != row.name:
-                problems.append(
-                    f"strategy.{row.name}: {leg.instrument} on account {leg.account!r} is traded by {owner!r} as well; "
-                    "their orders could meet"
-                )
+                problems.append(f"strategy.{row.name}: {taken_text(leg, owner, account)}")
     return problems
 
 

@@ -73,16 +73,13 @@ class PairView:
             min_notional=_plain(rules.min_notional),
             maker_fee_bps=_bps(fees.maker(accounts[0], rules.instrument_id)),
             taker_fee_bps=_bps(fees.taker(accounts[0], rules.instrument_id)),
-            traded_by=self._owners([Leg(account, rules.instrument_id) for account in accounts]),
+            traded_by=self._owner(rules.instrument_id),
         )
 
-    def _owners(self, legs: list[Leg]) -> str:
-        """Return who has an instrument, "" while it is free on one of its accounts."""
-        owners = [
-            next((name for name, slot in self._world.slots.items() if leg in slot.spec.legs and not is_over(slot)), "")
-            for leg in legs
-        ]
-        return ", ".join(dict.fromkeys(owners)) if all(owners) else ""
+    def _owner(self, instrument: InstrumentId) -> str:
+        """Return who has an instrument, on whatever account, "" while it is free."""
+        legs = ((name, slot, leg) for name, slot in self._world.slots.items() for leg in slot.spec.legs)
+        return next((name for name, slot, leg in legs if leg.instrument == instrument and not is_over(slot)), "")
 
     # --- pairs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from perpmaker.model.ids import AccountId, InstrumentId, StrategyId, client_orde
 from perpmaker.model.order import Side
 from perpmaker.strategies.api import Leg
 
+D = Decimal
 NAME = StrategyId("pair-eth")
 ASKED = {"instrument": str(LEAD), "hedge_instrument": str(HEDGE), "mode": "alternate", "size": "0.5"}
 
@@ -28,7 +30,8 @@ class Bench(TwoVenues):
     follows: tuple[InstrumentId, ...] = (LEAD, HEDGE)
     pause_added = False
     idle = False
-    """Whether there is another account on the lead's exchange, which trades nothing."""
+    """Whether there is another account on the lead's exchange, of which nothing is heard."""
+    idle_follows: tuple[InstrumentId, ...] = ()
     bits = 64
 
     def _boot(self) -> None:
@@ -44,7 +47,7 @@ class Bench(TwoVenues):
             for face in self.faces.values()
         )
         if self.idle:
-            accounts += (AccountSpec(AccountId("idle"), "grvt", LIMITS),)
+            accounts += (AccountSpec(AccountId("idle"), "grvt", LIMITS, instruments=self.idle_follows),)
         numbers = {str(one.strategy): one.number for one in self.journal if isinstance(one, StrategyAdded)}
         self.spec = EngineSpec(
             "test", 1, self.life, False, accounts, (), config_hash="c1", fees=FEES, numbers=numbers,
@@ -178,6 +181,39 @@ def test_an_account_that_does_not_trade_the_instrument_is_no_choice() -> None:
     rig.start()
     assert "idle does not trade" in rig.pair(account="idle").text
     assert rig.pair().text.startswith(f"{NAME}: {LEAD} (first)")
+
+
+def test_another_own_account_may_not_trade_the_instrument_of_a_pair() -> None:
+    rig = bench()
+    rig.kill()
+    rig.idle, rig.idle_follows = True, (LEAD,)
+    rig._boot()
+    rig.start()
+    assert rig.pair(account="first").state == "done"
+    answer = rig.tell("pair_start", "other", **ASKED, account="idle")
+    assert answer.state == "refused"
+    assert f"on account 'idle' is traded by '{NAME}' on account 'first'" in answer.text
+    assert "wash trading" in answer.text
+
+
+def test_what_a_pair_has_left_is_free_for_one_of_other_legs() -> None:
+    """The first pair hears nothing more: the fills of the second are no surprise to it."""
+    rig = Bench({"mode": "alternate", "size": "0.5"}, third=True)
+    rig.follows = (LEAD, HEDGE, THIRD)
+    rig.on_step = Crowd(rig)
+    rig.kill()
+    rig._boot()
+    rig.start()
+    rig.pair(iterations="2")
+    assert "traded by" in rig.tell("pair_start", "other", **{**ASKED, "hedge_instrument": str(THIRD)}).text
+    done(rig)
+    assert rig.tell("pair_start", "other", **{**ASKED, "hedge_instrument": str(THIRD)}, iterations="1").state == "done"
+    rig.until(lambda: rig.other.position != 0, 60)
+    assert (rig.lead.position, rig.hedge.position) == (D("0.5"), 0)
+    assert not rig.told("pair_surprised")
+    assert [type(record) for record in rig.journal if isinstance(record, StrategyAdded | StrategyRemoved)] == [
+        StrategyAdded, StrategyRemoved, StrategyAdded,
+    ]  # fmt: skip
 
 
 def test_nothing_is_started_while_the_kill_latch_is_set() -> None:

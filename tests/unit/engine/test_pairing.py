@@ -111,3 +111,34 @@ def test_a_leg_names_an_account_and_its_exchange() -> None:
 def test_nobody_else_trades_a_legs_instrument_on_its_account() -> None:
     maker = {"name": "mm", "kind": "market_maker", "account": "b", "instrument": "ETH_USDC_PERP@backpack"}
     assert any("their orders could meet" in problem for problem in leg_problems(config("backpack", maker)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"), [("market_maker", {}), ("idle", {}), ("pair", {"size": "1", "mode": "alternate"})]
+)
+def test_nobody_trades_a_legs_instrument_on_another_own_account(kind: str, more: dict[str, Any]) -> None:
+    """The pair has ETH_USDT_Perp of grvt on account a; c is another own account there."""
+    second = {"name": "mm", "kind": kind, "account": "c", "instrument": "ETH_USDT_Perp", **more}
+    (problem,) = [text for text in leg_problems(config("backpack", second)) if text.startswith("strategy.mm")]
+    assert "on account 'c' is traded by 'pair' on account 'a'" in problem
+    assert "wash trading" in problem
+    with pytest.raises(ConfigError, match="wash trading"):
+        make_plan(config("backpack", second), EXCHANGE, None)
+
+
+def test_two_makers_on_two_own_accounts_of_one_exchange_may_trade_two_instruments_only() -> None:
+    def problems(first: str, second: str, venue: str = "grvt") -> list[str]:
+        rows = [
+            {"name": f"mm{n}", "kind": "market_maker", "account": name, "instrument": symbol}
+            for n, (name, symbol) in enumerate((("a", first), ("b", second)))
+        ]
+        raw: dict[str, Any] = {
+            "schema_version": 1, "env": "local", "mode": "live", "name": "e",
+            "account": {"a": {}, "b": {"local_account": 1, "venue": venue}}, "strategy": rows,
+        }  # fmt: skip
+        return leg_problems(parse(raw, {}, source="test"))
+
+    assert problems("BTC_USDT_Perp", "ETH_USDT_Perp") == []
+    assert "wash trading" in problems("BTC_USDT_Perp", "BTC_USDT_Perp")[0]
+    assert "wash trading" in problems("BTC_USDT_Perp", "BTC_USDT_Perp", "ccxt:grvt")[0]
+    assert problems("BTC_USDT_Perp", "BTC_USDT_Perp", "backpack") == []

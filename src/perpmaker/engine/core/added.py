@@ -43,6 +43,7 @@ class AddedStrategies:
     def begin(self, added: StrategyAdded) -> Slot:
         """Start a strategy; one of that name begins anew. Raises ConfigError for parameters that are wrong."""
         spec = spec_of(added)
+        self._make_room(spec)
         self._world.out.record(added)
         self._known[added.strategy] = added
         slot = self._world.slots.get(added.strategy)
@@ -121,6 +122,20 @@ class AddedStrategies:
 
     # --- inside
 
+    def _has_left(self, slot: Slot) -> bool:
+        """Whether it is one of people's that is over and holds nothing: others may have its instruments."""
+        return self._is_ours(slot) and is_over(slot) and not _holds(slot)
+
+    def _make_room(self, spec: StrategySpec) -> None:
+        """Stop those that have left and would take the fills of a new one for a stranger's."""
+        wanted = {leg.instrument for leg in spec.legs}
+        for name, slot in self._world.slots.items():
+            if name != spec.strategy and self._has_left(slot) and wanted & {leg.instrument for leg in slot.spec.legs}:
+                if self._known.pop(name, None) is not None:
+                    self._world.out.record(StrategyRemoved(name, self._world.now_ns))
+                if slot.running:
+                    self._runner.stop(slot)
+
     def _is_ours(self, slot: Slot) -> bool:
         return slot.spec.strategy not in {configured.strategy for configured in self._world.spec.strategies}
 
@@ -134,16 +149,27 @@ class AddedStrategies:
         return self.conflict(spec.legs, spec.strategy)
 
     def conflict(self, legs: tuple[Leg, ...], but: StrategyId | None) -> str:
-        """Return which other strategy trades one of the legs, "" when none does."""
+        """Return which other strategy trades the instrument of one of the legs, on whatever account; "" when none does."""
+        wanted = {leg.instrument: leg for leg in legs}
         for name, slot in self._world.slots.items():
             for leg in slot.spec.legs:
-                if name != but and leg in legs:
-                    return f"{leg.instrument} on account {leg.account} is traded by {name}; their orders could meet"
+                if name != but and leg.instrument in wanted and not self._has_left(slot):
+                    return taken_text(wanted[leg.instrument], name, leg.account)
         return ""
 
     def _rest(self, added: StrategyAdded, why: str) -> None:
         fields = {"strategy": added.strategy, "why": why}
         self._world.out.tell(Notice("warning", "strategy_rests", fields, self._world.now_ns))
+
+
+def taken_text(leg: Leg, owner: str, account: str) -> str:
+    """Say who trades an instrument already, on which account of its exchange."""
+    if leg.account == account:
+        return f"{leg.instrument} on account {account!r} is traded by {owner!r} as well; their orders could meet"
+    return (
+        f"{leg.instrument} on account {leg.account!r} is traded by {owner!r} on account {account!r} as well; two own "
+        "accounts on one exchange's instrument could trade with each other, which is wash trading"
+    )
 
 
 def spec_of(added: StrategyAdded) -> StrategySpec:
