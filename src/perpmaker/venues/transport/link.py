@@ -30,6 +30,10 @@ OnFrame = Callable[[bytes], None]
 """Takes one whole message. It must not wait; what it raises ends the link and comes out of `Link.ended`."""
 
 _DATA: Final = (picows.WSMsgType.TEXT, picows.WSMsgType.BINARY)
+_NEVER_SENT: Final = (0, 1005, 1006)
+_HIGHEST_CODE: Final = 4999
+_NO_CODE: Final = "without a code (1005)"
+"""RFC 6455 §7.4: 1005 and 1006 stand for closes that had no code or no frame; codes end at 4999."""
 _SILENT: Final = logging.Logger(
     "perpmaker.link"
 )  # the library would log headers, and so cookies, when asked for detail
@@ -81,7 +85,7 @@ class Link(picows.WSListener):
         try:
             await transport.wait_disconnected()
         except (picows.WSError, OSError) as error:
-            raise VenueUnavailable(f"link ended: {error}") from None
+            raise VenueUnavailable(f"link ended: {self._why or error}") from None
         sent = transport.close_handshake.sent if transport.close_handshake is not None else None
         why = self._why or (sent.reason if sent is not None else "") or "the peer dropped the connection"
         raise VenueUnavailable(f"link ended: {why}")
@@ -114,8 +118,14 @@ class Link(picows.WSListener):
             transport.underlying_transport.abort()
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        if transport.is_close_frame_sent and self._is_broken(transport):
+            return  # picows reads on for a moment, and what follows a broken frame is anything
         kind = frame.msg_type
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self._break("a reserved bit is set, and no extension was agreed on")
         if kind in _DATA:
+            if self._parts is not None:
+                self._break("a new message in the middle of one in parts")
             if frame.fin:
                 self._on_frame(frame.get_payload_as_bytes())
             else:
@@ -123,9 +133,7 @@ class Link(picows.WSListener):
         elif kind == picows.WSMsgType.CONTINUATION:
             self._on_part(frame)
         elif kind == picows.WSMsgType.CLOSE:
-            self._why = f"closed with code {frame.get_close_code():d} {frame.get_close_reason() or ''}".rstrip()
-            transport.send_close(picows.WSCloseCode.OK)
-            transport.disconnect()
+            self._on_close(transport, frame)
 
     def pause_writing(self) -> None:
         self._congested = True
@@ -135,13 +143,33 @@ class Link(picows.WSListener):
 
     def _on_part(self, frame: picows.WSFrame) -> None:
         if self._parts is None:
-            raise picows.WSProtocolError(picows.WSCloseCode.PROTOCOL_ERROR, "a continuation of nothing")
+            self._break("a continuation of nothing")
         self._parts += frame.get_payload_as_bytes()
         if len(self._parts) > MAX_FRAME_BYTES:
-            raise picows.WSProtocolError(picows.WSCloseCode.MESSAGE_TOO_BIG, "the message is too long")
+            self._break("the message is too long", picows.WSCloseCode.MESSAGE_TOO_BIG)
         if frame.fin:
             whole, self._parts = bytes(self._parts), None
             self._on_frame(whole)
+
+    def _on_close(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        """Answer the peer's goodbye. Of codes below 3000 picows has let pass those that are defined, and 0."""
+        code = int(frame.get_close_code().value)
+        if frame.payload_size and (code in _NEVER_SENT or code > _HIGHEST_CODE):
+            self._break(f"a close frame with code {code}, which may not be sent")
+        told = f"with code {code} {frame.get_close_reason() or ''}".rstrip() if frame.payload_size else _NO_CODE
+        self._why = f"closed {told}"
+        transport.send_close(picows.WSCloseCode.OK)
+        transport.disconnect()
+
+    def _is_broken(self, transport: picows.WSTransport) -> bool:
+        """Whether the peer was told anything but a calm goodbye."""
+        said = transport.close_handshake.sent if transport.close_handshake is not None else None
+        return said is not None and said.code != picows.WSCloseCode.OK
+
+    def _break(self, why: str, code: picows.WSCloseCode = picows.WSCloseCode.PROTOCOL_ERROR) -> NoReturn:
+        """The peer broke RFC 6455: it is told so, nothing more is heard of it, and the link ends."""
+        self._why = why
+        raise picows.WSProtocolError(code, why)
 
 
 async def open_link(

@@ -188,6 +188,66 @@ async def test_a_message_in_parts_is_put_together(peer: tuple[Peer, int]) -> Non
     assert got == [b"a" * 300 + b"bc", b"next"]
 
 
+CLOSE = 0x88
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (frame(0x01, b"begun") + frame(0x81, b"whole"), "a new message in the middle of one in parts"),
+        (frame(0x01, b"begun") + frame(0x82, b"whole"), "a new message in the middle of one in parts"),
+        (frame(0x01, b"begun") + frame(0x01, b"begun"), "a new message in the middle of one in parts"),
+        (frame(0x80, b"end"), "a continuation of nothing"),
+        (frame(0x01, b"a") + frame(0x80, b"b") + frame(0x80, b"c"), "a continuation of nothing"),
+        (frame(0x81 | 0x40, b"compressed"), "a reserved bit is set"),
+        (frame(0x82 | 0x20, b"two"), "a reserved bit is set"),
+        (frame(0x81 | 0x10, b"three"), "a reserved bit is set"),
+        (frame(0x01, b"begun") + frame(0x80 | 0x40, b"end"), "a reserved bit is set"),
+        (frame(0x83, b"no such kind"), "invalid opcode=0x3"),
+        (frame(CLOSE, (0).to_bytes(2, "big")), "code 0"),
+        (frame(CLOSE, (1005).to_bytes(2, "big")), "code:? 1005"),
+        (frame(CLOSE, (1006).to_bytes(2, "big")), "code:? 1006"),
+        (frame(CLOSE, (1016).to_bytes(2, "big")), "code: 1016"),
+        (frame(CLOSE, (5000).to_bytes(2, "big")), "code 5000"),
+        (frame(CLOSE, b"\x03"), "close code"),
+    ],
+)
+async def test_what_breaks_the_protocol_ends_the_link_and_tells_the_peer_1002(
+    peer: tuple[Peer, int], sent: bytes, said: str
+) -> None:
+    got: list[bytes] = []
+    link = await connected(peer, got.append)
+    assert peer[0].transport is not None
+    peer[0].transport.write(sent + frame(0x81, b"after"))
+    with pytest.raises(VenueUnavailable, match=said):
+        await link.ended()
+    assert not link.is_open
+    assert b"whole" not in got
+    assert b"after" not in got
+    async with asyncio.timeout(5):
+        await peer[0].gone.wait()
+    assert peer[0].ws.close_code == 1002
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        (b"", r"closed without a code \(1005\)"),
+        ((1001).to_bytes(2, "big"), "closed with code 1001$"),
+        ((4000).to_bytes(2, "big") + b"bye", "closed with code 4000 bye"),
+    ],
+)
+async def test_a_close_is_told_as_it_was_meant(peer: tuple[Peer, int], payload: bytes, said: str) -> None:
+    link = await connected(peer)
+    assert peer[0].transport is not None
+    peer[0].transport.write(frame(CLOSE, payload))
+    with pytest.raises(VenueUnavailable, match=said):
+        await link.ended()
+    async with asyncio.timeout(5):
+        await peer[0].gone.wait()
+    assert peer[0].ws.close_code == 1000
+
+
 async def test_parts_that_never_end_end_the_link(peer: tuple[Peer, int]) -> None:
     link = await connected(peer)
     assert peer[0].transport is not None
