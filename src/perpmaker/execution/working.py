@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
-from typing import Final
+from decimal import Decimal, InvalidOperation
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -88,6 +88,7 @@ class LadderChange(msgspec.Struct, frozen=True):
 
 
 _MAX_LAYERS: Final = 256
+_FOREVER: Final = 1 << 63
 _TAGS: Final = tuple(f"quote {side} {layer}" for layer in range(_MAX_LAYERS) for side in ("bid", "ask"))
 _SLOTS: Final = {tag: slot for slot, tag in enumerate(_TAGS)}
 """A slot is what at most one order of a ladder works: 2 * layer, and 1 more for an ask. Inner slots sort first."""
@@ -144,6 +145,29 @@ class WorkingOrders:
         self._refused_until_ns: dict[int, int] = {}
         self._rounded_for: Instrument | None = None
         self._rounded: dict[int, _Rounded] = {}
+        self._stand: _Stand | None = None
+
+    def stands(
+        self, bids: Sequence[Quote], asks: Sequence[Quote], *, instrument: Instrument, book: TopOfBook, now_ns: int
+    ) -> bool:
+        """Whether `change` would surely change nothing: it did not last time, and nothing it looks at is different."""
+        stand = self._stand
+        if (
+            stand is None
+            or stand.instrument is not instrument
+            or stand.bid_ticks != book.bid_ticks
+            or stand.ask_ticks != book.ask_ticks
+            or now_ns >= stand.until_ns
+            or not _are_equal(stand.bids, bids)
+            or not _are_equal(stand.asks, asks)
+            or self._table.live(self._account, self._instrument, self._strategy) != stand.live
+        ):
+            return False
+        self._unanswered()
+        for tracked, cum_qty, is_going in zip(stand.live, stand.cum_qtys, stand.are_going, strict=True):
+            if tracked.cum_qty is not cum_qty or (tracked.cancel_sent_ns != 0) is not is_going:
+                return False
+        return True
 
     def change(
         self,
@@ -176,6 +200,11 @@ class WorkingOrders:
                 plan.work(slot, self._held(slot, now_ns), opposite[slot & 1])
         orders = tuple([self._order(slot, target, now_ns) for slot, target in plan.creations])
         cancels = tuple([self._cancel(tracked) for tracked in plan.cancels])
+        self._stand = None
+        if not plan.dropped:
+            self._stand = _Stand(bids, asks, instrument, book.bid_ticks, book.ask_ticks)
+            if not (orders or cancels):
+                self._stands_with()
         return LadderChange(cancels, orders, plan.kept, tuple(plan.dropped))
 
     def pull(self) -> tuple[CancelOrder, ...]:
@@ -189,6 +218,8 @@ class WorkingOrders:
         for order in change.orders:
             if order.client_order_id not in passed:
                 self._refused_until_ns[_SLOTS[order.tag]] = now_ns + self._rules.refused_hold_ns
+                self._stand = None
+        self._stands_with()
         created = [self._table.get(self._account, order) for order in passed]
         canceled = [self._table.get(self._account, cancel.client_order_id) for cancel in change.cancels]
         if created or canceled:
@@ -222,6 +253,19 @@ class WorkingOrders:
             for tracked in self._table.live(self._account, self._instrument, self._strategy)
             if (slot := _SLOTS.get(tracked.order.tag)) is not None
         ]
+
+    def _stands_with(self) -> None:
+        """Note that the wanted ladder is there with the orders that are live now."""
+        if self._stand is not None:
+            live = self._table.live(self._account, self._instrument, self._strategy)
+            renew_ns = self._rules.renew_before_ns
+            ends = [tracked.order.expire_ns - renew_ns for tracked in live if tracked.order.expire_ns]
+            self._stand = self._stand._replace(
+                until_ns=min(ends, default=_FOREVER),
+                live=live,
+                cum_qtys=[tracked.cum_qty for tracked in live],
+                are_going=[tracked.cancel_sent_ns != 0 for tracked in live],
+            )
 
     def _unanswered(self) -> int:
         requests = self._requests
@@ -274,6 +318,22 @@ class _Request(msgspec.Struct):
             if tracked.cancel_sent_ns and not tracked.cancel_received:
                 return True
         return False
+
+
+class _Stand(NamedTuple):
+    """A ladder that was as wanted, and all that made it so."""
+
+    bids: Sequence[Quote]
+    asks: Sequence[Quote]
+    instrument: Instrument
+    bid_ticks: int
+    ask_ticks: int
+    until_ns: int = 0
+    """When the first order is to be renewed."""
+    live: Sequence[TrackedOrder] = ()
+    cum_qtys: Sequence[Decimal] = ()
+    are_going: Sequence[bool] = ()
+    """Which of them are being cancelled."""
 
 
 class _Plan:
@@ -433,6 +493,13 @@ class _Plan:
         if order.px is None or tracked.leaves_qty > qty * self._rules.keep_size_max_frac:
             return False
         return order.px <= px if order.side is Side.BUY else order.px >= px
+
+
+def _are_equal(before: Sequence[Quote], now: Sequence[Quote]) -> bool:
+    try:
+        return before is now or before == now
+    except InvalidOperation:  # a price that is no figure
+        return False
 
 
 def _is_rpi(tracked: TrackedOrder) -> bool:

@@ -36,7 +36,15 @@ class Ladder:
     def change(self, bids: list[Quote], asks: list[Quote] | None = None, **more: int) -> LadderChange:
         book = self.stage.books.book(BTC_ID, self.stage.now)
         assert book is not None
-        return self.working.change(bids, asks or [], instrument=BTC, book=book, now_ns=self.stage.now, **more)
+        stands = self.working.stands(bids, asks or [], instrument=BTC, book=book, now_ns=self.stage.now)
+        change = self.working.change(bids, asks or [], instrument=BTC, book=book, now_ns=self.stage.now, **more)
+        assert change.is_empty or not stands
+        return change
+
+    def stands(self, bids: list[Quote]) -> bool:
+        book = self.stage.books.book(BTC_ID, self.stage.now)
+        assert book is not None
+        return self.working.stands(bids, [], instrument=BTC, book=book, now_ns=self.stage.now)
 
     def send(self, change: LadderChange) -> list[TrackedOrder]:
         """Let a change leave; returns its new orders, SENT."""
@@ -91,6 +99,21 @@ def test_the_same_ladder_again_changes_nothing(ladder: Ladder) -> None:
     ladder.rest([quote("59990")], [quote("60010")])
     change = ladder.change([quote("59990")], [quote("60010")])
     assert (change.is_empty, change.kept) == (True, 2)
+
+
+def test_a_ladder_stands_until_a_wish_or_an_order_of_it_is_another(ladder: Ladder) -> None:
+    wanted = [quote("59990"), quote("59980", layer=1)]
+    assert not ladder.stands(wanted)
+    first, second = ladder.rest(wanted)
+    assert ladder.stands(wanted)
+    assert ladder.stands([quote("59990"), quote("59980", layer=1)])
+    assert not ladder.stands([quote("59990"), quote("59970", layer=1)])
+    ladder.apply(fill(first.client_order_id, "0.004"))
+    assert not ladder.stands(wanted)
+    assert ladder.change(wanted).is_empty
+    assert ladder.stands(wanted)
+    ladder.apply(CancelSent(MAIN, second.client_order_id, ladder.stage.now))
+    assert not ladder.stands(wanted)
 
 
 def test_an_order_in_flight_that_fits_is_kept(ladder: Ladder) -> None:
