@@ -29,6 +29,7 @@ from perpmaker.engine.folders import engine_folder, journal_folder
 from perpmaker.engine.locks import Holder, held, lock_folder
 from perpmaker.engine.parts import Parts, Surroundings
 from perpmaker.engine.records import Closed, Crashed
+from perpmaker.engine.venue_io import load_libraries
 from perpmaker.errors import InvariantError, PerpmakerError
 
 if sys.platform != "win32":
@@ -87,7 +88,10 @@ def build_live(
 
 
 class LiveEngine:
-    """One life of an engine. `run` returns the exit code: 0 ended in order and verified, 5 what is open is not known."""
+    """One life of an engine. `run` returns the exit code: 0 ended in order and verified, 5 what is open is not known.
+
+    Make it before the loop turns: what its venues need is imported here, which may take seconds.
+    """
 
     def __init__(self, plan: Plan, home: Path, recent: logs.RecentLines, clock: Clock, failpoints: Failpoints) -> None:
         self.plan = plan
@@ -101,6 +105,7 @@ class LiveEngine:
         self._fatal: BaseException | None = None
         self._signals = 0
         self._parts: Parts | None = None
+        load_libraries(plan)
         self.verified_empty = False
         """Whether the venue showed, at the end, that no order of ours is left."""
 

@@ -17,6 +17,7 @@ from perpmaker.errors import ConfigError
 from perpmaker.model.ids import HOME_EXCHANGE, AccountId, InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.venues.api import IntentLog, KillEpoch, MarketFeed, OrderGateway, Sink, Subscription, Timings
+from perpmaker.venues.ccxt import library
 from perpmaker.venues.ccxt.feed import CcxtFeed, FeedOptions
 from perpmaker.venues.ccxt.gateway import CcxtAccount, CcxtGateway
 from perpmaker.venues.ccxt.quirks import quirks_of
@@ -31,6 +32,12 @@ _NONCE_SHIFT: Final = 32
 """The boot epoch shifted by this seeds the signature nonces: two lives never share one."""
 REPORTING: Final = "USDT"
 """What equity is told in when accounts hold several currencies."""
+
+
+def load_libraries(plan: Plan) -> None:
+    """Import what the venues of a plan need and nothing else, before the loop turns: ccxt takes seconds and 90 MB."""
+    if any(plan.venue_of(name) != HOME_EXCHANGE for name in plan.keys):
+        library.load()
 
 
 class VenueIO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from perpmaker.engine.failpoints import Failpoints
 from perpmaker.engine.live import build_live
 from perpmaker.errors import ConfigError
 from perpmaker.model.ids import AccountId
+from perpmaker.venues.ccxt import library
 
 ACCOUNTS = [
     {"owner": "o1", "api_key": "key-one-secret", "private_key": "0x" + "11" * 32, "signer": "s", "main_account": "m",
@@ -279,9 +281,40 @@ def test_a_venue_that_is_no_name_is_refused_by_the_configuration() -> None:
         config(account={"main": {"venue": "bybit"}})
 
 
-def test_ccxt_is_not_imported_before_it_is_needed() -> None:
-    code = "import sys, perpmaker.cli.main, perpmaker.engine.live; print('ccxt' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "False\n"
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [({}, 0), ({"mode": "paper"}, 0), (HEDGED, 1), ({**HEDGED, "mode": "paper"}, 1)],
+    ids=["grvt", "grvt on paper", "with backpack", "with backpack on paper"],
+)
+def test_an_engine_imports_ccxt_before_its_loop_turns_and_only_for_an_account_that_needs_it(
+    changes: dict[str, Any], wanted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_loop: list[bool] = []
+    monkeypatch.setattr(library, "load", lambda: on_loop.append(asyncio._get_running_loop() is not None))
+    build_live(config(**changes), tmp_path, recent=logs.RecentLines(), exchange=BOTH)
+    assert on_loop == [False] * wanted
+
+
+def test_an_engine_without_an_account_that_needs_ccxt_lives_without_it(tmp_path: Path) -> None:
+    code = f"""
+import asyncio, sys
+from pathlib import Path
+import perpmaker.cli.main
+from perpmaker import logs
+from perpmaker.engine.live import build_live
+from tests.unit.engine.test_assembly import EXCHANGE, config
+live = build_live(config(control={{"port": 0}}), Path({str(tmp_path)!r}), recent=logs.RecentLines(), exchange=EXCHANGE)
+async def life():
+    asyncio.get_running_loop().call_later(0.3, live.stop, "seen", "test")
+    return await live.run()
+asyncio.run(life())
+print("ccxt" in sys.modules)
+"""
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=root, timeout=60, check=False
+    )
+    assert done.stdout.splitlines()[-1:] == ["False"], done.stderr
 
 
 def test_an_instance_that_does_not_fit_into_32_bit_ids_is_refused() -> None:
