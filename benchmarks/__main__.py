@@ -21,8 +21,13 @@ from benchmarks.options import Options, progress
 COMPARED = {
     "sign_order": "sign_order",
     "book_ingest": "book_ingest",
+    "ws_ingest": "ws_ingest",
     "tick_to_order": "tick_to_order",
+    "backtest": "backtest.speed",
     "tape_formats": "tape_formats",
+    "startup": "startup",
+    "memory": "memory",
+    "callbacks": "callbacks",
 }
 """Names, and the module whose `measure` it is."""
 ALONE = ("exchange_load", "execution_quality", "soak")

@@ -80,8 +80,8 @@ class Goal(NamedTuple):
 
     def row(self) -> tuple[str, ...]:
         sign = "<=" if self.at_most else ">="
-        measured = ABSENT if self.value is None else f"{number(self.value)} {self.unit}"
-        return self.text, f"{sign} {self.bound:g} {self.unit}", measured, self.verdict
+        measured = ABSENT if self.value is None else f"{number(self.value)} {self.unit}".rstrip()
+        return self.text, f"{sign} {number(self.bound)} {self.unit}".rstrip(), measured, self.verdict
 
 
 class Report(NamedTuple):
@@ -146,7 +146,7 @@ class Report(NamedTuple):
     def _times(self, case: Case, other: Case) -> str:
         if not other.rounds:
             return ""
-        return f"{case.median / other.median:.2f} ({case.spread[0] / other.spread[0]:.2f})"
+        return f"{number(case.median / other.median)} ({number(case.spread[0] / other.spread[0])})"
 
     def _columns(self) -> list[str]:
         return list(dict.fromkeys(column for case in self.cases for column in case.more))

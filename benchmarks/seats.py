@@ -53,7 +53,10 @@ class Seats:
             return Seated(None, {}, str(error))
 
     def add(self, name: str, seated: Seated, request: dict[str, Any], *, divisor: float = 1000.0, **more: Any) -> None:
-        """Add a row: the worker answers `request` with a list of figures, each to be divided (1000: ns become us)."""
+        """Add a row: the worker answers `request` with a list of figures, each to be divided (1000: ns become us).
+
+        Or with such a list and further columns.
+        """
         self._rows.append(_Row(name, seated, request, divisor, more))
 
     def take(self, turns: int) -> list[Case]:
@@ -63,7 +66,9 @@ class Seats:
             progress(f"{self._title}: turn {turn + 1} of {turns}")
             for row in self._rows:
                 if row.seated.process is not None:
-                    values = row.seated.process.ask(row.request)
+                    answer = row.seated.process.ask(row.request)
+                    values, more = answer if isinstance(answer[-1], dict) else (answer, {})
+                    row.more.update(more)
                     taken[row.name].append([value / row.divisor for value in values])
         return [
             Case(row.name, taken[row.name], more=row.more)

@@ -1,8 +1,13 @@
-"""A fixed piece of work in plain Python: what joins figures of different environments."""
+"""A fixed piece of work in plain Python, which joins figures of different environments; and runs that are asked for."""
 
 from __future__ import annotations
 
+import json
+import resource
+import sys
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 
 def anchor_s() -> float:
@@ -15,3 +20,12 @@ def anchor_s() -> float:
             total += number & 7
         best = min(best, time.process_time() - began)
     return best
+
+
+def serve_runs(play: Callable[[], tuple[int, Mapping[str, Any]]], **about: Any) -> None:
+    """Say what this worker is, then answer each line of standard input by one run: its ns, and further columns."""
+    print(json.dumps({"ready_s": round(time.process_time(), 2), **about}), flush=True)
+    for _ in sys.stdin:
+        taken_ns, more = play()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(json.dumps([[taken_ns], {**more, "peak MB": peak, "anchor ms": round(anchor_s() * 1000, 1)}]), flush=True)

@@ -1,18 +1,17 @@
 """The worker of hftbacktest: the market as its event array, one quote at each touch, stated anew at each step.
 
 Arguments: the rows (npy of kind, side, price in ticks, lots, event ns, receive ns), ms of a step, `python` or `jitted`.
-Prints one line: seconds of processor time, messages, fills, peak MB; and before them the anchor's seconds.
+After a short first run, which compiles, each line of standard input is answered by one of the whole market.
 """
 
 from __future__ import annotations
 
-import json
-import resource
 import sys
 import time
+from importlib.metadata import version
 
 import numpy as np
-from anchor import anchor_s
+from anchor import serve_runs
 from hftbacktest import BUY, GTX, LIMIT, SELL, BacktestAsset, ROIVectorMarketDepthBacktest
 from hftbacktest.types import (
     BUY_EVENT,
@@ -44,10 +43,8 @@ def events(rows: np.ndarray) -> np.ndarray:
 
 def quote(hbt, step_ns):
     """Cancel what rests elsewhere, quote at both touches."""
-    steps = 0
     number = 1
     while hbt.elapse(step_ns) == 0:
-        steps += 1
         hbt.clear_inactive_orders(0)
         depth = hbt.depth(0)
         bid, ask = depth.best_bid_tick, depth.best_ask_tick
@@ -67,19 +64,16 @@ def quote(hbt, step_ns):
         if not has_ask:
             hbt.submit_sell_order(0, number, ask * 0.1, 0.001, GTX, LIMIT, False)
             number += 1
-    return steps
+    return number - 1
 
 
 def main() -> None:
     rows = np.load(sys.argv[1])
     step_ns, form = int(sys.argv[2]) * MS, sys.argv[3]
     data = events(rows)
-    count = len(rows)
-    del rows
     run = njit(quote) if form == "jitted" else quote
-    taken = 0.0
-    fills = 0
-    for part in (data[:20_000], data):  # the first compiles
+
+    def play(part: np.ndarray) -> tuple[int, dict[str, int]]:
         asset = (
             BacktestAsset()
             .data(part)
@@ -94,13 +88,15 @@ def main() -> None:
             .roi_ub(100_000.0)
         )
         hbt = ROIVectorMarketDepthBacktest([asset])
-        began = time.process_time()
-        run(hbt, step_ns)
-        taken = time.process_time() - began
+        began = time.process_time_ns()
+        orders = run(hbt, step_ns)
+        taken = time.process_time_ns() - began
         fills = int(hbt.state_values(0).num_trades)
         hbt.close()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"seconds": taken, "messages": count, "fills": fills, "peak_mb": peak, "anchor_s": anchor_s()}))
+        return taken, {"orders": int(orders), "fills": fills}
+
+    play(data[:2_000])
+    serve_runs(lambda: play(data), version=f"hftbacktest {version('hftbacktest')}")
 
 
 if __name__ == "__main__":

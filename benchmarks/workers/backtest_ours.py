@@ -1,16 +1,17 @@
-"""The worker of perpmaker: arguments are the tape, ms of a wake-up (0: nobody quotes), `fast` or `each`."""
+"""The worker of perpmaker: arguments are the tape, ms of a wake-up (0: nobody quotes), `fast` or `each`.
+
+After a short first run, which compiles or loads what was compiled, each line of standard input is answered by one of all.
+"""
 
 from __future__ import annotations
 
-import json
-import resource
 import sys
 import time
 import tomllib
 from decimal import Decimal
 from pathlib import Path
 
-from benchmarks.workers.anchor import anchor_s
+from benchmarks.workers.anchor import serve_runs
 
 from perpmaker import config as configuration
 from perpmaker.engine.backtest import Setup, backtest, only
@@ -46,15 +47,15 @@ quotes = {"true" if every_ms else "false"}
 def main() -> None:
     tape = open_tape(Path(sys.argv[1]))
     setup = Setup(config(int(sys.argv[2])), is_fast=sys.argv[3] == "fast")
-    first = Setup(setup.config, is_fast=setup.is_fast, to_ns=tape.first_recv_ns + 20 * 10**9)
-    backtest(first, tape, only(["queue"]))  # compiles, or loads what was compiled
-    began = time.process_time()
-    (run,) = backtest(setup, tape, only(["queue"])).runs
-    taken = time.process_time() - began
-    messages = sum(tape.counts[kind] for kind in ("delta", "trade"))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    said = {"seconds": taken, "messages": messages, "fills": run.figures.fills, "peak_mb": peak, "digest": run.digest}
-    print(json.dumps({**said, "anchor_s": anchor_s()}))
+
+    def play(setup: Setup) -> tuple[int, dict[str, int]]:
+        began = time.process_time_ns()
+        (run,) = backtest(setup, tape, only(["queue"])).runs
+        taken = time.process_time_ns() - began
+        return taken, {"orders": run.figures.orders, "fills": run.figures.fills}
+
+    play(Setup(setup.config, is_fast=setup.is_fast, to_ns=tape.first_recv_ns + 10 * 10**9))
+    serve_runs(lambda: play(setup), version="perpmaker")
 
 
 if __name__ == "__main__":
