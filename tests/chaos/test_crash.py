@@ -8,19 +8,19 @@ import time
 from contextlib import ExitStack
 
 import pytest
-from tests.chaos.harness import READY_S, SYMBOLS, Stack, now_ns, until
+from tests.chaos.harness import PATIENCE_S, READY_S, SYMBOLS, Stack, now_ns, until
 from tests.chaos.oracle import Oracle, read_journal
 
 from perpmaker.engine.failpoints import AFTER_ACK, AFTER_JOURNAL, AFTER_WRITE, BEFORE_SIGN
 from perpmaker.model.units import NS_PER_S
 
-pytestmark = pytest.mark.mostly_waits
+pytestmark = [pytest.mark.mostly_waits, pytest.mark.timeout(300)]
 
 KILLS = 20
+BUSY = 3
+"""The median start keeps goal R16; a single one may meet other tests that have the processor."""
 SEED = 20
 CREATES = ("create_order", "bulk_orders")
-ARRIVE_S = 2.0
-PLACED_S = 20.0
 BTC, SOL = SYMBOLS["btc"], SYMBOLS["sol"]
 NTH = {BEFORE_SIGN: 6, AFTER_JOURNAL: 15, AFTER_WRITE: 1, AFTER_ACK: 1}
 """Which time the place is reached kills. Each maker begins with one request of four orders, all in one step, and nothing
@@ -29,7 +29,7 @@ SPARED = {BEFORE_SIGN: SOL, AFTER_JOURNAL: SOL, AFTER_WRITE: "", AFTER_ACK: BTC}
 """Whose creations arrive though the others' are lost: the one that goes on to the place, or whose answer is to be read."""
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "seed", [SEED, *(pytest.param(SEED + number, marks=pytest.mark.long) for number in range(1, 6))]
 )
@@ -47,7 +47,10 @@ def test_twenty_random_kills_while_quoting_leave_no_trace(stack: Stack, oracle: 
     journal = oracle.judge_stopped()
     assert [boot.epoch for boot in journal.boots] == list(range(1, KILLS + 2))
     assert len(journal.fills) > KILLS, "the makers hardly traded: the test proves little"
-    print(f"ready after {max(ready_s):.1f} s at most, {sum(ready_s) / len(ready_s):.1f} s on average")
+    ready_s.sort()
+    print(f"ready after {ready_s[KILLS // 2]:.1f} s, {ready_s[-1]:.1f} s at most")
+    assert ready_s[KILLS // 2] <= READY_S
+    assert ready_s[-1] <= BUSY * READY_S
 
 
 @pytest.mark.parametrize("fate", ["accepted", "lost"])
@@ -60,18 +63,20 @@ def test_a_kill_at_each_step_of_an_order_leaves_no_trace(stack: Stack, oracle: O
             for op in CREATES
             for symbol in lost
         ]
-        assert stack.start_engine(f"{place}:{NTH[place]}").wait(PLACED_S) == -signal.SIGKILL
+        assert stack.start_engine(f"{place}:{NTH[place]}").wait(PATIENCE_S) == -signal.SIGKILL
         intended = {int(intent.order.client_order_id) for intent in read_journal(stack.journal).intents}
         if lost:
-            until(lambda: sum(rule.hits() for rule in rules), ARRIVE_S, "an order was lost")
+            until(lambda: sum(rule.hits() for rule in rules), PATIENCE_S, "an order was lost")
         else:
-            until(stack.open_orders, ARRIVE_S, "an order was accepted")
+            until(stack.open_orders, PATIENCE_S, "an order was accepted")
     accepted = {order.client_order_id: order.instrument for order in oracle.audit.collect()}
     assert accepted.keys() <= intended
     assert not set(lost) & set(accepted.values())
     if lost or place == AFTER_JOURNAL:
         assert intended - accepted.keys()
-    print(f"ready after {start(stack):.1f} s")
+    ready_s = start(stack)
+    print(f"ready after {ready_s:.1f} s")
+    assert ready_s <= BUSY * READY_S
     oracle.judge_running()
     assert not accepted.keys() & {int(row["client_order_id"]) for row in stack.open_orders()}
     assert stack.stop_engine() == 0
@@ -81,5 +86,5 @@ def test_a_kill_at_each_step_of_an_order_leaves_no_trace(stack: Stack, oracle: O
 def start(stack: Stack) -> float:
     """Start the engine; return after how many seconds it quoted every instrument."""
     process = stack.start_engine()
-    stack.wait_quoting(READY_S)
+    stack.wait_quoting()
     return (now_ns() - process.started_ns) / NS_PER_S

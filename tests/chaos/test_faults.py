@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from tests.chaos.harness import SYMBOLS, FaultRule, Stack, now_ns, until
+from tests.chaos.harness import PATIENCE_S, SYMBOLS, FaultRule, Stack, now_ns, until
 from tests.chaos.oracle import Oracle, read_journal
 from tests.chaos.venue import VenueOrder
 
@@ -23,21 +23,19 @@ from perpmaker.engine.records import Happened, Intent, Said
 from perpmaker.model.events import AccountSnapshot, CancelSent
 from perpmaker.model.units import NS_PER_S
 
-pytestmark = pytest.mark.mostly_waits
+pytestmark = [pytest.mark.mostly_waits, pytest.mark.timeout(300)]
 
 RECOVER_S = 15.0
 """From the end of a fault until every instrument is quoted again (issue, item 5)."""
-SAME_STEP_S = 0.3
-"""A bound of "at once", as seen from outside: an order may have been on its way when the fault hit."""
+SAME_STEP_S = 1.0
+"""A bound of "at once", as seen from outside: an order may have been on its way when the fault hit, and either process may
+have to wait for the processor. That it is the same step inside the engine, the oracle sees in the journal (I6)."""
 MARKET_MUTE_S = 2.0 + SAME_STEP_S
 PRIVATE_MUTE_S = 5.0 + SAME_STEP_S
 UNANSWERED_S = 2.0 + SAME_STEP_S
 """Without an answer for 2 s a creation's outcome is unknown, and two of those stop the instrument."""
 PULLED_S = 2.0
-HIT_S = 5.0
 FAULT_S = 2.0
-READ_S = 8.0
-"""The account is read whole every 5 s."""
 FROZEN_S = 4.0
 CREATES = ("create_order", "bulk_orders")
 BY_US = ("CLIENT_CANCEL", "CLIENT_BULK_CANCEL", "CLIENT_REPLACE")
@@ -56,16 +54,16 @@ def _quoting(stack: Stack) -> None:
 
 def test_an_exchange_that_is_killed_and_comes_back_is_quoted_on_again(stack: Stack, oracle: Oracle) -> None:
     begin(stack)
-    resting = {order.client_order_id for order in oracle.audit.collect() if order.status == "OPEN"}
     stack.kill_exchange()
     down_ns = now_ns()
-    until(lambda: not any(stack.status().links.values()), PULLED_S, "the loss is noticed")
+    until(lambda: not any(stack.status().links.values()), PATIENCE_S, "the loss is noticed")
     time.sleep(FAULT_S)
     assert_nothing_written(stack, down_ns, now_ns(), bound_s=SAME_STEP_S)
     stack.start_exchange()
     assert_recovers(stack, oracle)
-    failed_over = {order.client_order_id for order in oracle.audit.collect() if order.reason == "SYSTEM_FAILOVER"}
-    assert failed_over & resting
+    failed_over = [order for order in oracle.audit.collect() if order.reason == "SYSTEM_FAILOVER"]
+    assert failed_over
+    assert max(order.create_ns for order in failed_over) < down_ns  # they rested when it was killed
     finish(stack, oracle)
 
 
@@ -74,8 +72,8 @@ def test_an_exchange_that_stands_still_is_distrusted_and_quoted_on_again(stack: 
     stack.exchange.signal(signal.SIGSTOP)  # half-open links: connected, and nothing comes
     began_ns = now_ns()
     time.sleep(PRIVATE_MUTE_S + FAULT_S)
+    until(lambda: cancels_sent(stack, began_ns), PATIENCE_S, "something is cancelled into the silence", poll_s=0.1)
     assert_nothing_written(stack, began_ns, now_ns(), bound_s=MARKET_MUTE_S)
-    assert cancels_sent(stack, began_ns), "nothing was cancelled into the silence"
     stack.exchange.signal(signal.SIGCONT)
     assert_recovers(stack, oracle)
     finish(stack, oracle)
@@ -84,13 +82,14 @@ def test_an_exchange_that_stands_still_is_distrusted_and_quoted_on_again(stack: 
 def test_cut_sockets_that_stay_cut_leave_no_order_at_the_venue(stack: Stack, oracle: Oracle) -> None:
     with stack.fault("http", match={"op": "ws"}, executed=False, code=1002, status=503) as refused:
         began_ns = begin(stack)
-        assert stack.act("close", sockets="all", abort=True)["closed"] == 3
+        assert stack.act("close", sockets="all", abort=True)["closed"] > 0  # none can come back
+        cut_ns = now_ns()
         assert_pulled(stack)
         time.sleep(FAULT_S)
-        assert refused.hits() > 0
+        until(refused.hits, PATIENCE_S, "a reconnect is refused")
         ended_ns = now_ns()
     assert_recovers(stack, oracle)
-    assert_no_new_risk(oracle, began_ns, ended_ns, bound_s=SAME_STEP_S)
+    assert_no_new_risk(oracle, cut_ns, ended_ns, bound_s=SAME_STEP_S)
     assert_cancels_passed(oracle, began_ns, ended_ns)
     finish(stack, oracle)
 
@@ -103,7 +102,7 @@ def test_the_loss_of_one_kind_of_socket_is_healed(
 ) -> None:
     began_ns = begin(stack)
     assert stack.act("close", sockets=sockets, abort=abort)["closed"] > 0
-    until(lambda: loss_ns(stack, channel, began_ns), HIT_S, "the loss is noticed", poll_s=0.1)
+    until(lambda: loss_ns(stack, channel, began_ns), PATIENCE_S, "the loss is noticed", poll_s=0.1)
     assert_recovers(stack, oracle)
     assert_a_cancel_passes(oracle, began_ns)
     finish(stack, oracle)
@@ -118,8 +117,8 @@ def test_an_expired_cookie_is_renewed_by_one_login(stack: Stack, oracle: Oracle,
     assert stack.act("expire_cookie")["expired"] > 0
     if reconnect:
         assert stack.act("close", sockets="private", abort=True)["closed"] > 0
-        until(lambda: loss_ns(stack, "private", began_ns), HIT_S, "the loss is noticed", poll_s=0.1)
-    until(lambda: logins() > before, READ_S, "the engine logs in anew", poll_s=0.1)
+        until(lambda: loss_ns(stack, "private", began_ns), PATIENCE_S, "the loss is noticed", poll_s=0.1)
+    until(lambda: logins() > before, PATIENCE_S, "the engine logs in anew", poll_s=0.1)
     assert_recovers(stack, oracle)
     assert logins() == before + 1
     assert_a_cancel_passes(oracle, began_ns)
@@ -130,8 +129,8 @@ def test_a_frozen_engine_reads_the_account_before_it_places_anything(stack: Stac
     begin(stack)
     stack.running.signal(signal.SIGSTOP)
     time.sleep(FROZEN_S)
+    thawed_ns = now_ns()  # before it can do anything
     stack.running.signal(signal.SIGCONT)
-    thawed_ns = now_ns()
     assert_recovers(stack, oracle)
     since = [record for record in read_journal(stack.journal).records if getattr(record, "ts_ns", 0) >= thawed_ns]
     placed = next(place for place, record in enumerate(since) if isinstance(record, Intent))
@@ -156,7 +155,7 @@ def test_a_gap_in_the_book_stops_its_instrument_in_the_same_step(stack: Stack, o
 def test_sequences_that_begin_anew_are_a_gap_in_every_stream(stack: Stack, oracle: Oracle) -> None:
     began_ns = begin(stack)
     stack.act("reset_sequences")
-    until(lambda: loss_ns(stack, "private", began_ns), PRIVATE_MUTE_S, "the streams are distrusted", poll_s=0.1)
+    until(lambda: loss_ns(stack, "private", began_ns), PATIENCE_S, "the streams are distrusted", poll_s=0.1)
     assert_recovers(stack, oracle)
     assert_a_cancel_passes(oracle, began_ns)
     finish(stack, oracle)
@@ -197,7 +196,7 @@ def test_a_gap_in_a_private_stream_is_filled_from_the_venues_lists(stack: Stack,
     for stream in ("v1.fill", "v1.order", "v1.state"):
         began_ns = begin(stack)
         with stack.fault("gap", match={"stream": stream}, frames=2) as gap:
-            until(lambda rule=gap: rule.hits() == 2, HIT_S * 2, "two frames are lost")
+            until(lambda rule=gap: rule.hits() == 2, PATIENCE_S, "two frames are lost")
         assert_private_stream_was_distrusted(stack, began_ns)
         assert_recovers(stack, oracle)
         assert_a_cancel_passes(oracle, began_ns)
@@ -207,7 +206,7 @@ def test_a_gap_in_a_private_stream_is_filled_from_the_venues_lists(stack: Stack,
 def test_fills_with_nan_in_them_are_read_from_the_venues_list(stack: Stack, oracle: Oracle) -> None:
     began_ns = begin(stack)
     with stack.fault("bad_number", match={"stream": "v1.fill"}, value="NaN", raw=True) as nan:
-        until(nan.hits, HIT_S * 2, "a fill is spoilt")
+        until(nan.hits, PATIENCE_S, "a fill is spoilt")
     assert_private_stream_was_distrusted(stack, began_ns)
     assert_recovers(stack, oracle)
     assert_a_cancel_passes(oracle, began_ns)
@@ -216,10 +215,12 @@ def test_fills_with_nan_in_them_are_read_from_the_venues_list(stack: Stack, orac
 
 def test_mute_private_streams_are_noticed_and_orders_pulled(stack: Stack, oracle: Oracle) -> None:
     sub_account_id = stack.credentials["sub_account_id"]
+    begin(stack)
     with stack.fault("mute", match={"stream": "*", "sub_account_id": sub_account_id}) as mute:
-        until(mute.hits, HIT_S, "a frame is swallowed")
-        began_ns = begin(stack)
+        until(mute.hits, PATIENCE_S, "a frame is swallowed")
+        began_ns = now_ns()
         lost_ns = assert_private_stream_was_distrusted(stack, began_ns)
+        assert lost_ns - began_ns <= PRIVATE_MUTE_S * NS_PER_S
         assert_closed(oracle, lost_ns)  # the link comes back, as mute as before: an empty book may last a moment
         ended_ns = now_ns()
     assert_recovers(stack, oracle)
@@ -245,7 +246,7 @@ def test_creates_without_an_answer_are_never_sent_again(
 ) -> None:
     began_ns = begin(stack)
     with creates_spoilt(stack, action, BTC, executed=executed, **members) as hits:
-        until(hits, HIT_S, "a create is spoilt")
+        until(hits, PATIENCE_S, "a create is spoilt")
         time.sleep(UNANSWERED_S + FAULT_S)
         ended_ns = now_ns()
     assert_recovers(stack, oracle)
@@ -259,11 +260,11 @@ def test_creates_without_an_answer_are_never_sent_again(
 def test_a_burst_of_429_sheds_creates_and_lets_cancels_pass(stack: Stack, oracle: Oracle) -> None:
     began_ns = begin(stack)
     with creates_spoilt(stack, "burst_429", None, until={"ms": 60_000}) as hits:
-        until(hits, HIT_S, "a create is refused for speed")
+        until(hits, PATIENCE_S, "a create is refused for speed")
         refused_ns = now_ns()
         assert stack.command("pause").state in ("accepted", "done")
         assert_pulled(stack)
-        until(lambda: stack.status().state == "paused", HIT_S, "the pause is carried out")
+        until(lambda: stack.status().state == "paused", PATIENCE_S, "the pause is carried out")
         assert stack.command("resume").state == "done"
         time.sleep(FAULT_S)
         refused, took_s = hits(), (now_ns() - began_ns) / NS_PER_S
@@ -282,24 +283,32 @@ def begin(stack: Stack) -> int:
     """Return a moment at which orders of ours rest on every instrument: what a fault does to them can be seen."""
     wanted = set(SYMBOLS.values())
     until(
-        lambda: wanted <= {row["instrument"] for row in stack.open_orders()}, HIT_S, "orders rest on every instrument"
+        lambda: wanted <= {row["instrument"] for row in stack.open_orders()},
+        PATIENCE_S,
+        "orders rest on every instrument",
     )
     return now_ns()
 
 
 def assert_market_data_fault(stack: Stack, oracle: Oracle, rule: FaultRule, *, bound_s: float) -> None:
     """BTC is withdrawn within the bound and stays so; the other instruments trade on, cancels among it."""
-    until(rule.hits, HIT_S, "the fault hits a frame")
+    until(rule.hits, PATIENCE_S, "the fault hits a frame")
     began_ns = now_ns()
-    assert_pulled(stack, BTC, within_s=bound_s + PULLED_S)
+    assert_pulled(stack, BTC)
     time.sleep(FAULT_S)
+    for symbol in OTHERS:
+        until(lambda symbol=symbol: goes_on(oracle, symbol, began_ns), PATIENCE_S, f"{symbol} trades on", poll_s=0.1)
     ended_ns = now_ns()
     assert_no_new_risk(oracle, began_ns, ended_ns, bound_s=bound_s, instrument=BTC)
-    orders = oracle.audit.collect()
-    for symbol in OTHERS:
-        own = [order for order in orders if order.instrument == symbol]
-        assert created(own, began_ns, ended_ns), f"{symbol} stopped as well"
-        assert cancelled(own, began_ns, ended_ns), f"no cancel of {symbol} passed"
+    late = [order for order in oracle.audit.collect() if order.instrument == BTC and order.create_ns < began_ns]
+    late = [order for order in late if order.update_ns - began_ns > (bound_s + PULLED_S) * NS_PER_S]
+    assert not late, f"{len(late)} orders rested for longer than {bound_s + PULLED_S:g} s"
+
+
+def goes_on(oracle: Oracle, symbol: str, began_ns: int) -> bool:
+    """Orders and cancels of an instrument pass."""
+    own = [order for order in oracle.audit.collect() if order.instrument == symbol]
+    return bool(created(own, began_ns, now_ns()) and cancelled(own, began_ns, now_ns()))
 
 
 def assert_cancels_passed(oracle: Oracle, began_ns: int, ended_ns: int) -> None:
@@ -308,7 +317,7 @@ def assert_cancels_passed(oracle: Oracle, began_ns: int, ended_ns: int) -> None:
 
 def assert_a_cancel_passes(oracle: Oracle, began_ns: int) -> None:
     """For faults that heal at once: the engine may be well again before any order had to go."""
-    until(lambda: cancelled(oracle.audit.collect(), began_ns, now_ns()), HIT_S, "a cancel passes", poll_s=0.1)
+    until(lambda: cancelled(oracle.audit.collect(), began_ns, now_ns()), PATIENCE_S, "a cancel passes", poll_s=0.1)
 
 
 def cancels_sent(stack: Stack, since_ns: int) -> int:
@@ -324,11 +333,11 @@ def assert_nothing_written(stack: Stack, began_ns: int, ended_ns: int, *, bound_
     assert not late, f"{len(late)} orders were meant, the first {(late[0] - began_ns) / NS_PER_S:.2f} s in"
 
 
-def assert_pulled(stack: Stack, instrument: str | None = None, *, within_s: float = PULLED_S) -> None:
+def assert_pulled(stack: Stack, instrument: str | None = None) -> None:
     """The exchange itself shows none of our orders any more."""
     until(
         lambda: not [row for row in stack.open_orders() if instrument in (None, row["instrument"])],
-        within_s,
+        PATIENCE_S,
         "resting orders are pulled",
     )
 
@@ -350,10 +359,8 @@ def assert_recovers(stack: Stack, oracle: Oracle) -> None:
 
 
 def assert_private_stream_was_distrusted(stack: Stack, since_ns: int) -> int:
-    """Return when."""
-    return until(
-        lambda: loss_ns(stack, "private", since_ns), PRIVATE_MUTE_S, "the private streams are lost", poll_s=0.1
-    )
+    """Return when; a gap shows in the next frame only, for which the market may let wait."""
+    return until(lambda: loss_ns(stack, "private", since_ns), PATIENCE_S, "the private streams are lost", poll_s=0.1)
 
 
 def loss_ns(stack: Stack, channel: str, since_ns: int) -> int:

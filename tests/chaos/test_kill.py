@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.chaos.conftest import OpenStack
-from tests.chaos.harness import ACTOR, NAME, READY_S, Stack, makers, now_ns, until
+from tests.chaos.harness import ACTOR, NAME, PATIENCE_S, Stack, makers, now_ns, until
 from tests.chaos.oracle import Oracle, read_journal
 from tests.chaos.venue import VenueOrder
 
@@ -22,7 +22,7 @@ from perpmaker.engine.records import Happened, Latch
 from perpmaker.model.events import CancelSent, Operator
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
 
 TRIALS = 12
 MANY_TRIALS = 100
@@ -34,14 +34,15 @@ the copy, and is the file's time of change."""
 SLOW_DISK = 3.0
 """Where two syncs of a small file alone take long, the latch, which is two syncs in two folders, may take this many times
 as long as those."""
-STALLED_MS = 1000.0
+STALLED_MS = 3000.0
 """Whatever else the machine does, no single kill takes longer."""
 FAR_BPS = 40.0
 """So far from the market that nothing fills while nobody can cancel."""
 DEAD_MAN_S = 5
-RECOVER_S = 15.0
-WATCH_S = 3.0
+WATCH_S = 2.0
 STOPPED_S = 10.0
+AT_ONCE_S = 5.0
+DEAD_MAN = "CLIENT_CANCEL_ON_DISCONNECT_TRIGGERED"
 CONFIRMATION = f"clear kill {NAME}"
 
 
@@ -49,8 +50,8 @@ CONFIRMATION = f"clear kill {NAME}"
 @pytest.mark.parametrize(
     ("trials", "latched", "cancelled"),
     [
-        # beside other work the quickest quarter shows what the engine needs: disk and processor are not ours alone
-        pytest.param(TRIALS, 0.25, 0.9, id="some"),
+        # beside other work the quicker ones show what the engine needs: disk and processor are not ours alone
+        pytest.param(TRIALS, 0.25, 0.5, id="some"),
         pytest.param(MANY_TRIALS, 0.9, 0.99, id="many", marks=pytest.mark.long),
     ],
 )
@@ -60,14 +61,13 @@ def test_a_kill_latches_and_cancels_within_its_bounds(
     """`latched`, `cancelled`: the shares of the kills that have to keep the bound of each."""
     stack.start_engine()
     stack.wait_quoting()
-    kills, latched_ns, empty_s, disk_ms = [], [], [], []
+    kills, latched_ns, disk_ms = [], [], []
     for _ in range(trials):
-        until(stack.open_orders, RECOVER_S, "there is something to cancel", poll_s=0.005)
+        until(stack.open_orders, PATIENCE_S, "there is something to cancel", poll_s=0.005)
         killed_ns = now_ns()
         assert stack.command("kill", {"reason": "trial"}).state == "accepted"
         latched_ns.append((stack.folder / LATCH_FILE).stat().st_ctime_ns)
-        until(lambda: not stack.open_orders(), EMPTY_S, "the venue holds none of our orders", poll_s=0.01)
-        empty_s.append((now_ns() - killed_ns) / NS_PER_S)
+        until(lambda: not stack.open_orders(), PATIENCE_S, "the venue holds none of our orders", poll_s=0.01)
         kills.append((killed_ns, now_ns()))
         disk_ms.append(two_syncs_ms(stack.folder))
         assert stack.command("clear_kill", {"confirmation": CONFIRMATION}).state == "done"
@@ -78,9 +78,9 @@ def test_a_kill_latches_and_cancels_within_its_bounds(
     latch_bound_ms = max(LATCH_MS, SLOW_DISK * sorted(disk_ms)[trials // 2])
     assert_quick("latch on disk", latch_ms, latch_bound_ms, latched)
     assert_quick("first cancel, by the engine", first_cancels_ms(stack, taken_ns), FIRST_CANCEL_MS, cancelled)
-    ended_ms = [first_end_ms(orders, *kill) for kill in kills]
-    assert_quick("first cancel, at the exchange", ended_ms, FIRST_CANCEL_MS, cancelled)
-    print(f"empty after {max(empty_s):.2f} s at most")
+    ends_ms = [ends_of_ms(orders, *kill) for kill in kills]
+    assert_quick("first cancel, at the exchange", [min(ends) for ends in ends_ms], FIRST_CANCEL_MS, cancelled)
+    assert_quick("empty, at the exchange", [max(ends) for ends in ends_ms], EMPTY_S * 1000, cancelled)
     for latch, cleared in latched_spans(stack):
         late = [order for order in orders if latch.ts_ns < order.create_ns < cleared.ts_ns]
         assert not late, "an order was created while the latch was set"
@@ -93,12 +93,11 @@ def test_the_latch_survives_a_restart_and_only_typed_words_clear_it(stack: Stack
     stack.wait_quoting()
     assert stack.command("kill", {"reason": "over a restart"}).state == "accepted"
     stack.kill_engine()
-    until(lambda: not stack.open_orders(), EMPTY_S, "the cancels of a kill arrive though the engine is dead")
+    until(lambda: not stack.open_orders(), PATIENCE_S, "the cancels of a kill arrive though the engine is dead")
     killed_ns = now_ns()
     for signed_off in (True, False):
         stack.start_engine()
-        until(lambda: stack.client() is not None, READY_S, "the engine is up")
-        until(lambda: all(stack.status().links.values()) and stack.status().links, READY_S, "its links are up")
+        until(lambda: all((links := stack.status().links).values()) and links, PATIENCE_S, "its links are up")
         time.sleep(WATCH_S)
         status = stack.status()
         assert (status.state, status.kill_latched, status.reason) == ("killed", True, "over a restart")
@@ -122,7 +121,7 @@ def test_the_command_line_kills_and_clears_with_typed_words(stack: Stack) -> Non
     stack.start_engine()
     stack.wait_quoting()
     assert perpmaker(stack, "kill", "--reason", "typed")[0] == 0
-    until(lambda: not stack.open_orders(), EMPTY_S, "the venue holds none of our orders")
+    until(lambda: not stack.open_orders(), PATIENCE_S, "the venue holds none of our orders")
     assert perpmaker(stack, "kill", "--clear", typed="yes\n")[0] != 0
     assert stack.status().state == "killed"
     assert perpmaker(stack, "kill", "--clear", typed=f"{CONFIRMATION}\n")[0] == 0
@@ -142,7 +141,7 @@ def test_a_kill_while_the_venue_is_cut_off_is_carried_out_when_it_is_back(open_s
         time.sleep(WATCH_S)
         assert dropped.hits() > 0
         assert stack.open_orders()
-    until(lambda: not stack.open_orders(), RECOVER_S, "the orders are cancelled once the venue can be reached")
+    until(lambda: not stack.open_orders(), PATIENCE_S, "the orders are cancelled once the venue can be reached")
     time.sleep(WATCH_S)
     assert not [order for order in oracle.audit.collect() if order.create_ns > killed_ns]
     assert stack.status().state == "killed"
@@ -159,15 +158,12 @@ def test_the_dead_man_timer_cancels_for_a_frozen_engine_which_then_reads_everyth
     stack.wait_quoting()
     stack.running.signal(signal.SIGSTOP)
     frozen_ns = now_ns()
-    until(lambda: not stack.open_orders(), DEAD_MAN_S + EMPTY_S, "the dead-man timer fires")
-    fired = [order for order in oracle.audit.collect() if order.reason == "CLIENT_CANCEL_ON_DISCONNECT_TRIGGERED"]
-    assert fired
-    time.sleep(WATCH_S)
+    assert_the_dead_man_timer_fires(stack, oracle, frozen_ns)
+    thawed_ns = now_ns()  # before it can do anything
     stack.running.signal(signal.SIGCONT)
-    thawed_ns = now_ns()
-    stack.wait_quoting(RECOVER_S)
+    stack.wait_quoting()
     oracle.judge_running()
-    early = [o for o in oracle.audit.collect() if frozen_ns + NS_PER_S // 2 < o.create_ns < thawed_ns]
+    early = [o for o in oracle.audit.collect() if frozen_ns + NS_PER_S < o.create_ns < thawed_ns]
     assert not early
     assert stack.stop_engine() == 0
     oracle.judge_stopped()
@@ -178,8 +174,7 @@ def test_the_dead_man_timer_cancels_for_a_killed_engine(open_stack: OpenStack) -
     stack.start_engine()
     stack.wait_quoting()
     stack.kill_engine()
-    assert stack.open_orders()
-    until(lambda: not stack.open_orders(), DEAD_MAN_S + EMPTY_S, "the dead-man timer fires")
+    assert_the_dead_man_timer_fires(stack, Oracle(stack), now_ns())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -198,21 +193,28 @@ def test_a_second_signal_leaves_at_once_and_the_dead_man_timer_stands_behind(ope
     cancels = {"match": {"op": "*"}, "how": "silence"}
     with stack.fault("drop_request", **cancels):
         stack.running.signal(signal.SIGTERM)
-        time.sleep(0.5)
+        until(lambda: "engine_stop_requested" in stack.running.log.read_text(), PATIENCE_S, "the first signal is taken")
         stack.running.signal(signal.SIGTERM)
-        assert stack.running.wait(1.0) == 130
-        assert stack.open_orders()
-        until(lambda: not stack.open_orders(), DEAD_MAN_S + EMPTY_S, "the dead-man timer fires")
+        assert stack.running.wait(AT_ONCE_S) == 130
+        assert_the_dead_man_timer_fires(stack, Oracle(stack), now_ns())
 
 
 # --- what is measured
 
 
-def first_end_ms(orders: list[VenueOrder], begin_ns: int, end_ns: int) -> float:
-    """From the moment the command was given until the exchange carried out the first cancel that it caused."""
+def assert_the_dead_man_timer_fires(stack: Stack, oracle: Oracle, gone_ns: int) -> None:
+    """The exchange cancels what an engine left in the book that has said nothing since `gone_ns` at the latest."""
+    until(lambda: not stack.open_orders(), PATIENCE_S, "the dead-man timer fires")
+    fired = [order.update_ns for order in oracle.audit.collect() if order.reason == DEAD_MAN]
+    assert fired
+    assert max(fired) - gone_ns <= (DEAD_MAN_S + EMPTY_S) * NS_PER_S
+
+
+def ends_of_ms(orders: list[VenueOrder], begin_ns: int, end_ns: int) -> list[float]:
+    """From the moment the command was given until the exchange carried out each cancel that it caused."""
     ends = [o.update_ns for o in orders if begin_ns <= o.update_ns <= end_ns and o.reason.startswith("CLIENT_")]
     assert ends, "the kill cancelled nothing"
-    return (min(ends) - begin_ns) / NS_PER_MS
+    return [(end_ns - begin_ns) / NS_PER_MS for end_ns in ends]
 
 
 def kills_taken_ns(stack: Stack) -> list[int]:
@@ -267,7 +269,7 @@ def perpmaker(stack: Stack, *arguments: str, typed: str = "") -> tuple[int, str]
         input=typed,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
     return done.returncode, done.stdout + done.stderr

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_ports
 
 from perpmaker.clock import WallClock
 from perpmaker.control.client import ControlClient, EngineUnreachable
@@ -25,6 +26,8 @@ from perpmaker.engine.journalfile import Segment, segments, verify
 from perpmaker.engine.records import FillBooked, Intent, Record, decode
 
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 60.0
+"""How long is waited for what has to come about, on a machine that other tests keep busy."""
 CONFIG = """
 schema_version = 1
 env = "local"
@@ -74,7 +77,7 @@ class Stage:
 
     def start_exchange(self, *options: str) -> None:
         """Start the exchange (its state is kept in the home) and wait for its ready line; again at its old address."""
-        self.port = self.port or _free_ports(3)
+        self.port = self.port or free_ports(3)
         arguments = [
             "--port",
             str(self.port),
@@ -91,7 +94,7 @@ class Stage:
     def stop_exchange(self) -> None:
         if self.exchange is not None:
             self.exchange.terminate()
-            self.exchange.wait(10)
+            self.exchange.wait(PATIENCE_S)
             if self.exchange.stdout is not None:
                 self.exchange.stdout.close()
             self.exchange = None
@@ -110,7 +113,7 @@ class Stage:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self.ready["control"] + path, data=data, method=method, headers=headers)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310
             text = answer.read()
         return json.loads(text) if text else None
 
@@ -119,7 +122,7 @@ class Stage:
     def start_engine(self, **environment: str) -> None:
         """Start the engine and wait until its control API answers."""
         self.engine = self._process("run", [str(self.config)], **environment)
-        self.until(lambda: running(self.home, "engine") is not None, "the engine to publish itself", 15)
+        self.until(lambda: running(self.home, "engine") is not None, "the engine to publish itself")
 
     def _process(
         self, command: str, arguments: list[str], stdout: int | None = None, **environment: str
@@ -155,7 +158,7 @@ class Stage:
         """Send a command and follow it until it is done or refused."""
         client = self.control()
         answer = client.command(kind, arguments, actor="test", now_ns=WallClock().now_ns())
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while answer.state == "accepted" and time.monotonic() < deadline:
             time.sleep(0.05)
             answer = client.answer(answer.command_id)
@@ -167,7 +170,7 @@ class Stage:
         self.engine.send_signal(signal.SIGKILL)
         self.engine.wait(10)
 
-    def stop_engine(self, number: int = signal.SIGTERM, timeout_s: float = 15) -> int:
+    def stop_engine(self, number: int = signal.SIGTERM, timeout_s: float = PATIENCE_S) -> int:
         assert self.engine is not None
         if self.engine.poll() is None:
             self.engine.send_signal(number)
@@ -183,7 +186,7 @@ class Stage:
 
     # --- waiting, comparing
 
-    def until(self, condition: Callable[[], bool], what: str, timeout_s: float = 20) -> float:
+    def until(self, condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> float:
         """Wait for a condition; returns how long it took. An engine that does not answer yet counts as not yet."""
         begin = time.monotonic()
         while True:
@@ -196,7 +199,7 @@ class Stage:
                 raise AssertionError(f"waited {timeout_s} s for {what}\n{self.log()}")
             time.sleep(0.05)
 
-    def until_quoting(self, timeout_s: float = 10) -> float:
+    def until_quoting(self, timeout_s: float = PATIENCE_S) -> float:
         """Wait until every strategy has quotes in the book and nothing in its way."""
         return self.until(lambda: self.is_quoting(self.status()), "quotes", timeout_s)
 
@@ -206,7 +209,7 @@ class Stage:
         working = all(row.state in ("quoting", "warming_up") for row in status.strategies)
         return status.state == "running" and working and quoted >= {row.instrument for row in status.strategies}
 
-    def until_fills(self, count: int, timeout_s: float = 60) -> None:
+    def until_fills(self, count: int, timeout_s: float = 2 * PATIENCE_S) -> None:
         self.until(lambda: self.status().fills_total >= count, f"{count} fills", timeout_s)
 
     def whole_log(self) -> str:
@@ -238,21 +241,6 @@ class Stage:
         assert len(set(intents)) == len(intents)
         assert {row["client_order_id"] for row in ledger["fills"]} <= set(intents)
         assert {row["client_order_id"] for row in ledger["open_orders"]} <= set(intents)
-
-
-def _free_ports(count: int) -> int:
-    """Return the first of `count` ports in a row that nobody uses."""
-    while True:
-        with ExitStack() as stack:
-            first = 0
-            try:
-                for place in range(count):
-                    holder = stack.enter_context(socket.socket())
-                    holder.bind(("127.0.0.1", first + place if first else 0))
-                    first = first or holder.getsockname()[1]
-            except OSError:
-                continue
-            return first
 
 
 @contextmanager
