@@ -29,8 +29,9 @@ from perpmaker.model.events import AccountSnapshot, FundingPaid, InstrumentListe
 from perpmaker.model.ids import AccountId, InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.strategies.pair.holdings import ZERO, Holdings, status_of
+from perpmaker.strategies.pair.memory import Counts
 from perpmaker.strategies.pair.programme import Programme
-from perpmaker.strategies.pair.summary import Counts, LegSummary, Summary, leg_summary, summed
+from perpmaker.strategies.pair.summary import LegSummary, Summary, leg_summary, summed
 
 _READ: Final = (Checkpoint, Decision, EquityMark, FillBooked, Happened, Remembered, Said, StrategyAdded)
 _KINDS: Final = tuple(kind.__name__.encode() for kind in _READ)

@@ -11,24 +11,24 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
 
-import msgspec
-
 from perpmaker.model.book import Book
 from perpmaker.model.depth import price_for
 from perpmaker.model.events import BookStale, Connectivity, Fill
-from perpmaker.model.execution import Ending, ExecutionReport
+from perpmaker.model.execution import ExecutionReport
 from perpmaker.model.order import OrderView, Side
 from perpmaker.model.quote import Quote
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.strategies.api import Context, Explained, Strategy, StrategyParams, Subscription
 from perpmaker.strategies.pair.direction import HAIRCUT
+from perpmaker.strategies.pair.emptying import Emptying
 from perpmaker.strategies.pair.hedger import Hedger
 from perpmaker.strategies.pair.holdings import ZERO, Holdings, overfills, status_of
+from perpmaker.strategies.pair.memory import Counts, Memory, PairMemo, ask
 from perpmaker.strategies.pair.params import LegParams
 from perpmaker.strategies.pair.rates import HedgeRate
 from perpmaker.strategies.pair.sizes import common_lot, larger_lot, smallest_qty, towards_zero, unlike
 from perpmaker.strategies.pair.standing import StandingQuote
-from perpmaker.strategies.pair.summary import Counts, Summary, shown, summarise
+from perpmaker.strategies.pair.summary import Summary, explained, summarise, tell
 from perpmaker.strategies.schema import key
 
 TICK_NS: Final = 250 * NS_PER_MS
@@ -60,14 +60,13 @@ class CrossMakerParams(LegParams, frozen=True, kw_only=True):
         return found
 
 
-class Memo(msgspec.Struct):
+class Memo(PairMemo, kw_only=True):
     """What it must know again after a restart."""
 
-    session: str
-    holdings: Holdings
-    counts: Counts
-    question: str = ""
     stopped: str = ""
+    """Why nothing is quoted any more, "" while it is."""
+    closing: bool = False
+    """A person has its position closed."""
 
 
 class CrossMaker(Strategy[CrossMakerParams]):
@@ -82,10 +81,11 @@ class CrossMaker(Strategy[CrossMakerParams]):
         self._lead, self._hedge = self._legs[:2]
         self._hedger = Hedger(params.hedge, self._legs)
         self._rate = HedgeRate(self._lead, self._hedge, params.max_rate_age_s)
+        self._emptying = Emptying(self._lead, params.qty, params.hedge.unwind_max_slippage_bps)
         self._quotes = {side: StandingQuote(self._lead, side) for side in Side}
-        self._memo = Memo(params.session, Holdings({}), Counts())
+        self._memory = Memory(Memo, params.session, self._legs)
+        self._memo = Memo(session=params.session, holdings=Holdings({}), counts=Counts())
         self._started = False
-        self._saved: tuple[object, ...] = ()
 
     # --- hooks
 
@@ -93,9 +93,11 @@ class CrossMaker(Strategy[CrossMakerParams]):
         return [Subscription(name, book_interval_ms=50) for name in self._legs]
 
     def on_start(self, ctx: Context) -> None:
-        self._memo = self._remembered(ctx) or Memo(self.params.session, Holdings.begun(ctx, self._legs), Counts())
+        self._memo = self._memory.recall(ctx) or Memo(
+            session=self.params.session, holdings=Holdings.begun(ctx, self._legs), counts=Counts()
+        )
         self._started = True
-        self._memo.stopped = unlike(*(ctx.instrument(name) for name in self._legs)) or self._memo.stopped
+        self._end(ctx, self._memory.end or unlike(*(ctx.instrument(name) for name in self._legs)))
         if self._memo.question:
             ctx.ask(self._memo.question)
         ctx.set_timer(_TICK, ctx.now_ns() + TICK_NS)
@@ -114,15 +116,15 @@ class CrossMaker(Strategy[CrossMakerParams]):
         self._step(ctx)
 
     def on_execution(self, ctx: Context, report: ExecutionReport) -> None:
-        if report.order.instrument != self._lead and report.ending is not Ending.DONE:
-            self._memo.counts.hedge_retries += 1
+        self._memo.counts.on_execution(self._lead, report)
         for surprise in overfills(report):
             self._surprised(ctx, surprise)
         self._step(ctx)
 
     def on_timer(self, ctx: Context, key: str) -> None:
         if key == _SUMMARY:
-            self._tell_summary(ctx, "pair_progressed")
+            if not self._is_over or any(leg.qty for leg in self._memo.holdings.legs.values()):
+                self._tell_summary(ctx, "pair_progressed")
             ctx.set_timer(_SUMMARY, ctx.now_ns() + SUMMARY_NS)
             return
         ctx.set_timer(_TICK, ctx.now_ns() + TICK_NS)
@@ -131,12 +133,18 @@ class CrossMaker(Strategy[CrossMakerParams]):
     def on_answer(self, ctx: Context, answer: str) -> None:
         self._memo.question, self._hedger.failed = "", ""
         if answer == "stop":
-            self._memo.stopped = "stopped by a person's answer"
+            self._end(ctx, "stopped by a person's answer")
         self._step(ctx)
 
     def on_told(self, ctx: Context, word: str) -> None:
         self._memo.question, self._hedger.failed = "", ""
-        self._memo.stopped = "stopped by a person"
+        if word == "close":
+            self._memo.closing = True
+            if any(leg.qty for leg in self._memo.holdings.legs.values()):
+                self._memo.stopped = ""
+        else:
+            self._memo.closing = False
+            self._end(ctx, "stopped by a person")
         self._step(ctx)
 
     def on_connectivity(self, ctx: Context, event: Connectivity | BookStale) -> None:
@@ -145,21 +153,9 @@ class CrossMaker(Strategy[CrossMakerParams]):
     def on_stop(self, ctx: Context) -> None:
         self._memo.holdings.take(ctx)
         self._tell_summary(ctx, "pair_left")
-        self._save(ctx)
+        self._memory.save(ctx, self._memo, self._memo.stopped, self._memo.closing)
 
     # --- going on
-
-    def _remembered(self, ctx: Context) -> Memo | None:
-        text = ctx.recall()
-        if not text:
-            return None
-        try:
-            memo = msgspec.json.decode(text, type=Memo)
-        except msgspec.DecodeError as error:
-            ctx.notice("warning", "pair_forgot", {"instrument": self._lead, "text": str(error)})
-            return None
-        same = memo.session == self.params.session and tuple(memo.holdings.legs) == self._legs
-        return memo if same else None
 
     def _step(self, ctx: Context) -> None:
         if not self._started:
@@ -169,29 +165,61 @@ class CrossMaker(Strategy[CrossMakerParams]):
         self._rate.watch(ctx)
         self._hedger.step(ctx, self._memo.holdings)
         if self._hedger.failed:
-            self._ask(ctx, f"{self._hedger.failed}. Go on?")
+            ask(ctx, self._memo, self._lead, f"{self._hedger.failed}. Go on?")
         why = self._why_not(ctx)
         piece = self._hedger.home_piece(ctx, self._memo.holdings, self.params.qty)
         if not why and piece:
             why = "brings a hedge home"
             if not ctx.open_orders(self._lead):
                 self._hedger.bring_home(ctx, self._memo.holdings, piece)
-        bid, ask = (None, None) if why else (self._quote_of(ctx, Side.BUY), self._quote_of(ctx, Side.SELL))
-        self._quotes[Side.BUY].step(ctx, self._memo.holdings, bid)
-        self._quotes[Side.SELL].step(ctx, self._memo.holdings, ask)
-        self._save(ctx)
-        self._explain(ctx, why, bid, ask)
+        if not why and self._memo.closing:
+            why = self._close(ctx)
+        if not why:
+            why = self._rate.problem
+        wanted = {side: None if why else self._quote_of(ctx, side) for side in Side}
+        for side, quote in self._quotes.items():
+            quote.step(ctx, self._memo.holdings, wanted[side])
+        self._memory.save(ctx, self._memo, self._memo.stopped, self._memo.closing)
+        self._explain(ctx, why, wanted[Side.BUY], wanted[Side.SELL])
+
+    def _close(self, ctx: Context) -> str:
+        """Go on closing; nothing is quoted meanwhile, nor after it."""
+        holdings = self._memo.holdings
+        if self._hedger.is_elsewhere(ctx, holdings):
+            return f"waits until {self._hedge} takes over what {self._legs[2]} holds"
+        if self._emptying.is_over(ctx, holdings) and not self._at_rest:
+            self._memo.closing = False
+            self._end(ctx, "closed, as a person wanted")
+            return self._memo.stopped
+        if not self._at_rest:
+            self._emptying.step(ctx, holdings)
+        return "closes"
+
+    def _end(self, ctx: Context, text: str) -> None:
+        """Quote nothing any more, for that reason; with "" nothing changes."""
+        if text and not self._memo.stopped:
+            self._memo.stopped = text
+            self._tell_summary(ctx, "pair_ended")
+
+    @property
+    def _at_rest(self) -> bool:
+        """Whether an order of it rests, or may."""
+        return any(quote.order is not None for quote in self._quotes.values())
+
+    @property
+    def _is_over(self) -> bool:
+        return bool(self._memo.stopped) and not self._memo.closing
 
     def _surprised(self, ctx: Context, what: str) -> None:
         ctx.notice("warning", "pair_surprised", {"instrument": self._lead, "text": what})
         if self.params.on_unexpected == "ask":
-            self._ask(ctx, f"Unexpected: {what}. Go on?")
+            ask(ctx, self._memo, self._lead, f"Unexpected: {what}. Go on?")
         elif self.params.on_unexpected == "stop":
-            self._memo.stopped = f"unexpected: {what}"
+            self._end(ctx, f"unexpected: {what}")
 
     def _why_not(self, ctx: Context) -> str:
         """Why nothing may be quoted now, "" when it may."""
-        if self._memo.question or self._memo.stopped:
+        if self._memo.question or self._is_over:
             return self._memo.question or self._memo.stopped
         if not self._hedger.is_calm:
             return "waits for the hedge"
@@ -199,7 +227,7 @@ class CrossMaker(Strategy[CrossMakerParams]):
             why = ctx.hindrance(name)
             if why:
                 return f"{name}: {why}"
-        return "paused" if ctx.paused() else self._rate.problem
+        return "paused" if ctx.paused() else ""
 
     def _quote_of(self, ctx: Context, side: Side) -> Quote | None:
         """Return the quote of one side, None where there is no room or no depth, or a price is not known."""
@@ -230,49 +258,32 @@ class CrossMaker(Strategy[CrossMakerParams]):
 
     # --- telling
 
-    def _ask(self, ctx: Context, question: str) -> None:
-        if not self._memo.question:
-            self._memo.question = question
-            ctx.ask(question)
-            ctx.notice("warning", "pair_asked", {"instrument": self._lead, "question": question})
-
-    def _save(self, ctx: Context) -> None:
-        memo = self._memo
-        quantities = tuple((leg.qty, leg.base_qty, leg.odd_qty) for leg in memo.holdings.legs.values())
-        now = (memo.holdings.last, memo.question, memo.stopped, quantities, tuple(memo.holdings.orders))
-        if now != self._saved:
-            self._saved = now
-            ctx.remember(msgspec.json.encode(memo).decode())
-
     def _summary(self, ctx: Context) -> Summary:
         fills = self._memo.holdings.legs[self._lead].fills
         return summarise(ctx, self._memo.holdings, self._memo.counts, asked=fills, cycles=fills)
 
     def _tell_summary(self, ctx: Context, name: str) -> None:
         if self._memo.holdings.legs:
-            told = {"instrument": str(self._lead), "session": self.params.session, **shown(self._summary(ctx))}
-            ctx.notice("info", name, told)
+            memo = self._memo
+            tell(ctx, self._summary(ctx), name, session=memo.session, status=self._status(ctx), text=memo.stopped)
 
-    def _explain(self, ctx: Context, why: str, bid: Quote | None, ask: Quote | None) -> None:
-        holdings, summary = self._memo.holdings, self._summary(ctx)
-        tolerance = larger_lot(*(ctx.instrument(name) for name in self._legs))
+    def _status(self, ctx: Context) -> str:
+        return status_of(self._memo.holdings.legs, larger_lot(*(ctx.instrument(name) for name in self._legs)))
+
+    def _explain(self, ctx: Context, why: str, bid: Quote | None, offer: Quote | None) -> None:
+        memo = self._memo
         inputs: dict[str, Explained] = {
-            "pair": status_of(holdings.legs, tolerance),
-            "lead_qty": str(holdings.legs[self._lead].qty),
-            "hedge_qty": str(holdings.legs[self._hedge].qty),
-            "net_delta": str(holdings.delta),
+            "pair": self._status(ctx),
+            "mode": "make",
+            "phase": "end" if self._is_over else "close" if memo.closing else "make",
+            "lead_qty": str(memo.holdings.legs[self._lead].qty),
+            "hedge_qty": str(memo.holdings.legs[self._hedge].qty),
+            "net_delta": str(memo.holdings.delta),
+            "clip": "resting" if self._at_rest else "taking" if self._emptying.is_at_work(ctx) else "",
             "hedge": self._hedger.rung.value,
             "bid_px": None if bid is None else float(bid.px),
-            "ask_px": None if ask is None else float(ask.px),
-            "hedge_retries": summary.hedge_retries,
-            "volume": float(summary.volume),
-            "gross": float(summary.gross),
-            "fees": float(summary.fees),
-            "funding": float(summary.funding),
-            "net": float(summary.net),
-            "edge_bps": float(summary.edge_bps),
-            "cost_per_million": float(summary.cost_per_million),
-            "rate": None if self._hedge in summary.assumed else str(summary.rates[self._hedge]),
+            "ask_px": None if offer is None else float(offer.px),
+            **explained(self._summary(ctx)),
             "waits_for": why,
         }
         ctx.explain(self._lead, inputs)

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import ClassVar, Final
 
-import msgspec
-
 from perpmaker.model.book import Book
 from perpmaker.model.events import BookStale, Connectivity, Fill
-from perpmaker.model.execution import Ending, ExecutionReport
+from perpmaker.model.execution import ExecutionReport
 from perpmaker.model.order import OrderView, Side
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.strategies.api import Context, Explained, Strategy, StrategyParams, Subscription
@@ -22,11 +20,12 @@ from perpmaker.strategies.pair.clip import Clip, ClipWorld, Stage
 from perpmaker.strategies.pair.direction import Rules
 from perpmaker.strategies.pair.hedger import Hedger
 from perpmaker.strategies.pair.holdings import ZERO, Holdings, overfills, status_of
+from perpmaker.strategies.pair.memory import Counts, Memory, PairMemo, ask
 from perpmaker.strategies.pair.params import PairParams
 from perpmaker.strategies.pair.programme import Present, Programme, advance
 from perpmaker.strategies.pair.sizes import common_lot, larger_lot, smallest_qty, towards_zero, unlike
 from perpmaker.strategies.pair.stability import Stability
-from perpmaker.strategies.pair.summary import Counts, Summary, shown, summarise
+from perpmaker.strategies.pair.summary import Summary, explained, summarise, tell
 
 TICK_NS: Final = 250 * NS_PER_MS
 SKIP_PAUSE_NS: Final = NS_PER_S
@@ -37,15 +36,12 @@ _SUMMARY: Final = "summary"
 SUMMARY_NS: Final = 60 * NS_PER_S
 
 
-class Memo(msgspec.Struct):
+class Memo(PairMemo, kw_only=True):
     """What a pair must know again after a restart."""
 
-    session: str
-    holdings: Holdings
     programme: Programme
-    counts: Counts
-    clip_qty: Decimal
-    question: str = ""
+    clip_qty: Decimal = ZERO
+    """Size of a clip in base units; 0 before the first."""
 
 
 class Pair(Strategy[PairParams]):
@@ -61,14 +57,13 @@ class Pair(Strategy[PairParams]):
         self._hedger = Hedger(params.hedge, self._legs)
         self._stability = Stability(round(params.maker.stability_s * NS_PER_S))
         self._rules = Rules(params.rule, params)
-        self._memo = Memo(params.session, Holdings({}), Programme(params.mode), Counts(), ZERO)
+        self._memory = Memory(Memo, params.session, self._legs)
+        self._memo = self._new_memo(Holdings({}))
         self._clip: Clip | None = None
         self._not_before_ns = 0
         self._reported: Decimal | None = None
         self._refused_clips = 0
-        self._forgot = ""
         self._started = False
-        self._saved: tuple[object, ...] = ()
 
     # --- hooks
 
@@ -82,11 +77,7 @@ class Pair(Strategy[PairParams]):
         else:
             self._memo = remembered
         self._started = True
-        if self._forgot:
-            self._end(
-                ctx, f"what it held cannot be read any more ({self._forgot}): see to the positions, then begin anew"
-            )
-        why = unlike(*(ctx.instrument(name) for name in self._legs))
+        why = self._memory.end or unlike(*(ctx.instrument(name) for name in self._legs))
         if why:
             self._end(ctx, why)
         if self._memo.question:
@@ -110,8 +101,7 @@ class Pair(Strategy[PairParams]):
         self._step(ctx)
 
     def on_execution(self, ctx: Context, report: ExecutionReport) -> None:
-        if report.order.instrument != self._lead and report.ending is not Ending.DONE:
-            self._memo.counts.hedge_retries += 1
+        self._memo.counts.on_execution(self._lead, report)
         for surprise in overfills(report):
             self._surprised(ctx, surprise)
         self._step(ctx)
@@ -152,33 +142,19 @@ class Pair(Strategy[PairParams]):
     # --- beginning
 
     def _remembered(self, ctx: Context) -> Memo | None:
-        """Return the memo of the lives before, unless it is of another session or of other legs."""
-        text = ctx.recall()
-        if not text:
-            return None
-        try:
-            memo = msgspec.json.decode(text, type=Memo)
-        except msgspec.DecodeError as error:
-            self._forgot = str(error)
-            ctx.notice("warning", "pair_forgot", {"instrument": self._lead, "text": self._forgot})
-            return None
-        if memo.session != self.params.session or tuple(memo.holdings.legs) != self._legs:
-            self._leave_behind(ctx, memo)
-            return None
-        if memo.programme.mode != self.params.mode:
+        """Return the memo of the lives before; in another mode it begins afresh with what it holds."""
+        memo = self._memory.recall(ctx)
+        if memo is not None and memo.programme.mode != self.params.mode:
             memo.programme = Programme(self.params.mode)
         return memo
 
-    def _leave_behind(self, ctx: Context, memo: Memo) -> None:
-        """Say what an earlier session, or other legs, still hold: from now on nobody looks after it."""
-        held = ", ".join(f"{leg.qty} {name}" for name, leg in memo.holdings.legs.items() if leg.qty)
-        if held:
-            fields = {"instrument": self._lead, "session": memo.session, "held": held}
-            ctx.notice("warning", "pair_left_behind", fields)
+    def _new_memo(self, holdings: Holdings) -> Memo:
+        params = self.params
+        return Memo(session=params.session, holdings=holdings, counts=Counts(), programme=Programme(params.mode))
 
     def _begin(self, ctx: Context) -> None:
         holdings = Holdings.begun(ctx, self._legs)
-        self._memo = Memo(self.params.session, holdings, Programme(self.params.mode), Counts(), ZERO)
+        self._memo = self._new_memo(holdings)
         if self.params.mode != "close_existing":
             return
         adopted = holdings.adopt_hedged(ctx, common_lot(ctx.instrument(self._lead), ctx.instrument(self._hedge)))
@@ -196,8 +172,8 @@ class Pair(Strategy[PairParams]):
         self._rules.rate.watch(ctx)
         programme, holdings, hedger = self._memo.programme, self._memo.holdings, self._hedger
         hedger.step(ctx, holdings, self._still_to_come(ctx))
-        if hedger.failed and not self._memo.question:
-            self._ask(ctx, f"{hedger.failed}. Go on?")
+        if hedger.failed:
+            ask(ctx, self._memo, self._lead, f"{hedger.failed}. Go on?")
         hold = self._hold(ctx)
         if self._clip is not None:
             asked = (self._clip.wanted, self._clip.least_edge_bps)
@@ -227,7 +203,7 @@ class Pair(Strategy[PairParams]):
     def _unwanted(self, ctx: Context, what: str) -> None:
         """Do what the configuration says about what should not have happened."""
         if self.params.on_unexpected == "ask":
-            self._ask(ctx, f"{what[0].upper()}{what[1:]}. Go on?")
+            ask(ctx, self._memo, self._lead, f"{what[0].upper()}{what[1:]}. Go on?")
         elif self.params.on_unexpected == "stop":
             self._end(ctx, what)
 
@@ -314,12 +290,6 @@ class Pair(Strategy[PairParams]):
             return self._memo.programme.text
         return "paused" if ctx.paused() else ""
 
-    def _ask(self, ctx: Context, question: str) -> None:
-        if not self._memo.question:
-            self._memo.question = question
-            ctx.ask(question)
-            ctx.notice("warning", "pair_asked", {"instrument": self._lead, "question": question})
-
     def _end(self, ctx: Context, text: str) -> None:
         if not self._memo.programme.is_over:
             self._memo.programme.end(text)
@@ -362,23 +332,18 @@ class Pair(Strategy[PairParams]):
     # --- telling
 
     def _save(self, ctx: Context) -> None:
-        memo = self._memo
-        programme = memo.programme
-        now = (memo.holdings.last, programme.phase, programme.closing_for_good, programme.cycles, memo.question,
-               memo.clip_qty, programme.wanted, memo.counts.skipped, tuple(memo.holdings.orders),
-               tuple((leg.qty, leg.base_qty, leg.odd_qty) for leg in memo.holdings.legs.values()))  # fmt: skip
-        if now != self._saved:
-            self._saved = now
-            ctx.remember(msgspec.json.encode(memo).decode())
+        memo, programme = self._memo, self._memo.programme
+        self._memory.save(
+            ctx, memo, programme.phase, programme.closing_for_good, programme.cycles, programme.wanted,
+            memo.clip_qty, memo.counts.skipped,
+        )  # fmt: skip
 
     def _tell_summary(self, ctx: Context, name: str) -> None:
         if not self._memo.holdings.legs:
             return
-        told = {"instrument": str(self._lead), "session": self.params.session, **shown(self._summary(ctx))}
-        if self._memo.programme.is_over:
-            told["text"] = self._memo.programme.text
-        equal = status_of(self._memo.holdings.legs, self._tolerance(ctx)) in ("Flat", "Hedged")
-        ctx.notice("info" if equal or name != "pair_left" else "warning", name, told)
+        status = status_of(self._memo.holdings.legs, self._tolerance(ctx))
+        text = self._memo.programme.text if self._memo.programme.is_over else ""
+        tell(ctx, self._summary(ctx), name, session=self.params.session, status=status, text=text)
 
     def _summary(self, ctx: Context) -> Summary:
         memo = self._memo
@@ -403,18 +368,10 @@ class Pair(Strategy[PairParams]):
             "reprices": 0 if clip is None else clip.reprices,
             "skipped": summary.skipped,
             "unstable": self._stability.unstable,
-            "hedge_retries": summary.hedge_retries,
-            "volume": float(summary.volume),
-            "gross": float(summary.gross),
-            "fees": float(summary.fees),
-            "funding": float(summary.funding),
-            "net": float(summary.net),
-            "edge_bps": float(summary.edge_bps),
-            "cost_per_million": float(summary.cost_per_million),
+            **explained(summary),
             "basis_bps": self._rules.basis.bps,
             "basis_z": self._rules.basis.z,
             "funding_bps_a_day": self._rules.funding_bps(ctx),
-            "rate": None if self._hedge in summary.assumed else str(summary.rates[self._hedge]),
             "waits_for": self._waits_for(ctx),
         }
         ctx.explain(self._lead, inputs)

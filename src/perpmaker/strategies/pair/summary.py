@@ -8,8 +8,9 @@ from decimal import Decimal
 import msgspec
 
 from perpmaker.model.ids import InstrumentId
-from perpmaker.strategies.api import Context
+from perpmaker.strategies.api import Context, Explained
 from perpmaker.strategies.pair.holdings import ZERO, Holdings, LegTotals
+from perpmaker.strategies.pair.memory import Counts
 from perpmaker.strategies.pair.rates import last_told
 
 _BPS = Decimal(10_000)
@@ -55,14 +56,6 @@ class Summary(msgspec.Struct, frozen=True):
     legs: tuple[LegSummary, ...]
     rates: dict[InstrumentId, Decimal]
     assumed: tuple[InstrumentId, ...] = ()
-
-
-class Counts(msgspec.Struct):
-    """What is counted along the way."""
-
-    skipped: int = 0
-    unstable: int = 0
-    hedge_retries: int = 0
 
 
 def leg_summary(name: InstrumentId, leg: LegTotals, *, currency: str, mark_px: Decimal, funding: Decimal) -> LegSummary:
@@ -160,6 +153,31 @@ def shown(summary: Summary) -> dict[str, str]:
             )
             fields[f"{leg.instrument} {name}"] = text
     return fields
+
+
+def explained(summary: Summary) -> dict[str, Explained]:
+    """Return a summary as a strategy explains it."""
+    hedge = summary.legs[1].instrument
+    return {
+        "hedge_retries": summary.hedge_retries,
+        "volume": float(summary.volume),
+        "gross": float(summary.gross),
+        "fees": float(summary.fees),
+        "funding": float(summary.funding),
+        "net": float(summary.net),
+        "edge_bps": float(summary.edge_bps),
+        "cost_per_million": float(summary.cost_per_million),
+        "rate": None if hedge in summary.assumed else str(summary.rates[hedge]),
+    }
+
+
+def tell(ctx: Context, summary: Summary, name: str, *, session: str, status: str, text: str = "") -> None:
+    """Say what a session came to; a warning when it is left while the legs are not even. `text`: why it ended."""
+    told = {"instrument": str(summary.legs[0].instrument), "session": session, **shown(summary)}
+    if text:
+        told["text"] = text
+    is_even = status in ("Flat", "Hedged")
+    ctx.notice("warning" if name == "pair_left" and not is_even else "info", name, told)
 
 
 def _volume(leg: LegSummary) -> Decimal:
