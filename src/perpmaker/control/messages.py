@@ -115,8 +115,8 @@ class FillRow(msgspec.Struct, frozen=True):
 
 
 class StrategyRow(msgspec.Struct, frozen=True):
-    """`state`: starting, warming_up, quoting, paused, waiting (with `reason`), asking (`reason` is the question), stopped,
-    failed."""
+    """`state`: starting, warming_up, quoting, paused, waiting (with `reason`), asking (`reason` is the question), over
+    (`reason` is why it ended; it places nothing any more), stopped, failed."""
 
     name: str
     kind: str

@@ -197,6 +197,14 @@ class StrategyRemoved(msgspec.Struct, frozen=True, tag=True):
     ts_ns: int
 
 
+class StrategyTold(msgspec.Struct, frozen=True, tag=True):
+    """A person told a strategy that had not started yet in this life to stop or to close; "" once it has heard that."""
+
+    strategy: StrategyId
+    word: str
+    ts_ns: int
+
+
 class EquityMark(msgspec.Struct, frozen=True, tag=True):
     """One account's equity and its parts since the journal began, at an instant; `marks` are the prices behind it.
 
@@ -283,6 +291,7 @@ Record = (
     | Remembered
     | StrategyAdded
     | StrategyRemoved
+    | StrategyTold
     | EquityMark
     | CommandAnswered
     | ExecutionBegun

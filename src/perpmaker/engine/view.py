@@ -29,6 +29,7 @@ from perpmaker.control.messages import (
     StrategyRow,
 )
 from perpmaker.engine.chart import Charts
+from perpmaker.engine.core.added import is_over
 from perpmaker.engine.core.engine import Engine
 from perpmaker.engine.core.runner import plain
 from perpmaker.engine.core.slot import Slot, SlotState
@@ -383,7 +384,9 @@ class View:
         if slot.state is SlotState.FAILED:
             return "failed", slot.error
         if slot.state is SlotState.STOPPED:
-            return "stopped", self._world.stopping
+            return ("over", _why_over(slot)) if is_over(slot) else ("stopped", self._world.stopping)
+        if slot.running and is_over(slot):
+            return "over", _why_over(slot)
         if slot.paused:
             return "paused", self._engine.targets.closing().get((slot.spec.account, slot.spec.instrument), "")
         hindrance = self._hindrance(slot)
@@ -397,7 +400,7 @@ class View:
         return ("warming_up", "") if explained.get("warming_up") else ("quoting", "")
 
     def _why_waiting(self, slot: Slot) -> str:
-        if not slot.quoting_allowed:
+        if not slot.quoting_allowed or is_over(slot):
             return ""
         return self._hindrance(slot)
 
@@ -493,6 +496,10 @@ def _child_row(child: ChildReport, report: ExecutionReport) -> ExecutionChildRow
         is_over=child.is_over,
         reason=child.reason,
     )
+
+
+def _why_over(slot: Slot) -> str:
+    return str(slot.explained.get(slot.spec.instrument, {}).get("waits_for", ""))
 
 
 def _rate_told(found: Conversion | None, now_ns: int) -> str:

@@ -55,7 +55,7 @@ class Bench(TwoVenues):
         )  # fmt: skip
         self.engine = Engine(self.spec)
 
-    def tell(self, kind: str, name: str | None = None, *, command_id: str = "", **arguments: str) -> Answer:
+    def tell(self, kind: str, name: str | None = None, /, *, command_id: str = "", **arguments: str) -> Answer:
         self.sent = command_id or f"{kind}-{len(self.journal)}"
         strategy = None if name is None else StrategyId(name)
         self.feed(Operator(self.sent, kind, strategy, arguments, "tester", self.now_ns))
@@ -128,6 +128,10 @@ def test_the_same_legs_begin_anew_once_they_are_over_and_keep_name_and_number() 
         ({"size": "500"}, "risk.max_position_notional is 1000000"),
         ({"size": "100"}, "risk.max_order_notional is 100000"),
         ({"size": "much"}, "size = 'much': must be a number > 0"),
+        ({"mode": "close_existing", "size": "0.001"}, "clip 0.001 is 0 ETH in lots of both venues"),
+        ({"mode": "close_existing", "size": "100"}, "risk.max_order_notional is 100000"),
+        ({"mode": "close_existing", "size": "9", "clip": "0.01"}, "it must be at least 0.02"),
+        ({"kind": "market_maker"}, "kind 'market_maker': must be pair or cross_maker"),
         ({"mode": "sideways"}, "mode = 'sideways': must be one of open_and_close"),
         ({"clip": "1"}, "clip = 1 must not be more than size = 0.5"),
         ({"maker.timeout_s": "1e9"}, "maker.timeout_s"),
@@ -429,20 +433,6 @@ def test_a_pair_that_has_failed_keeps_no_other_from_being_stopped() -> None:
     assert (answer.state, answer.text.partition(";")[0]) == ("refused", "pair-broken is failed: it divided by zero")
 
 
-def test_what_makes_continuously_is_flattened_by_a_close_that_names_nobody() -> None:
-    rig = of_three()
-    rig.pair(mode="build_and_hold")
-    done(rig)
-    slot = beside(rig, "maker", kind="cross_maker")
-    slot.state = SlotState.STOPPED
-    third, rig.watching = rig.other, False
-    rig.fill_by_hand(third, Side.BUY, "0.1")
-    rig.until(lambda: third.position > 0, 10)
-    rig.tell("pair_close")
-    rig.until(lambda: (rig.answer or Answer("refused")).state == "done", 120)
-    assert (rig.lead.position, rig.hedge.position, third.position) == (0, 0, 0)
-
-
 def test_a_parent_order_on_a_leg_of_a_pair_is_refused_while_the_pair_works_or_holds() -> None:
     rig = bench()
     rig.pair(mode="build_and_hold")
@@ -456,3 +446,132 @@ def test_a_parent_order_on_a_leg_of_a_pair_is_refused_while_the_pair_works_or_ho
     rig.until(lambda: rig.lead.position == rig.hedge.position == 0 and rig.is_over, 300)
     rig.run(5)
     assert rig.tell("execute", **order).state != "refused"
+
+
+def test_closing_what_is_held_may_be_of_any_size_as_long_as_its_clip_is_not() -> None:
+    assert bench().pair(mode="close_existing", size="500", clip="0.5").state == "done"
+
+
+# told before it has started
+
+
+def unready() -> Bench:
+    """An engine that has not read its accounts."""
+    rig = Bench({"mode": "alternate", "size": "0.5"})
+    rig.on_step = Crowd(rig)
+    rig.lead.up = rig.hedge.up = False
+    return rig.start()
+
+
+def come_up(rig: Bench) -> Bench:
+    for face in (rig.lead, rig.hedge):
+        rig.link(face)
+    return rig.run(10)
+
+
+@pytest.mark.parametrize("word", ["stop", "close"])
+def test_a_pair_that_is_stopped_before_it_began_never_begins(word: str) -> None:
+    rig = unready()
+    assert rig.pair(iterations="9").state == "done"
+    assert rig.engine.world.slots[NAME].state is SlotState.STARTING
+    answer = rig.tell(f"pair_{word}", NAME)
+    assert (answer.state, "Flat" in answer.text) == ("done", True)
+    come_up(rig)
+    assert (rig.lead.orders, rig.status()["phase"]) == ({}, "end")
+    rig.tell("resume")
+    rig.run(5)
+    assert not rig.lead.orders
+    rig.restart().run(5)
+    assert dict(rig.engine.world.slots) == {}
+
+
+def test_after_a_stop_before_its_beginning_the_same_legs_may_be_started_again() -> None:
+    rig = unready()
+    rig.pair(iterations="9")
+    rig.tell("pair_stop", NAME)
+    assert rig.pair(iterations="1").state == "done"
+    done(come_up(rig))
+    assert (rig.status()["asked"], rig.status()["cycles"]) == (1, 1)
+
+
+@pytest.mark.parametrize("between", ["nothing", "a restart", "a checkpoint and a restart"])
+@pytest.mark.parametrize(("word", "held"), [("stop", "0.25"), ("close", "0")])
+def test_a_pair_of_an_earlier_life_hears_it_when_it_has_started(word: str, held: str, between: str) -> None:
+    """The position is half built; what it was told survives another life."""
+    rig = bench(piece="0.25")
+    rig.pair(iterations="9", clip="0.25")
+    rig.until(lambda: rig.lead.position == D("0.25") and not rig.delta, 60)
+    rig.kill()
+    rig.on_step = lambda: None
+    rig.lead.up = rig.hedge.up = False
+    rig.restart()
+    answer = rig.tell(f"pair_{word}", NAME)
+    assert (answer.state, "as soon as it has started" in answer.text) == ("accepted", True)
+    if "checkpoint" in between:
+        rig.checkpoint()
+    if "restart" in between:
+        rig.restart()
+    orders = len(rig.lead.orders)
+    come_up(rig)
+    if word == "close":
+        rig.on_step = Crowd(rig)
+        done(rig)
+    assert rig.status()["phase"] == "end"
+    assert (rig.lead.position, rig.delta) == (D(held), 0)
+    assert word == "close" or len(rig.lead.orders) == orders
+    if between == "nothing":
+        rig.until(lambda: (rig.answer or Answer("refused")).state == "done", 10)
+
+
+# making across venues
+
+
+MAKER = {"instrument": str(LEAD), "hedge_instrument": str(HEDGE), "kind": "cross_maker", "qty": "0.5", "max_qty": "1"}
+
+
+def test_a_maker_is_started_steered_and_stopped_as_a_pair_is() -> None:
+    rig = Bench({"mode": "alternate", "size": "0.5"}).start()
+    assert rig.tell("pair_start", **MAKER).text == f"make-eth: {LEAD} (first) against {HEDGE} (second)"
+    rig.run(1)
+    assert len(rig.lead.live()) == 2
+    assert rig.tell("pair_pause").state in ("accepted", "done")
+    rig.run(1)
+    assert not rig.lead.live()
+    rig.tell("pair_resume")
+    rig.run(1)
+    rig.fill(rig.lead, rig.lead.live()[0])
+    rig.restart().run(2)
+    assert len(rig.lead.live()) == 2
+    assert rig.tell("pair_close").state == "accepted"
+    rig.until(lambda: (rig.answer or Answer("refused")).state == "done", 30)
+    assert (rig.lead.position, rig.hedge.position, rig.lead.live()) == (0, 0, [])
+    rig.run(2)
+    assert [type(one) for one in rig.journal if isinstance(one, StrategyAdded | StrategyRemoved)] == [
+        StrategyAdded, StrategyRemoved,
+    ]  # fmt: skip
+    assert rig.tell("pair_start", **MAKER, session="again").state == "done"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"qty": "0.001"}, "qty 0.001 is 0 ETH in lots of both venues"),
+        ({"max_qty": "500"}, "risk.max_position_notional is 1000000"),
+        ({"qty": "100", "max_qty": "100"}, "risk.max_order_notional is 100000"),
+        ({"max_qty": "0.1"}, "max_qty = 0.1 must not be less than qty = 0.5"),
+        ({"mode": "alternate"}, "mode = 'alternate': unknown key"),
+        ({"hedge_instrument": str(LEAD)}, "wash trading"),
+    ],
+)
+def test_what_cannot_be_a_maker_is_refused_with_the_reason(words: dict[str, str], said: str) -> None:
+    answer = bench().tell("pair_start", **{**MAKER, **words})
+    assert (answer.state, said in answer.text) == ("refused", True), answer.text
+
+
+def test_a_new_session_tells_what_the_one_before_it_still_holds() -> None:
+    rig = bench()
+    rig.pair(mode="build_and_hold")
+    done(rig)
+    assert rig.pair(iterations="1", size="0.25").state == "done"
+    (left,) = rig.told("pair_left_behind")
+    assert left["held"] == "0.50 ETH_USDT_Perp, -0.500 ETH_USDC_PERP@backpack"

@@ -10,6 +10,9 @@ from tests.unit.strategies.pair.two_venues import HEDGE, LEAD
 from perpmaker.clock import ManualClock
 from perpmaker.control.messages import PairRow
 from perpmaker.engine.pairview import PairView
+from perpmaker.engine.telemetry import Telemetry
+from perpmaker.engine.view import About, View
+from perpmaker.logs import RecentLines
 from perpmaker.model.events import ConversionRate
 from perpmaker.model.order import Side
 
@@ -69,6 +72,26 @@ def test_a_rate_is_told_with_its_source_and_age_or_as_unknown() -> None:
     rig.run(58)
     shown = row(rig)
     assert (shown.rate, shown.rate_from, shown.rate_age_s) == (None, "USDC/USDT: unknown, the last one is old", 61.0)
+
+
+def test_a_pair_that_has_ended_is_over_and_no_longer_said_to_quote() -> None:
+    """In the rows of strategies and of pairs, whether or not a person paused it besides; and a maker that was stopped."""
+    rig = bench()
+
+    def state() -> tuple[str, str]:
+        about = About("test", 1, "grvt", "local", "live", 1, lambda: "/journal", {})
+        status = View(rig.engine, about, Telemetry(), RecentLines(), ManualClock(rig.now_ns), warnings=list).status()
+        (strategy,), (pair,) = status.strategies, status.pairs
+        assert (strategy.state, strategy.reason) == (pair.state, pair.reason)
+        return pair.state, pair.reason
+
+    rig.pair(iterations="1")
+    rig.run(1)
+    assert state() == ("quoting", "")
+    rig.until(lambda: rig.status()["phase"] == "end", 60)
+    assert state() == ("over", "every cycle was run")
+    rig.tell("pair_pause")
+    assert state()[0] == "over"
 
 
 def test_the_question_of_a_pair_is_told() -> None:

@@ -25,6 +25,12 @@ from perpmaker.strategies.words import table_of
 
 ENDED: Final = "end"
 """The `phase` a strategy explains when it is over."""
+HELD: Final = ("lead_qty", "hedge_qty")
+"""Where a strategy explains what each leg holds, in their order."""
+
+
+UNBEGUN: Final = {"pair": "Flat", "phase": ENDED, "clip": "", "hedge": "calm", "lead_qty": "0", "hedge_qty": "0"}
+"""What is said for a strategy that never came to say anything."""
 
 
 class AddedStrategies:
@@ -51,9 +57,21 @@ class AddedStrategies:
             slot = self._world.add(spec)
             self._runner.add(slot)
         else:
+            self._leave_behind(slot)
             slot.spec, slot.memo = spec, ""
             self._runner.restart(slot)
         return slot
+
+    def drop(self, slot: Slot) -> bool:
+        """End one of people's that has never begun, at once; returns whether it is such a one."""
+        name = slot.spec.strategy
+        if name not in self._known or slot.state is not SlotState.STARTING or slot.memo:
+            return False
+        del self._known[name]
+        self._world.out.record(StrategyRemoved(name, self._world.now_ns))
+        slot.state, slot.question = SlotState.STOPPED, ""
+        slot.explained[slot.spec.instrument] = {**UNBEGUN, "waits_for": "stopped before it began"}
+        return True
 
     def number_for(self, name: StrategyId, accounts: tuple[AccountId, ...]) -> int | None:
         """Return the number for client order ids: its old one, a new one, or that of one that is over; None: no room."""
@@ -121,6 +139,18 @@ class AddedStrategies:
                 self._world.out.record(StrategyRemoved(name, self._world.now_ns))
 
     # --- inside
+
+    def _leave_behind(self, slot: Slot) -> None:
+        """Say what the session before still holds: the new one does not look after it."""
+        said = slot.explained.get(slot.spec.instrument, {})
+        held = {leg.instrument: str(said.get(key, "0")) for key, leg in zip(HELD, slot.spec.legs, strict=False)}
+        text = ", ".join(f"{qty} {name}" for name, qty in held.items() if Decimal(qty))
+        if text:
+            session = str(getattr(slot.strategy.params, "session", ""))
+            fields = {
+                "strategy": slot.spec.strategy, "instrument": slot.spec.instrument, "session": session, "held": text
+            }  # fmt: skip
+            self._world.out.tell(Notice("warning", "pair_left_behind", fields, self._world.now_ns))
 
     def _has_left(self, slot: Slot) -> bool:
         """Whether it is one of people's that is over and holds nothing: others may have its instruments."""

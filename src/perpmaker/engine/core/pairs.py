@@ -1,13 +1,14 @@
-"""What people tell pairs: start one, stop it, have it closed. Pausing and answering are as for every strategy."""
+"""What people tell pairs and makers across venues: start one, stop it, have it closed. Pausing and answering are as for
+every strategy."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-from perpmaker.engine.core.added import AddedStrategies, is_over, spec_of
+from perpmaker.engine.core.added import HELD, AddedStrategies, is_over, spec_of
 from perpmaker.engine.core.answers import Answer, refused
 from perpmaker.engine.core.executions import Executions
 from perpmaker.engine.core.oneshots import account_on, followed
@@ -21,6 +22,7 @@ from perpmaker.model.commands import Notice
 from perpmaker.model.events import Operator
 from perpmaker.model.ids import AccountId, InstrumentId, StrategyId
 from perpmaker.model.instrument import Instrument
+from perpmaker.strategies.pair.cross_maker import CrossMaker, CrossMakerParams
 from perpmaker.strategies.pair.pair import Pair
 from perpmaker.strategies.pair.params import PairParams
 from perpmaker.strategies.pair.planning import ONE_EXCHANGE
@@ -30,6 +32,8 @@ NAME: Final = re.compile(r"^[a-z][a-z0-9_-]{0,31}$")
 _FALLBACK: Final = "fallback_"
 _LEGS: Final = ("", "hedge_", _FALLBACK)
 """Beginnings of the words that name a leg's instrument and account: lead, hedge, fallback."""
+_STEMS: Final = {Pair.kind: "pair", CrossMaker.kind: "make"}
+"""What may be started, and how the names of those begin that are given none."""
 _NOT_PARAMETERS: Final = frozenset({"account", "kind", "name"})
 _Action = Callable[[Operator], Callable[[], Answer]]
 
@@ -65,6 +69,9 @@ class Pairs:
         if not event.command_id:
             raise ValueError("a pair needs the id of its command")
         given = event.arguments
+        kind = given.get("kind", Pair.kind)
+        if kind not in _STEMS:
+            raise ValueError(f"kind {kind!r}: must be {' or '.join(_STEMS)}")
         prefixes = [prefix for prefix in _LEGS if prefix != _FALLBACK or f"{prefix}instrument" in given]
         rules = [followed(world, given.get(f"{prefix}instrument", "")) for prefix in prefixes]
         self._check_legs(rules)
@@ -72,7 +79,7 @@ class Pairs:
             account_on(world, given.get(f"{prefix}account", ""), each)
             for prefix, each in zip(prefixes, rules, strict=True)
         )
-        name = self._name(event.strategy, rules, accounts)
+        name = self._name(event.strategy, kind, rules, accounts)
         words = {
             "session": event.command_id,
             **{key: text for key, text in given.items() if key not in _NOT_PARAMETERS},
@@ -81,7 +88,7 @@ class Pairs:
         number = self._added.number_for(name, accounts)
         if number is None:
             raise ValueError("there is no room for another pair of new markets; end one first")
-        added = StrategyAdded(name, Pair.kind, number, accounts[0], words, world.now_ns)
+        added = StrategyAdded(name, kind, number, accounts[0], words, world.now_ns)
         self._check(spec_of(added), rules[0], rules[1])
         return added
 
@@ -97,12 +104,15 @@ class Pairs:
                 bases = f"{lead.instrument_id} is {lead.base}, {each.instrument_id} is {each.base}"
                 raise ValueError(f"{bases}: they do not hedge each other")
 
-    def _name(self, wanted: StrategyId | None, rules: list[Instrument], accounts: tuple[AccountId, ...]) -> StrategyId:
+    def _name(
+        self, wanted: StrategyId | None, kind: str, rules: list[Instrument], accounts: tuple[AccountId, ...]
+    ) -> StrategyId:
         """Return the pair's name: that of an earlier pair of the same legs, the one given, or one made of the base."""
         lead = rules[0]
         legs = {(account, each.instrument_id) for account, each in zip(accounts[:2], rules[:2], strict=True)}
         for name, slot in self._world.slots.items():
-            if {(leg.account, leg.instrument) for leg in slot.spec.legs[:2]} == legs and slot.spec.others:
+            is_same = {(leg.account, leg.instrument) for leg in slot.spec.legs[:2]} == legs
+            if is_same and slot.spec.others and slot.spec.kind == kind:
                 self._check_free(slot)
                 return name
         taken = {str(name) for name in (*self._world.slots, *(one.strategy for one in self._added.at_rest()))}
@@ -112,7 +122,7 @@ class Pairs:
             if wanted in taken:
                 raise ValueError(f"strategy {wanted!r} is another strategy's name")
             return wanted
-        stem = f"pair-{re.sub('[^a-z0-9]', '', lead.base.lower())[:20]}"
+        stem = f"{_STEMS[kind]}-{re.sub('[^a-z0-9]', '', lead.base.lower())[:20]}"
         names = (stem if place == 1 else f"{stem}-{place}" for place in range(1, 1000))
         return StrategyId(next(name for name in names if name not in taken))
 
@@ -134,20 +144,29 @@ class Pairs:
                 raise ValueError(f"{leg.instrument} is being worked by parent order {working.order.execution_id}")
         params = spec.make().params
         if isinstance(params, PairParams):
-            self._check_size(params, spec, lead, hedge)
+            clip = ("clip", params.clip or params.size)
+            sizes = (clip,) if params.mode == "close_existing" else (("size", params.size), clip)
+            self._check_sizes(sizes, params.size_in, spec, lead, hedge)
+        elif isinstance(params, CrossMakerParams):
+            self._check_sizes((("max_qty", params.max_qty), ("qty", params.qty)), "contracts", spec, lead, hedge)
 
-    def _check_size(self, params: PairParams, spec: StrategySpec, lead: Instrument, hedge: Instrument) -> None:
+    def _check_sizes(
+        self,
+        sizes: Sequence[tuple[str, Decimal]],
+        size_in: str,
+        spec: StrategySpec,
+        lead: Instrument,
+        hedge: Instrument,
+    ) -> None:
         """Refuse what rounds to nothing, and what the gate would refuse order by order."""
-        if params.mode == "close_existing":
-            return
         prices = self._world.books.prices(lead.instrument_id)
         mark_px = None if prices is None else prices.mark_px
         if mark_px is None:
             return
         lot = common_lot(lead, hedge)
         least = max(smallest_qty(lead, mark_px), smallest_qty(hedge, mark_px))
-        by = Decimal(1) if params.size_in == "contracts" else mark_px
-        for key, wanted in (("size", params.size), ("clip", params.clip or params.size)):
+        by = Decimal(1) if size_in == "contracts" else mark_px
+        for key, wanted in sizes:
             qty = towards_zero(wanted / by, lot)
             if qty < least:
                 raise ValueError(
@@ -157,8 +176,9 @@ class Pairs:
             notional = qty * mark_px
             for account in spec.accounts:
                 limits = self._world.limits[account]
-                name = "max_position_notional" if key == "size" else "max_order_notional"
-                most = limits.max_position_notional if key == "size" else limits.max_order_notional
+                is_position = key in ("size", "max_qty")
+                name = "max_position_notional" if is_position else "max_order_notional"
+                most = limits.max_position_notional if is_position else limits.max_order_notional
                 if notional > most:
                     raise ValueError(
                         f"{key} {wanted} is worth {notional:.0f} {lead.quote}; risk.{name} is {_plain(most)}"
@@ -171,20 +191,17 @@ class Pairs:
         slots = self._scope(event)
         return self._tell_all(event, slots, "stop") if slots else refused(_nobody(event))
 
-    def close(self, event: Operator, flatten: _Action) -> Callable[[], Answer]:
-        """Lead the positions to nothing, clip by clip, hedged all the way. What is no `pair` is flattened at once."""
+    def close(self, event: Operator) -> Callable[[], Answer]:
+        """Lead the positions to nothing, piece by piece, hedged all the way."""
         slots = self._scope(event)
-        if not slots:
-            return refused(_nobody(event))
-        pairs = [slot for slot in slots if slot.spec.kind == Pair.kind]
-        answers = [flatten(_of(event, slot)) for slot in slots if slot not in pairs]
-        if pairs:
-            answers.append(self._tell_all(event, pairs, "close"))
-        return lambda: _whole([answer() for answer in answers])
+        return self._tell_all(event, slots, "close") if slots else refused(_nobody(event))
 
     def _tell_all(self, event: Operator, slots: list[Slot], word: str) -> Callable[[], Answer]:
-        """Tell all that can hear it; those that cannot keep nobody else from it, and are named in the answer."""
-        deaf = [slot for slot in slots if slot.state is not SlotState.RUNNING]
+        """Tell all that can hear it; those that cannot keep nobody else from it, and are named in the answer.
+
+        One that has not begun is ended at once; one that goes on from an earlier life hears it as soon as it has started.
+        """
+        deaf = [slot for slot in slots if slot.state in (SlotState.FAILED, SlotState.STOPPED) and not is_over(slot)]
         missed = [
             f"{slot.spec.strategy} is {slot.state.value}{f': {slot.error}' if slot.error else ''}" for slot in deaf
         ]
@@ -192,8 +209,11 @@ class Pairs:
         if not told:
             return refused("; ".join(missed))
         for slot in told:
-            slot.paused = False
-            self._runner.on_told(slot, word)
+            if slot.state is SlotState.RUNNING:
+                slot.paused = False
+                self._runner.on_told(slot, word)
+            elif not self._added.drop(slot) and slot.state is SlotState.STARTING:
+                self._runner.tell_later(slot, word)
         self._tell(f"pair_told_{word}", event, strategy=", ".join(slot.spec.strategy for slot in told))
         return lambda: _ended(told, missed)
 
@@ -243,19 +263,16 @@ def _ended(slots: list[Slot], missed: list[str]) -> Answer:
     texts = list(missed)
     for slot in slots:
         said = slot.explained.get(slot.spec.instrument, {})
+        if slot.told:
+            texts.append(f"{slot.spec.strategy} hears it as soon as it has started; it places nothing before")
+            continue
         held = ", ".join(
-            f"{said.get(key, '?')} {leg.instrument}" for key, leg in zip(_HELD, slot.spec.legs, strict=False)
+            f"{said.get(key, '?')} {leg.instrument}" for key, leg in zip(HELD, slot.spec.legs, strict=False)
         )
         texts.append(f"{slot.spec.strategy}: {said.get('pair', '?')} ({held})")
-    at_work = any(slot.state is SlotState.RUNNING and not _is_done(slot) for slot in slots)
+    lives = (SlotState.STARTING, SlotState.RUNNING)
+    at_work = any(slot.state in lives and not is_over(slot) for slot in slots)
     return Answer("accepted" if at_work else "refused" if missed else "done", "; ".join(texts))
-
-
-_HELD: Final = ("lead_qty", "hedge_qty")
-
-
-def _is_done(slot: Slot) -> bool:
-    return is_over(slot) if slot.spec.kind == Pair.kind else True
 
 
 def _nobody(event: Operator) -> str:
@@ -269,4 +286,5 @@ def _plain(number: Decimal) -> str:
 
 def _short(words: Mapping[str, str]) -> dict[str, str]:
     """Return the parameters that tell one pair from another."""
-    return {key: words[key] for key in ("mode", "size", "clip", "size_in", "iterations") if key in words}
+    told = ("mode", "size", "clip", "size_in", "iterations", "qty", "max_qty", "min_profit_bps")
+    return {key: words[key] for key in told if key in words}

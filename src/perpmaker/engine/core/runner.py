@@ -12,7 +12,7 @@ from perpmaker.engine.core.slot import Slot, SlotState
 from perpmaker.engine.core.targets import Targets
 from perpmaker.engine.core.wishes import check_wish
 from perpmaker.engine.core.world import World
-from perpmaker.engine.records import Decision
+from perpmaker.engine.records import Decision, StrategyTold
 from perpmaker.execution.tracked import TrackedOrder
 from perpmaker.model.book import Book
 from perpmaker.model.commands import Notice
@@ -139,10 +139,27 @@ class Runner:
             states = [self._world.reconcilers.ready_state(leg.account, leg.instrument) for leg in slot.spec.legs]
             if all(state in (ReadyState.READY, ReadyState.FROZEN) for state in states):
                 slot.state = SlotState.RUNNING
-                self._call(slot, "on_start")
+                self._start(slot)
             else:
                 waiting.append(name)
         self._starting = waiting
+
+    def tell_later(self, slot: Slot, word: str) -> None:
+        """Keep what a person told a strategy that has not started: it places nothing before it has heard it."""
+        slot.told = word
+        self._world.out.record(StrategyTold(slot.spec.strategy, word, self._world.now_ns))
+
+    def _start(self, slot: Slot) -> None:
+        word, slot.told = slot.told, ""
+        if not word:
+            self._call(slot, "on_start")
+            return
+        slot.paused = True
+        self._call(slot, "on_start")
+        slot.paused = False
+        if slot.running:
+            self._world.out.record(StrategyTold(slot.spec.strategy, "", self._world.now_ns))
+            self.on_told(slot, word)
 
     def add(self, slot: Slot) -> None:
         """Take in a strategy that was not there at the start."""

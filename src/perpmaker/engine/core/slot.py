@@ -100,6 +100,8 @@ class Slot:
         """What it asked to remember; outlives a restart."""
         self.question = ""
         """What it asked a person, "" while nothing is open."""
+        self.told = ""
+        """What a person told it before it started, for when it has."""
         self.wanted: dict[InstrumentId, Ladder] = {}
         """What it last asked to quote, worked whenever that is allowed."""
         self.explained: dict[InstrumentId, Mapping[str, Explained]] = {}

@@ -30,6 +30,7 @@ from perpmaker.engine.records import (
     Remembered,
     StrategyAdded,
     StrategyRemoved,
+    StrategyTold,
 )
 from perpmaker.errors import DataError
 from perpmaker.execution.algos.parent import ParentAtRest
@@ -56,7 +57,6 @@ from perpmaker.model.order import NewOrder, OrderState, Side
 from perpmaker.portfolio.trades import Booking
 from perpmaker.risk.codes import Code
 from perpmaker.risk.halts import Halt
-from perpmaker.strategies.pair.pair import Pair
 
 VERSION: Final = 1
 _PERSISTED: Final = (OrderState.SENT, OrderState.OPEN, OrderState.CANCEL_SENT, OrderState.UNKNOWN)
@@ -140,6 +140,8 @@ class CoreState(msgspec.Struct, frozen=True):
     """What strategies asked to remember."""
     added: tuple[StrategyAdded, ...] = ()
     """Strategies that people started and that are not over."""
+    told: dict[StrategyId, str] = {}
+    """What people told strategies that had not started."""
 
 
 def state_of(world: World, reconciling: Reconciling, executions: Executions, added: AddedStrategies) -> CoreState:
@@ -169,6 +171,7 @@ def state_of(world: World, reconciling: Reconciling, executions: Executions, add
         executions=working,
         memos={**world.resting_memos, **{name: slot.memo for name, slot in world.slots.items() if slot.memo}},
         added=added.at_rest(),
+        told={name: slot.told for name, slot in world.slots.items() if slot.told},
     )
 
 
@@ -206,6 +209,7 @@ class Restorer:
         self._executions = executions
         self._added = added
         self._paused: dict[StrategyId, bool] = {}
+        self._told: dict[StrategyId, str] = {}
         self._unnumbered: dict[tuple[AccountId, TradeId, Side], FillBooked] = {}
         """Fills that were written down when they happened, whose booking the end of that life did not reach."""
 
@@ -224,6 +228,10 @@ class Restorer:
             slot = self._world.slots.get(name)
             if slot is not None:
                 slot.paused = paused
+        for name, word in self._told.items():
+            slot = self._world.slots.get(name)
+            if slot is not None:
+                slot.told = word
         self._added.settle()
 
     def _restore_state(self, state: CoreState) -> None:
@@ -250,6 +258,7 @@ class Restorer:
         for freezes in state.freezes:
             self._reconciling.restore(freezes)
         self._paused.update(dict.fromkeys(state.paused, True))
+        self._told.update(state.told)
         world.fills_total, world.orders_sent = state.fills_total, state.orders_sent
         world.arming = state.arming
         for added in state.added:
@@ -319,8 +328,11 @@ class Restorer:
         elif isinstance(record, StrategyAdded):
             self._added.restore(record)
             self._paused.pop(record.strategy, None)
+            self._told.pop(record.strategy, None)
         elif isinstance(record, StrategyRemoved):
             self._added.forget(record.strategy)
+        elif isinstance(record, StrategyTold):
+            self._told[record.strategy] = record.word
         elif isinstance(record, Closed):
             self._paused.clear()
 
@@ -401,8 +413,7 @@ class Restorer:
             traded = [None, *(leg.instrument for leg in slot.spec.legs)]
             concerned = bool(slot.spec.others) or not event.kind.startswith("pair_")
             if concerned and event.strategy in (None, name) and event.arguments.get("instrument") in traded:
-                flattens = event.kind == "pair_close" and slot.spec.kind != Pair.kind
-                self._paused[name] = paused or flattens
+                self._paused[name] = paused
 
     def _restore_halt(self, record: HaltChanged) -> None:
         if record.halted:

@@ -9,6 +9,8 @@ import pytest
 from tests.unit.strategies.pair.sessions import cash
 from tests.unit.strategies.pair.two_venues import TwoVenues
 
+from perpmaker.engine.records import Remembered
+from perpmaker.model.ids import StrategyId
 from perpmaker.model.order import NewOrder, Side
 
 D = Decimal
@@ -163,3 +165,89 @@ def test_a_quote_that_fills_while_it_is_being_replaced_is_the_only_one_that_can(
         rig.run(3)
     assert rig.lead.fills
     assert rig.worst <= D("0.5")
+
+
+# ends
+
+
+def held(rig: TwoVenues) -> TwoVenues:
+    """A maker that has filled a whole quote."""
+    rig.fill(rig.lead, rig.lead.live()[0])
+    rig.run(1)
+    assert (abs(rig.lead.position), rig.delta) == (D("0.5"), 0)
+    return rig
+
+
+def test_a_memo_that_cannot_be_read_ends_it_and_tells_what_the_accounts_hold() -> None:
+    rig = held(maker())
+    told = f"{rig.lead.position} {rig.lead.instrument}, {rig.hedge.position} {rig.hedge.instrument}"
+    rig.kill()
+    rig.journal.append(Remembered(StrategyId("pair"), '{"session": 5}', rig.now_ns))
+    orders = len(rig.lead.orders)
+    rig.restart().run(20)
+    assert len(rig.lead.orders) == orders
+    assert not rig.lead.live()
+    (fields,) = rig.told("pair_forgot")
+    assert fields["held"] == told
+    assert rig.is_over
+    assert "what it held cannot be read any more" in rig.status()["waits_for"]
+    assert "see to the positions" in rig.told("pair_ended")[0]["text"]
+    assert (rig.status()["lead_qty"], rig.delta) == ("0", 0)
+    rig.restart().run(5)
+    assert rig.is_over
+
+
+def test_another_session_tells_what_the_earlier_one_still_holds() -> None:
+    rig = held(maker())
+    told = f"{rig.lead.position} {rig.lead.instrument}, {rig.hedge.position} {rig.hedge.instrument}"
+    rig.table["session"] = "2"
+    rig.restart().run(2)
+    assert [(one["session"], one["held"]) for one in rig.told("pair_left_behind")] == [("1", told)]
+    assert len(rig.lead.live()) == 2
+
+
+def test_a_stop_ends_it_and_leaves_its_position() -> None:
+    rig = held(maker())
+    assert rig.operate("pair_stop").state in ("accepted", "done")
+    rig.until(lambda: rig.is_over and not rig.lead.live(), 10)
+    (ended,) = rig.told("pair_ended")
+    assert ended["text"] == "stopped by a person"
+    assert abs(rig.lead.position) == D("0.5")
+    rig.restart().run(5)
+    assert (rig.is_over, rig.lead.live()) == (True, [])
+
+
+@pytest.mark.parametrize("more", [{}, {"max_qty": "1.2"}])
+def test_closing_takes_piece_by_piece_and_is_hedged_all_the_way(more: dict[str, str]) -> None:
+    """`worst` is looked at after every event: never more than a quote is unhedged."""
+    rig = maker(**more)
+    for _ in range(3):
+        bid = quote(rig, Side.BUY)
+        if bid is not None:
+            rig.fill(rig.lead, bid)
+        rig.run(1)
+    assert rig.lead.position == D(more.get("max_qty", "1"))
+    rig.hedge.latency_s = 0.3
+    assert rig.operate("pair_close").state == "accepted"
+    rig.until(lambda: rig.is_over, 60)
+    assert (rig.lead.position, rig.hedge.position, rig.lead.live()) == (0, 0, [])
+    assert rig.worst <= D("0.5")
+    assert rig.told("pair_ended")[0]["text"] == "closed, as a person wanted"
+    assert not rig.told("pair_surprised")
+
+
+def test_closing_goes_on_after_a_restart() -> None:
+    rig = held(maker())
+    rig.operate("pair_close")
+    rig.restart()
+    rig.until(lambda: rig.is_over, 60)
+    assert (rig.lead.position, rig.hedge.position) == (0, 0)
+
+
+def test_closing_needs_no_rate_of_currencies() -> None:
+    rig = held(maker())
+    rig.rates.clear()
+    rig.run(62)
+    rig.operate("pair_close")
+    rig.until(lambda: rig.is_over, 60)
+    assert (rig.lead.position, rig.hedge.position) == (0, 0)

@@ -61,7 +61,7 @@ function Status({ status }) {
 /** What it does or waits for, one short text. */
 function nowText(row) {
   if (row.question) return clean(row.question, 160);
-  if (row.state !== "quoting" && row.reason) return clean(`${row.state}: ${row.reason}`, 160);
+  if (row.state !== "quoting" && row.state !== "over" && row.reason) return clean(`${row.state}: ${row.reason}`, 160);
   if (row.hedge && row.hedge !== "calm") return `${row.hedge}${row.waits_for ? `; ${clean(row.waits_for, 120)}` : ""}`;
   return clean(row.waits_for || PHASES[row.phase] || row.phase, 160);
 }
@@ -79,7 +79,7 @@ function Card({ pair, ageMs, freshness, onTell, onClose }) {
     note=${`${modeName(pair.mode || pair.kind)}${pair.is_over ? ", over" : ""}`} actions=${html`<${Status} status=${pair.status} />`}>
     <div class="pair-body" data-pair=${pair.name} data-state=${pair.state} data-over=${pair.is_over}>
       ${pair.legs.map((leg, index) => html`<${Leg} key=${leg.instrument} leg=${leg} role=${["lead", "hedge", "fallback"][index]} widest=${widest(pair)} />`)}
-      <p class="pair-now" data-testid="pair-now">${pair.state !== "quoting" && html`<span class=${`pill ${pair.state === "failed" ? "danger" : "warn"}`}>${clean(pair.state, 12)}</span> `}${nowText(pair)}</p>
+      <p class="pair-now" data-testid="pair-now">${pair.state !== "quoting" && html`<span class=${`pill ${pair.state === "failed" ? "danger" : pair.state === "over" ? "" : "warn"}`}>${clean(pair.state, 12)}</span> `}${nowText(pair)}</p>
       <div class="progress" title=${`${pair.cycles} of ${pair.asked} cycles`}><span style=${{ width: `${pair.asked ? Math.min(100, (100 * pair.cycles) / pair.asked) : 0}%` }}></span></div>
       <dl class="facts two">
         <${Fact} name="Cycles" testid="pair-cycles">${pair.cycles} of ${pair.asked}<//>

@@ -103,7 +103,7 @@ function wordText(key, value) {
 
 /** The state with its reason: why it does not quote. */
 export function StrategyState({ row }) {
-  return html`<span class=${`pill ${row.state === "quoting" ? "good" : row.state === "failed" ? "danger" : "warn"}`} data-testid="strategy-state"
+  return html`<span class=${`pill ${row.state === "quoting" ? "good" : row.state === "failed" ? "danger" : row.state === "over" ? "" : "warn"}`} data-testid="strategy-state"
     data-state=${row.state}>${clean(row.state.replaceAll("_", " "), 24)}</span>${row.reason && html` <span class="reason" data-testid="strategy-reason">${clean(row.reason, 160)}</span>`}`;
 }
 
