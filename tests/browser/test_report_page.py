@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from tests.unit.research import made_up
 
 from perpmaker.research.report import write_report
@@ -37,20 +38,20 @@ def page(browser: Browser, report: Path) -> Iterator[Page]:
 def test_dragging_zooms_every_chart_and_escape_shows_the_whole_time(page: Page) -> None:
     whole = page.locator("figure.chart svg").evaluate_all("all => all.map(one => one.getAttribute('viewBox'))")
     window = page.locator(".window")
-    assert window.is_hidden()
+    expect(window).to_be_hidden()
     plot = page.locator("figure.chart .plot").first.bounding_box()
     assert plot is not None
     page.mouse.move(plot["x"] + plot["width"] * 0.5, plot["y"] + 50)
     page.mouse.down()
     page.mouse.move(plot["x"] + plot["width"] * 0.75, plot["y"] + 50, steps=3)
     page.mouse.up()
-    assert window.is_visible()
-    assert window.inner_text().startswith("22:28:20 – 22:35:50 UTC")
+    expect(window).to_be_visible()
+    expect(window).to_have_text(re.compile("^22:28:20 – 22:35:50 UTC"))
     zoomed = page.locator("figure.chart svg").evaluate_all("all => all.map(one => one.getAttribute('viewBox'))")
     assert len(zoomed) == 5
     assert all(now.startswith("50000 ") and now != before for now, before in zip(zoomed, whole, strict=True))
     page.keyboard.press("Escape")
-    assert window.is_hidden()
+    expect(window).to_be_hidden()
     assert page.locator("figure.chart svg").evaluate_all("all => all.map(one => one.getAttribute('viewBox'))") == whole
 
 
@@ -60,13 +61,13 @@ def test_a_pointer_reads_all_charts_at_its_time(page: Page) -> None:
     plot = page.locator("figure.chart .plot").first.bounding_box()
     assert plot is not None
     page.mouse.move(plot["x"] + 1, plot["y"] + 50)
-    assert page.locator(".cursor").count() == 5
-    assert page.locator(".cursor b").inner_text().startswith("22:13:2")
+    expect(page.locator(".cursor")).to_have_count(5)
+    expect(page.locator(".cursor b")).to_have_text(re.compile("^22:13:2"))
     first = outputs.all_inner_texts()
     assert first != last
     assert set(first[:3]) == {"0.00"}  # the equity of all models, since the start
     page.mouse.move(2, 2)
-    assert outputs.all_inner_texts() == last
+    expect(outputs).to_have_text(last)
 
 
 def test_fills_are_counted_in_the_legend_and_drawn(page: Page) -> None:
