@@ -200,7 +200,7 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
         AccountId(name): (
             PaperAccount(AccountId(name))
             if config.mode == PAPER
-            else _keys(AccountId(name), section, config.env, exchange, dotenv)
+            else account_keys(AccountId(name), section, config.env, exchange, dotenv)
         )
         for name, section in config.account.items()
         if name in used
@@ -307,9 +307,10 @@ def _local_urls(exchange: RunFile | None) -> Mapping[str, object]:
     return exchange.urls
 
 
-def _keys(
+def account_keys(
     name: AccountId, section: AccountSection, env: str, exchange: RunFile | None, dotenv: Path | None
-) -> AccountKeys:
+) -> GatewayAccount | CcxtAccount:
+    """Return what an account signs with; ConfigError naming what is missing."""
     if section.venue != HOME_EXCHANGE:
         return _ccxt_keys(name, section, env, exchange, dotenv)
     if env != LOCAL:

@@ -30,16 +30,20 @@ from perpmaker.engine.core import AccountSpec, EngineSpec, StrategySpec
 from perpmaker.engine.failpoints import Failpoints
 from perpmaker.engine.folders import engine_folder, journal_folder
 from perpmaker.engine.locks import Holder, held, lock_folder
+from perpmaker.engine.pairing import all_legs
 from perpmaker.engine.parts import Parts, Surroundings
 from perpmaker.engine.records import Closed
 from perpmaker.engine.trial_order import TrialOrder
 from perpmaker.engine.trial_steps import Ear, OneAccount, Step, trial_name
+from perpmaker.engine.venue_io import load_libraries
 from perpmaker.errors import ConfigError, OutcomeUnknown, PerpmakerError
 from perpmaker.model.events import Operator
-from perpmaker.model.ids import AccountId, InstrumentId
+from perpmaker.model.ids import HOME_EXCHANGE, AccountId, InstrumentId
 from perpmaker.model.order import OrderState
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.strategies.api import Strategy
+from perpmaker.venues.api import OrderGateway
+from perpmaker.venues.ccxt.quirks import quirks_of
 from perpmaker.venues.grvt.answers import Reply, as_error
 from perpmaker.venues.grvt.gateway import GrvtGateway
 from perpmaker.venues.grvt.routes import OPEN_ORDERS, OfSubAccount
@@ -48,6 +52,9 @@ LEAVE_S: Final = 130.0
 """How long the end waits for proof that nothing is left: longer than any order's signature lives."""
 NOTHING_PLACED_S: Final = 3.0
 ARMED_NS: Final = 300 * NS_PER_S
+READ_S: Final = 15.0
+"""How long an account may take to be read as a whole."""
+LOOK_BACK_NS: Final = 3600 * NS_PER_S
 _BEAT_S: Final = 0.1
 _LATE_S: Final = 5.0
 
@@ -73,13 +80,27 @@ class TrialPlan(Plan, frozen=True, kw_only=True):
 
 
 def trial_plan(plan: Plan) -> TrialPlan:
-    """Return the plan of a trial: on each account the first instrument that its strategies trade."""
+    """Return the plan of a trial: on each account the first instrument of its strategies, else the first it names.
+
+    An account whose venue has no post-only orders has no trial: nothing there may rest with certainty.
+    """
     first: dict[AccountId, InstrumentId] = {}
     for row in plan.config.strategy:
-        first.setdefault(AccountId(row.account), InstrumentId(row.instrument))
+        for leg in all_legs(row):
+            first.setdefault(leg.account, leg.instrument)
+    for name in plan.keys:
+        for instrument in plan.config.account[name].instruments[:1]:
+            first.setdefault(name, InstrumentId(instrument))
+    first = {name: first[name] for name in plan.keys if name in first and name not in without_post_only(plan)}
     collar_bps = plan.config.risk.price_collar_bps
     trials = {account: TrialOrder(instrument, collar_bps) for account, instrument in first.items()}
     return TrialPlan(**{name: getattr(plan, name) for name in Plan.__struct_fields__}, trials=trials)
+
+
+def without_post_only(plan: Plan) -> list[AccountId]:
+    """Return the accounts on which no order can be told to rest or not to be."""
+    other = [name for name in plan.keys if plan.venue_of(name) != HOME_EXCHANGE]
+    return [name for name in other if not quirks_of(plan.venue_of(name)).post_only]
 
 
 def confirmation(plan: Plan) -> str:
@@ -95,6 +116,7 @@ class Trial:
         wanted = confirmation(plan)
         if wanted and " ".join(confirmed.split()).lower() != wanted.lower():
             raise ConfigError(f"a test order on {plan.config.env} is a live order: type exactly: {wanted}")
+        load_libraries(plan)
         self._plan = trial_plan(plan)
         self._home = home
         self._folder = engine_folder(home, plan.config.name, plan.config.env)
@@ -144,7 +166,7 @@ class Trial:
         await parts.venue.start(ear.take)
         try:
             for account, trial in self._plan.trials.items():
-                reader = OpenOrdersReader(self._plan, parts, self._clock)
+                reader = OpenOrdersReader(self._plan, parts, self._clock, ear)
                 await OneAccount(parts, ear, account, trial, self._clock, self._report, reader.read).run()
         except PerpmakerError as error:
             problem = error
@@ -222,18 +244,33 @@ class Trial:
 
 
 class OpenOrdersReader:
-    """Reads open orders over HTTP and times the answer alone, not the wait for our own request budget."""
+    """Reads open orders and times the answer, on GRVT that alone and not the wait for our own request budget."""
 
-    def __init__(self, plan: Plan, parts: Parts, clock: Clock) -> None:
+    def __init__(self, plan: Plan, parts: Parts, clock: Clock, ear: Ear) -> None:
         self._plan = plan
         self._parts = parts
         self._clock = clock
+        self._ear = ear
 
     async def read(self, account: AccountId) -> tuple[set[int], float]:
         """Return the client order ids of the account's open orders and how many ms the answer took; raises VenueError."""
         gateway = self._parts.venue.gateways[account]
-        if not isinstance(gateway, GrvtGateway):
-            raise PerpmakerError(f"the orders of {account} cannot be read over HTTP")
+        if isinstance(gateway, GrvtGateway):
+            return await self._of_grvt(account, gateway)
+        return await self._by_snapshot(account, gateway)
+
+    async def _by_snapshot(self, account: AccountId, gateway: OrderGateway) -> tuple[set[int], float]:
+        """Have the account read as a whole, which every adapter can."""
+        asked_ns, began_ns = self._clock.now_ns(), self._clock.monotonic_ns()
+        gateway.request_snapshot(asked_ns - LOOK_BACK_NS)
+        await self._ear.until(
+            lambda: self._ear.read_since(account, asked_ns) is not None, READ_S, lambda: "the account was not read"
+        )
+        read = self._ear.read_since(account, asked_ns)
+        numbers = set() if read is None else {int(report.client_order_id) for report in read.open_orders}
+        return numbers, (self._clock.monotonic_ns() - began_ns) / NS_PER_MS
+
+    async def _of_grvt(self, account: AccountId, gateway: GrvtGateway) -> tuple[set[int], float]:
         rest = gateway.rest
         body = rest.codec.encode(rest.codec.form(OfSubAccount)(sub_account_id=self._plan.keys[account].sub_account_id))
         await rest.budget(OPEN_ORDERS.cost)

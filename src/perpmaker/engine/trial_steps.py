@@ -13,6 +13,7 @@ from perpmaker.engine.parts import Parts
 from perpmaker.engine.trial_order import CANCEL, PLACE, TrialOrder
 from perpmaker.errors import OutcomeUnknown, PerpmakerError, VenueUnavailable
 from perpmaker.model.events import (
+    AccountSnapshot,
     CancelReceived,
     CancelSent,
     Event,
@@ -25,7 +26,7 @@ from perpmaker.model.events import (
     Timer,
     VenueStatus,
 )
-from perpmaker.model.ids import AccountId, StrategyId
+from perpmaker.model.ids import AccountId, InstrumentId, StrategyId
 from perpmaker.model.order import OrderState
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.risk.gate import ReadyState
@@ -97,7 +98,9 @@ class OneAccount:
         except VenueUnavailable as error:
             self._say(Step(self._account, "ready", False, str(error)))
             raise
-        self._say(Step(self._account, "ready", True, f"{name}: account reconciled, book fresh, dead-man timer armed"))
+        offered = self._parts.venue.gateways[self._account].capabilities
+        behind = "dead-man timer armed" if offered.dead_man else "no dead-man timer behind it on this venue"
+        self._say(Step(self._account, "ready", True, f"{name}: account reconciled, book fresh, {behind}"))
 
     def _missing(self) -> str:
         world, name = self._parts.engine.world, self._trial.params.instrument
@@ -115,6 +118,7 @@ class OneAccount:
 
     async def _place(self) -> None:
         trial, account = self._trial, self._account
+        began_ns = self._clock.monotonic_ns()
         self._command(PLACE)
         wanted, number = trial.wanted, trial.client_order_id
         if wanted is None or number is None:
@@ -123,7 +127,8 @@ class OneAccount:
             self._say(Step(account, "order", False, f"refused by the risk gate: {trial.refusal}"))
             raise TrialRefused(f"the risk gate refused the trial order: {trial.refusal}")
         self._ear.listen_to(number)
-        base = trial.params.instrument.partition("_")[0]
+        self._ear.heard.setdefault("sent", began_ns)  # not every adapter tells when it writes
+        base = self._parts.engine.world.instruments[InstrumentId(trial.params.instrument)].base
         order = (
             f"{wanted.side.value} {wanted.qty} {base} at {wanted.px}, {wanted.distance_bps:.0f} bps from the market, "
             f"post-only, client order id {number}"
@@ -191,6 +196,7 @@ class Ear:
         self._news = asyncio.Event()
         self._number = 0
         self._early: list[tuple[int, Event]] = []
+        self._read: dict[AccountId, AccountSnapshot] = {}
         self.heard: dict[str, int] = {}
         """Monotonic ns of the first time: sent, ack, open, cancel, receipt, canceled."""
         self.ended = ""
@@ -203,8 +209,15 @@ class Ear:
         else:
             self._early = [row for row in self._early if now_ns - row[0] < NS_PER_S]
             self._early.append((now_ns, event))
+        if isinstance(event, AccountSnapshot):
+            self._read[event.account] = event
         self._sink(event)
         self._news.set()
+
+    def read_since(self, account: AccountId, asked_ns: int) -> AccountSnapshot | None:
+        """Return the last reading of an account that was begun no earlier, None while there is none."""
+        read = self._read.get(account)
+        return read if read is not None and read.ts_asked_ns >= asked_ns else None
 
     def listen_to(self, client_order_id: int) -> None:
         """Begin with another order; what came about it while it was being sent counts."""

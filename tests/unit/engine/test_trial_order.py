@@ -6,18 +6,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from tests.unit.engine.test_assembly import EXCHANGE, config
+from tests.unit.engine.test_assembly import BOTH, EXCHANGE, HEDGED, config
 
 from perpmaker.clock import ManualClock
 from perpmaker.engine.assembly import make_plan
 from perpmaker.engine.core.world import ENGINE_ITSELF
-from perpmaker.engine.trial import Trial, confirmation, trial_plan
+from perpmaker.engine.trial import Trial, confirmation, trial_plan, without_post_only
 from perpmaker.engine.trial_order import wanted_order
 from perpmaker.errors import ConfigError
 from perpmaker.model.ids import InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import Side
+from perpmaker.venues.ccxt.quirks import ROWS
 
 BTC = Instrument(
     instrument_id=InstrumentId("BTC_USDT_Perp"), symbol="BTC_USDT_Perp", exchange="grvt", base="BTC", quote="USDT",
@@ -51,6 +53,31 @@ def test_a_plan_for_it_keeps_accounts_locks_and_journal_and_trades_once_an_accou
     (strategy,) = trial.spec(3, {}).strategies
     assert (strategy.account, strategy.instrument, strategy.number) == ("main", "BTC_USDT_Perp", 0)
     assert strategy.strategy != ENGINE_ITSELF
+
+
+def test_every_account_is_tried_by_a_leg_or_by_what_it_names() -> None:
+    plan = make_plan(config(**HEDGED), BOTH, None)
+    assert {name: trial.params.instrument for name, trial in trial_plan(plan).trials.items()} == {
+        "main": "BTC_USDT_Perp",
+        "hedge": "ETH_USDC_PERP@backpack",
+    }
+    named = {
+        "main": {"instruments": ["SOL_USDT_Perp"]},
+        "hedge": {"venue": "backpack", "instruments": ["SOL_USDC_PERP"]},
+    }
+    plan = make_plan(config(account=named, strategy=[]), BOTH, None)
+    assert {name: trial.params.instrument for name, trial in trial_plan(plan).trials.items()} == {
+        "main": "SOL_USDT_Perp",
+        "hedge": "SOL_USDC_PERP@backpack",
+    }
+
+
+def test_an_account_whose_venue_has_no_post_only_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = msgspec.structs.replace(ROWS["backpack"], post_only=False)
+    monkeypatch.setattr("perpmaker.engine.trial.quirks_of", lambda venue: bare)
+    plan = make_plan(config(**HEDGED), BOTH, None)
+    assert without_post_only(plan) == ["hedge"]
+    assert list(trial_plan(plan).trials) == ["main"]
 
 
 def test_nothing_is_flattened_by_a_trial() -> None:
