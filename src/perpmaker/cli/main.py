@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "backtest": "Run a configuration over a recorded market, with simulated orders.",
     "parity": "Compare a recorded session with its own simulation, fill by fill.",
     "tune": "Search a strategy's parameters on a recorded market, and test them out of sample.",
+    "train": "Train a model on a recorded market, and say whether it pays.",
     "data": "Download a venue's candles, trades and funding history.",
     "record": "Record the public streams of a venue into tapes.",
     "tape": "Show, check, cut, convert and simulate recorded markets.",

@@ -21,8 +21,10 @@ LEAST_SAMPLES: Final = 300
 """Five minutes of seconds: fewer cannot show three kinds of market."""
 STRANGE_SHARE: Final = 0.001
 """Of the training: what is less likely than this is unlike anything seen."""
-_RIDGE: Final = 1e-4
-"""Added to the variances of standardised features, so that no component shrinks to a point."""
+_RIDGE: Final = 1e-2
+"""Added to the variances of standardised features: no component is thinner than a tenth of a feature's own spread (a
+spread that is nearly always one tick would else have a density of its own)."""
+_STILL: Final = 1e-9
 _BEGINNINGS: Final = 5
 _MOST_STEPS: Final = 500
 
@@ -41,9 +43,7 @@ def fit(samples: Floats, *, window_s: int, levels: int, seed: int, trained: dict
     if len(samples) < LEAST_SAMPLES:
         raise DataError(f"{len(samples)} samples are too few to train on; {LEAST_SAMPLES} at least")
     centre, scale = samples.mean(axis=0), samples.std(axis=0)
-    still = [name for name, spread in zip(FEATURES, scale.tolist(), strict=True) if not spread > 1e-12]
-    if still:
-        raise DataError(f"{', '.join(still)} never changes on this tape: nothing can be learned from it")
+    scale = np.where(scale > _STILL, scale, 1.0)  # a feature that never changes tells nothing, until it does
     standard = (samples - centre) / scale
     mixture = GaussianMixture(
         n_components=len(COMPONENTS),
@@ -81,6 +81,7 @@ def fit(samples: Floats, *, window_s: int, levels: int, seed: int, trained: dict
 def gaussian_log_likelihood(training: Floats, tested: Floats) -> float:
     """Return the mean ln density of rows under one normal distribution fitted to others: what a mixture has to beat."""
     centre, scale = training.mean(axis=0), training.std(axis=0)
+    scale = np.where(scale > _STILL, scale, 1.0)
     one = GaussianMixture(n_components=1, covariance_type="full", reg_covar=_RIDGE, random_state=0)
     with threadpool_limits(1):
         one.fit((training - centre) / scale)
