@@ -184,17 +184,10 @@ def goals_table(goals: Sequence[Goal]) -> str:
 def number(value: float) -> str:
     """Three digits that matter, and never an exponent."""
     size = abs(value)
-    if size >= 1000:
-        return f"{value:,.0f}"
-    return (
-        f"{value:.0f}"
-        if size >= 100
-        else f"{value:.1f}"
-        if size >= 10
-        else f"{value:.2f}"
-        if size >= 1
-        else f"{value:.3g}"
-    )
+    if size < 1:
+        return f"{value:.3g}" if size >= 0.0001 else f"{value:.6f}"
+    decimals = 2 if size < 10 else 1 if size < 100 else 0
+    return f"{value:,.{decimals}f}"
 
 
 def surroundings() -> dict[str, Any]:

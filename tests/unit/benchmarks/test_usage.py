@@ -20,8 +20,10 @@ def sample(
     return Sample(float(second), 150 * second, tasks, {"engine": engine, "exchange": exchange})
 
 
-def soaked(samples: list[Sample], *, exit_code: int = 0, differences: tuple[str, ...] = ()) -> Soak:
-    return Soak(samples, 600.0, 100, 1_000, exit_code, list(differences), (0.0, 0.0))
+def soaked(
+    samples: list[Sample], *, exit_code: int = 0, differences: tuple[str, ...] = (), over: tuple[str, ...] = ()
+) -> Soak:
+    return Soak(samples, 600.0, 100, 1_000, exit_code, list(differences), list(over), (0.0, 0.0))
 
 
 def test_the_slope_is_bytes_over_events_and_so_megabytes_over_millions() -> None:
@@ -63,8 +65,9 @@ def test_one_more_for_a_moment_is_not() -> None:
 
 def test_a_difference_and_a_bad_end_are_missed() -> None:
     samples = [sample(second) for second in range(1_800)]
-    done = soaked(samples, exit_code=5, differences=("trade 7",))
-    assert done.problems() == ["not equal: trade 7", "the engine ended with code 5"]
+    done = soaked(samples, exit_code=5, differences=("trade 7",), over=("12 s: position of 900",))
+    told = ["not equal: trade 7", "beyond its limit: 12 s: position of 900", "the engine ended with code 5"]
+    assert done.problems() == told
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/smaps_rollup"), reason="not Linux")
