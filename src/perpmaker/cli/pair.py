@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from perpmaker.cli.pair_options import complete_instrument, complete_market, pair_options, read_words
+from perpmaker.cli.pair_options import MAKE, complete_instrument, complete_market, pair_options, read_words
 from perpmaker.errors import ConfigError, DataError, PerpmakerError
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def exit_code(row: PairRow, *, interrupted: bool, engine_code: int) -> int:
     if engine_code:
         return engine_code
     is_even = row.status in ("Flat", "Hedged")
-    if row.is_over and is_even and row.cycles >= row.asked:
+    if row.is_over and is_even and row.cycles >= row.asked and not (interrupted and row.mode == MAKE):
         return 0
     return INTERRUPTED if interrupted and is_even else INCOMPLETE
 

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 MODES: Final = ("open-and-close", "build-hold-close", "build-and-hold", "close-existing", "alternate")
+MAKE: Final = "make"
+"""No mode of a pair but another strategy on the same parts: quotes both sides of the lead until it is stopped."""
 _Option = tuple[str, str, str, str | Sequence[str]]
 OPTIONS: Final[Sequence[_Option]] = (
-    ("mode", "mode", "What a cycle is; see the how-to page.", MODES),
-    ("size", "size", "Position of each cycle on the lead.", "QTY"),
-    ("clip", "clip", "Largest piece at a time, and largest unhedged amount; default the size.", "QTY"),
+    ("mode", "mode", "What a cycle is, or make: quotes on the lead without an end; see the how-to page.", (*MODES, MAKE)),
+    ("size", "size", "Position of each cycle on the lead; with make the largest position.", "QTY"),
+    ("clip", "clip", "Largest piece at a time, and largest unhedged amount; default the size. With make a quote.", "QTY"),
     ("size-in", "size_in", "contracts: base units. notional: the lead's currency, rounded down.",
      ("contracts", "notional")),
     ("iterations", "iterations", "Cycles.", "N"),
@@ -46,6 +48,26 @@ OPTIONS: Final[Sequence[_Option]] = (
     ("on-unexpected", "on_unexpected", "What a fill does that no order of the pair explains.", ("ask", "continue", "stop")),
 )  # fmt: skip
 """Option, key of the strategy, meaning, and what it may be."""
+MAKE_OPTIONS: Final[Sequence[_Option]] = (
+    ("min-profit-bps", "min_profit_bps", "make: least profit of a fill after both venues' fees.", "BPS"),
+)
+"""Of making alone."""
+_MAKE_KEYS: Final = {
+    "size": "max_qty",
+    "clip": "qty",
+    "hedge.max_slippage_bps": "hedge.max_slippage_bps",
+    "on_unexpected": "on_unexpected",
+}
+"""What making has of a pair's keys, and how it calls them."""
+LEG_OPTIONS: Final = {
+    "instrument": "--lead",
+    "account": "--lead-account",
+    "hedge_instrument": "--hedge",
+    "hedge_account": "--hedge-account",
+    "name": "--name",
+    "kind": "--mode make",
+}
+"""What is not set by --set, and what says it instead."""
 
 
 def pair_options(command: Command) -> Command:
@@ -53,7 +75,7 @@ def pair_options(command: Command) -> Command:
     command = click.option(
         "--set", "others", metavar="KEY=VALUE", multiple=True, help="Any other key of a pair, such as hedge.retry_s=5."
     )(command)
-    for option, key, meaning, kind in reversed(OPTIONS):
+    for option, key, meaning, kind in reversed((*OPTIONS, *MAKE_OPTIONS)):
         shape: dict[str, Any] = {"metavar": kind} if isinstance(kind, str) else {"type": click.Choice(list(kind))}
         command = click.option(f"--{option}", _parameter(key), help=meaning, **shape)(command)
     return command
@@ -61,15 +83,21 @@ def pair_options(command: Command) -> Command:
 
 def read_words(options: Mapping[str, object]) -> dict[str, str]:
     """Return what was given as words of the strategy; ConfigError, naming the option, for what is missing or wrong."""
-    words = {key: str(value) for _, key, _, _ in OPTIONS if (value := options.get(_parameter(key))) is not None}
+    given = {
+        key: str(value)
+        for _, key, _, _ in (*OPTIONS, *MAKE_OPTIONS)
+        if (value := options.get(_parameter(key))) is not None
+    }
     others = options.get("others")
-    for text in others if isinstance(others, tuple) else ():
-        key, sign, value = str(text).partition("=")
-        if not sign or not key or not value:
-            raise ConfigError(f"--set {text}: must be KEY=VALUE")
-        words[key] = value
+    others = _set_words(others if isinstance(others, tuple) else ())
+    if given.get("mode") == MAKE:
+        return _make_words(given, others)
+    for option, key, _, _ in MAKE_OPTIONS:
+        if key in given:
+            raise ConfigError(f"--{option}: goes with --mode {MAKE} alone")
+    words = {**given, **others}
     if "mode" not in words:
-        raise ConfigError(f"--mode is missing: one of {', '.join(MODES)}")
+        raise ConfigError(f"--mode is missing: one of {', '.join((*MODES, MAKE))}")
     words["mode"] = words["mode"].replace("-", "_")
     if words["mode"] == "close_existing" and "clip" in words:
         words.setdefault("size", words["clip"])
@@ -78,9 +106,38 @@ def read_words(options: Mapping[str, object]) -> dict[str, str]:
     return words
 
 
+def _set_words(texts: Sequence[object]) -> dict[str, str]:
+    """Return what --set gave; ConfigError for no KEY=VALUE, no value, and for what has an option of its own."""
+    words: dict[str, str] = {}
+    for text in texts:
+        key, sign, value = str(text).partition("=")
+        if not sign or not key:
+            raise ConfigError(f"--set {text}: must be KEY=VALUE")
+        if key in LEG_OPTIONS:
+            raise ConfigError(f"--set {key}={value}: {key} is not set so; give {LEG_OPTIONS[key]} instead")
+        if not value:
+            raise ConfigError(f"--set {key}=: {key} is given no value; leave it out for its default")
+        words[key] = value
+    return words
+
+
+def _make_words(given: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
+    """Return what making across the venues is started with; ConfigError for what only a pair has."""
+    own = {key: key for _, key, _, _ in MAKE_OPTIONS} | _MAKE_KEYS
+    for option, key, _, _ in OPTIONS:
+        if key in given and key != "mode" and key not in own:
+            raise ConfigError(f"--{option}: is no option of --mode {MAKE}")
+    if "size" not in given:
+        raise ConfigError(f"--size is missing: with --mode {MAKE} the largest position, either way")
+    words = {own[key]: text for key, text in given.items() if key != "mode"}
+    return {"kind": "cross_maker", "qty": given["size"], **words, **others}
+
+
 def option_of(text: str) -> str:
     """Return a complaint about a key with the option's name in its place."""
-    for option, key, _, _ in OPTIONS:
+    by_key = [(option, key) for option, key, _, _ in (*OPTIONS, *MAKE_OPTIONS)]
+    by_key += [(option, _MAKE_KEYS[key]) for option, key in by_key if key in ("size", "clip")]
+    for option, key in by_key:
         if text.startswith((f"{key} = ", f"{key} is ")):
             return f"--{option}{text.removeprefix(key)}"
     return text

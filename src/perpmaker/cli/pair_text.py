@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from perpmaker.cli.pair_options import MAKE
 from perpmaker.strategies.pair.planning import plain
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def plan_text(plan: PairPlan, where: str = "") -> Group:
     """Lay a plan out: legs, lots, fees, breakeven, conversion, edge. `where`: environment and mode."""
     lead, hedge = plan.lead, plan.hedge
     rows = [
-        ("mode", f"{plan.mode.replace('_', ' ')}, {_cycles(plan.iterations)}, direction {plan.direction}"),
+        ("mode", _mode_line(plan)),
         ("lead", _leg_line(lead)),
         ("hedge", _leg_line(hedge)),
         ("lots", f"{plain(lead.lot)} and {plain(hedge.lot)}: whole lots of both are multiples of {plain(plan.lot)} "
@@ -39,6 +40,7 @@ def plan_text(plan: PairPlan, where: str = "") -> Group:
         ("breakeven", f"{_bps(plan.breakeven_bps)} between the two prices, each time a position is built or closed"),
         ("conversion", _rate_line(plan)),
         ("edge of a clip now", f"lead buys {_edge(plan.buy_edge_bps)}, sells {_edge(plan.sell_edge_bps)}, after both fees"),
+        *([("quotes now", _quotes_line(plan))] if plan.mode == MAKE else []),
         ("hedge of a clip now", "the book shows too little" if plan.hedge_slippage_bps is None
          else f"{_bps(plan.hedge_slippage_bps)} from the touch"),
     ]  # fmt: skip
@@ -52,8 +54,12 @@ def plan_text(plan: PairPlan, where: str = "") -> Group:
 def now_line(row: PairRow) -> str:
     """One line of how it stands."""
     waits = f"; {row.waits_for}" if row.waits_for else ""
-    where = f"{row.name}  {row.phase} {row.cycles}/{row.asked}  {row.status}"
+    where = f"{row.name}  {row.phase} {_turns(row)}  {row.status}"
     return f"{where}  {amounts_line(row)}  net {row.net:.4f} {row.currency}{waits}"
+
+
+def _turns(row: PairRow) -> str:
+    return "" if row.mode == MAKE else f"{row.cycles}/{row.asked}"
 
 
 def amounts_line(row: PairRow) -> str:
@@ -89,8 +95,10 @@ def verdict(row: PairRow) -> str:
 def session_text(session: PairSession) -> Group:
     """Lay a session out: what it came to, each leg exact in its own currency, sums in the lead's."""
     whole, currency = session.summary, session.currency
+    makes = session.mode == "cross_maker"
     rows = [
-        ("cycles", f"{whole.cycles} of {whole.asked}{_counted(session)}"),
+        ("fills", f"{whole.cycles} on the lead{_counted(session)}") if makes
+        else ("cycles", f"{whole.cycles} of {whole.asked}{_counted(session)}"),
         ("volume", f"{_money(whole.volume)} {currency}"),
         ("gross", f"{_money(whole.gross)} {currency}"),
         ("fees", f"{_money(whole.fees)} {currency}"),
@@ -100,7 +108,7 @@ def session_text(session: PairSession) -> Group:
         ("cost per million", f"{whole.cost_per_million:.2f} {currency} for a million of volume"),
         ("net delta", f"{plain(whole.net_delta)}, {session.status}"),
         ("ended", session.ended or "not yet"),
-    ]
+    ]  # fmt: skip
     rates = [f"{name} at {plain(round(rate, 8))}" for name, rate in whole.rates.items() if rate != 1]
     if whole.volume and (rates or session.rate_is_assumed):
         rows.append(("conversion", ", ".join(rates) or "counted 1 for 1: nobody told a rate"))
@@ -111,7 +119,7 @@ def session_text(session: PairSession) -> Group:
 def row_text(row: PairRow) -> Table:
     """Lay the engine's last word out, where the journal cannot be read."""
     rows = [
-        ("cycles", f"{row.cycles} of {row.asked}"),
+        *([] if row.mode == MAKE else [("cycles", f"{row.cycles} of {row.asked}")]),
         ("volume", f"{row.volume:.2f} {row.currency}"),
         ("gross", f"{row.gross:.4f} {row.currency}"),
         ("fees", f"{row.fees:.4f} {row.currency}"),
@@ -136,7 +144,7 @@ def monitor(rows: Sequence[PairRow]) -> Group:
         now = row.waits_for or row.phase
         state = "asks" if row.question else now if row.state in ("quoting", "running") else f"{row.state}: {now}"
         table.add_row(
-            row.name, Text(row.status, STYLES.get(row.status, "")), legs, row.net_delta, f"{row.cycles}/{row.asked}",
+            row.name, Text(row.status, STYLES.get(row.status, "")), legs, row.net_delta, _turns(row),
             f"{row.net:+.4f}\n{row.currency}", Text(state),
         )  # fmt: skip
     return Group(table, *(Text(f"{row.name} asks: {row.question}", "bold yellow") for row in rows if row.question))
@@ -175,7 +183,21 @@ def _leg_line(leg: LegPlan) -> str:
     )
 
 
+def _mode_line(plan: PairPlan) -> str:
+    if plan.mode == MAKE:
+        return "make: quotes both sides of the lead from the hedge's prices, until it is stopped"
+    return f"{plan.mode.replace('_', ' ')}, {_cycles(plan.iterations)}, direction {plan.direction}"
+
+
+def _quotes_line(plan: PairPlan) -> str:
+    prices = ["none" if px is None else plain(round(px, 8)) for px in (plan.bid_px, plan.offer_px)]
+    return f"{prices[0]} / {prices[1]} {plan.lead.quote}, rounded outward to the tick"
+
+
 def _size_line(plan: PairPlan) -> str:
+    if plan.mode == MAKE:
+        most = f"{plain(plan.size)} {plan.base} (about {plan.notional:.0f} {plan.lead.quote})"
+        return f"quotes of {plain(plan.clip)}; at most {most} is held, either way"
     if plan.mode == "close_existing":
         return f"what the accounts hold against each other, in clips of {plain(plan.clip)} {plan.base}"
     clips = "one clip" if plan.clips == 1 else f"{plan.clips} clips of {plain(plan.clip)}"

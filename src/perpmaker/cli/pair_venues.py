@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from perpmaker.control.messages import AccountRow, MarketRow, Status
     from perpmaker.marketdata.book import OrderBook
     from perpmaker.strategies.api import Leg
-    from perpmaker.strategies.pair.params import PairParams
+    from perpmaker.strategies.pair.cross_maker import CrossMakerParams
+    from perpmaker.strategies.pair.params import LegParams, PairParams
     from perpmaker.strategies.pair.planning import Fee, PairPlan, Rate
 
 LISTING_S: Final = 20
@@ -61,32 +62,38 @@ class Venues(msgspec.Struct, frozen=True):
 
     def planned(self, words: dict[str, str], clock: Clock) -> PairPlan:
         """Return the plan on the books of now; ConfigError for what cannot be a pair."""
-        from perpmaker.strategies.pair.planning import plan_pair
+        from perpmaker.strategies.pair.params import PairParams
+        from perpmaker.strategies.pair.planning import plan_maker, plan_pair
 
         params = self._params(words)
         lead, hedge, rate = asyncio.run(self._look(clock, params.max_rate_age_s))
         maker, taker = self._fees(params)
+        legs = (self.lead.account, self.hedge.account)
         try:
-            plan = plan_pair(
-                params, lead, hedge, legs=(self.lead.account, self.hedge.account), maker=maker, taker=taker, rate=rate
-            )
+            if isinstance(params, PairParams):
+                plan = plan_pair(params, lead, hedge, legs=legs, maker=maker, taker=taker, rate=rate)
+            else:
+                plan = plan_maker(params, lead, hedge, legs=legs, maker=maker, taker=taker, rate=rate)
         except ValueError as error:
             raise ConfigError(f"--size: {error}") from None
         notes = (*plan.notes, *self._limits(plan))
         return msgspec.structs.replace(plan, notes=notes)
 
-    def _params(self, words: dict[str, str]) -> PairParams:
+    def _params(self, words: dict[str, str]) -> PairParams | CrossMakerParams:
+        from perpmaker.strategies.pair.cross_maker import CrossMakerParams
         from perpmaker.strategies.pair.params import PairParams
         from perpmaker.strategies.registry import parse_params
         from perpmaker.strategies.words import table_of
 
         legs = {key: text for key, text in self.arguments().items() if key != "account"}
+        kind = words.get("kind", "pair")
+        own = {key: text for key, text in words.items() if key != "kind"}
         try:
-            params = parse_params("pair", table_of("pair", {**words, **legs}))
+            params = parse_params(kind, table_of(kind, {**own, **legs}))
         except ConfigError as error:
             raise ConfigError("\n".join(option_of(line) for line in str(error).splitlines())) from None
-        if not isinstance(params, PairParams):
-            raise TypeError(f"a pair's parameters are {PairParams.__name__}")
+        if not isinstance(params, PairParams | CrossMakerParams):
+            raise TypeError(f"the parameters of a {kind} are none of a pair")
         return params
 
     async def _look(self, clock: Clock, max_age_s: float) -> tuple[OrderBook, OrderBook, Rate]:
@@ -114,7 +121,7 @@ class Venues(msgspec.Struct, frozen=True):
                 return lead, hedge, Rate(rate, f"{source}/{target}, {told.told_by}", age_s)
         return lead, hedge, Rate(None, f"nobody tells {source}/{target}", None)
 
-    def _fees(self, params: PairParams) -> tuple[Fee, Fee]:
+    def _fees(self, params: LegParams) -> tuple[Fee, Fee]:
         """Return the lead's maker fee and the hedge's taker fee: what fills or a schedule say, else what is assumed."""
         from perpmaker.strategies.pair.planning import Fee
 
@@ -225,12 +232,14 @@ def _of_running(home: Path, asked: Asked) -> Venues:
         status = client_of(run_file).status()
     env = run_file.extra.get("env", "")
     exchange = running(home, "exchange") if env == "local" else None
-    accounts = (asked.lead_account or lead.accounts[0], asked.hedge_account or hedge.accounts[0])
+    accounts = (_account("lead", asked.lead_account, lead), _account("hedge", asked.hedge_account, hedge))
     legs = [
         Leg(AccountId(name), InstrumentId(row.instrument)) for name, row in zip(accounts, (lead, hedge), strict=True)
     ]
     ways = {row.account: row.venue for row in status.accounts}
-    lead_venue, hedge_venue = (_way(ways, name, row) for name, row in zip(accounts, (lead, hedge), strict=True))
+    lead_venue, hedge_venue = (
+        _way(ways, key, name, row) for key, name, row in zip(("lead", "hedge"), accounts, (lead, hedge), strict=True)
+    )
     engine = Engine(run_file, None, legs[0].account, legs[0].instrument, lead_venue, env, exchange, None, home)
     return Venues(engine, legs[0], legs[1], hedge_venue, status)
 
@@ -261,11 +270,23 @@ def _chosen(markets: list[MarketRow], asked: Asked) -> tuple[MarketRow, MarketRo
     return lead, hedge
 
 
-def _way(ways: dict[str, str], account: str, market: MarketRow) -> str:
+def _account(key: str, name: str | None, market: MarketRow) -> str:
+    """Return the account that was named, else the only one that trades an instrument; ConfigError where it must be said."""
+    if name is not None:
+        return name
+    if len(market.accounts) != 1:
+        raise ConfigError(
+            f"--{key}-account: say which trades {market.instrument}; allowed: {', '.join(market.accounts)}"
+        )
+    return market.accounts[0]
+
+
+def _way(ways: dict[str, str], key: str, account: str, market: MarketRow) -> str:
     """Return an account's venue as configured; ConfigError for an account the engine does not have."""
     if account not in ways or account not in market.accounts:
         raise ConfigError(
-            f"account {account} does not trade {market.instrument} in this engine; allowed: {', '.join(market.accounts)}"
+            f"--{key}-account {account}: does not trade {market.instrument} in this engine; allowed: "
+            f"{', '.join(market.accounts)}"
         )
     return ways[account]
 

@@ -34,8 +34,9 @@ from perpmaker.errors import ConfigError
 from perpmaker.marketdata.book import OrderBook
 from perpmaker.model.ids import AccountId
 from perpmaker.model.units import NS_PER_S
+from perpmaker.strategies.pair.cross_maker import CrossMakerParams
 from perpmaker.strategies.pair.params import PairParams
-from perpmaker.strategies.pair.planning import Fee, PairPlan, Rate, plan_pair
+from perpmaker.strategies.pair.planning import Fee, PairPlan, Rate, plan_maker, plan_pair
 from perpmaker.strategies.registry import params_schema, parse_params
 from perpmaker.strategies.words import table_of
 
@@ -80,11 +81,28 @@ def test_all_modes_are_the_strategys() -> None:
         (options(size="1"), "--mode is missing"),
         (options(mode="alternate"), "--size is missing"),
         (options(mode="alternate", size="1") | {"others": ("nonsense",)}, "--set nonsense: must be KEY=VALUE"),
+        (options(mode="alternate", size="1") | {"others": ("hedge.retry_s=",)}, "--set hedge.retry_s=: .* no value"),
+        (options(mode="alternate", size="1") | {"others": ("hedge_account=",)}, "give --hedge-account instead"),
+        (options(mode="alternate", size="1") | {"others": ("hedge_account=b",)}, "give --hedge-account instead"),
+        (options(mode="alternate", size="1") | {"others": ("instrument=X",)}, "give --lead instead"),
+        (options(mode="alternate", size="1", min_profit_bps="1"), "--min-profit-bps: goes with --mode make alone"),
+        (options(mode="make", size="1", iterations="2"), "--iterations: is no option of --mode make"),
+        (options(mode="make", clip="1"), "--size is missing: with --mode make"),
     ],
 )
 def test_what_is_missing_is_named_by_its_option(given: dict[str, object], complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         read_words(given)
+
+
+def test_making_has_its_own_words_for_size_and_clip() -> None:
+    words = read_words(
+        options(mode="make", size="2", clip="0.5", min_profit_bps="3") | {"others": ("tolerance_bps=1",)}
+    )
+    assert words == {"kind": "cross_maker", "max_qty": "2", "qty": "0.5", "min_profit_bps": "3", "tolerance_bps": "1"}
+    assert read_words(options(mode="make", size="2"))["qty"] == "2"
+    assert set(words) - {"kind"} <= {row.name for row in params_schema("cross_maker")}
+    assert option_of("max_qty = 0 must be more") == "--size = 0 must be more"
 
 
 def test_closing_needs_a_clip_alone() -> None:
@@ -197,7 +215,7 @@ def test_an_account_that_a_running_engine_does_not_trade_the_leg_with_is_refused
     monkeypatch.setattr("perpmaker.cli.engine_link.client_of", lambda run_file: engine)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     with pytest.raises(
-        ConfigError, match="account main does not trade ETH_USDC_PERP@backpack in this engine; allowed: hedge"
+        ConfigError, match="--hedge-account main: does not trade ETH_USDC_PERP@backpack in this engine; allowed: hedge"
     ):
         find_venues(Path(), None, Asked("ETH", None, None, None, "main"), dry_run=True)
 
@@ -278,6 +296,40 @@ def test_a_plan_has_legs_lots_fees_breakeven_and_the_rate_with_its_source_and_ag
         "1 USDC = 1.000100 USDT (USDC/USDT, backpack, 3 s old)",
     ):
         assert part in text
+
+
+def planned_making(*, rate: Rate | None = None, **words: str) -> PairPlan:
+    given = {"qty": "0.1", "max_qty": "0.5", "hedge_account": "second", "hedge_instrument": HEDGE, "instrument": LEAD}
+    params = parse_params("cross_maker", table_of("cross_maker", given | words))
+    assert isinstance(params, CrossMakerParams)
+    return plan_maker(
+        params,
+        book("lead", [(260_000, 1_000)], [(260_010, 1_000)]),
+        book("hedge", [(52_000, 5_000)], [(52_002, 5_000)]),
+        legs=(AccountId("first"), AccountId("second")),
+        maker=Fee(D("-0.1"), "own fills"),
+        taker=Fee(D(5), "the schedule"),
+        rate=rate or Rate(D(1), "USDC/USDT, backpack", 3.0),
+    )
+
+
+def test_a_plan_of_making_shows_what_would_be_quoted_and_how_much_may_be_held() -> None:
+    """Fees 4.9 bps and 1.1 bps of profit: 6 bps below 2600 and above 2600.1 of the hedge."""
+    plan = planned_making(min_profit_bps="1.1")
+    assert (plan.bid_px, plan.offer_px) == (2600 * D("0.9994"), D("2600.1") * D("1.0006"))
+    text = said(plan_text(plan))
+    for part in (
+        "make: quotes both sides of the lead from the hedge's prices, until it is stopped",
+        "quotes of 0.1; at most 0.5 ETH (about 1300 USDT) is held, either way",
+        "2598.44 / 2601.66006 USDT, rounded outward to the tick",
+        "unhedged at most",
+    ):
+        assert part in text, text
+    unknown = planned_making(rate=Rate(None, "nobody tells USDC/USDT", None))
+    assert (unknown.bid_px, unknown.offer_px) == (None, None)
+    assert "none / none" in said(plan_text(unknown))
+    with pytest.raises(ValueError, match="it must be at least 0.02"):
+        planned_making(qty="0.01")
 
 
 def test_edges_are_after_both_fees_and_in_the_leads_currency() -> None:

@@ -131,6 +131,8 @@ def test_the_same_legs_begin_anew_once_they_are_over_and_keep_name_and_number() 
         ({"mode": "close_existing", "size": "0.001"}, "clip 0.001 is 0 ETH in lots of both venues"),
         ({"mode": "close_existing", "size": "100"}, "risk.max_order_notional is 100000"),
         ({"mode": "close_existing", "size": "9", "clip": "0.01"}, "it must be at least 0.02"),
+        ({"hedge_account": ""}, "hedge_account is given no value"),
+        ({"hedge_account": "zzz"}, "account 'zzz' does not trade on backpack"),
         ({"kind": "market_maker"}, "kind 'market_maker': must be pair or cross_maker"),
         ({"mode": "sideways"}, "mode = 'sideways': must be one of open_and_close"),
         ({"clip": "1"}, "clip = 1 must not be more than size = 0.5"),

@@ -69,6 +69,9 @@ class Pairs:
         if not event.command_id:
             raise ValueError("a pair needs the id of its command")
         given = event.arguments
+        for key, text in given.items():
+            if not text:
+                raise ValueError(f"{key} is given no value; leave it out for its default")
         kind = given.get("kind", Pair.kind)
         if kind not in _STEMS:
             raise ValueError(f"kind {kind!r}: must be {' or '.join(_STEMS)}")

@@ -235,14 +235,9 @@ class CrossMaker(Strategy[CrossMakerParams]):
         qty = self._qty(ctx, side)
         if book is None or lead_book is None or rate is None or not qty:
             return None
-        priced = price_for(book, qty, side.opposite, haircut=HAIRCUT)
-        if priced is None or not priced.is_enough:
-            return None
         least = self.params.min_profit_bps / _BPS + self.params.fees(ctx)
-        px = priced.vwap * rate * (1 - side.sign * least)
-        rules = lead_book.instrument
-        touch = rules.px(lead_book.ask_ticks - 1 if side is Side.BUY else lead_book.bid_ticks + 1)
-        return Quote(min(px, touch) if side is Side.BUY else max(px, touch), qty, 0, self.params.tolerance_bps)
+        px = quote_px(side, qty, lead_book, book, rate, least)
+        return None if px is None else Quote(px, qty, 0, self.params.tolerance_bps)
 
     def _qty(self, ctx: Context, side: Side) -> Decimal:
         """Return the size of a quote: within the largest position, and less what is open in the same direction."""
@@ -287,3 +282,16 @@ class CrossMaker(Strategy[CrossMakerParams]):
             "waits_for": why,
         }
         ctx.explain(self._lead, inputs)
+
+
+def quote_px(side: Side, qty: Decimal, lead: Book, hedge: Book, rate: Decimal, least: Decimal) -> Decimal | None:
+    """Return the price on the lead at which a hedge of the whole quantity leaves `least` of notional, not across the touch.
+
+    `rate`: one unit of the hedge's currency in the lead's. None while the hedge's book does not show enough.
+    """
+    priced = price_for(hedge, qty, side.opposite, haircut=HAIRCUT)
+    if priced is None or not priced.is_enough:
+        return None
+    px = priced.vwap * rate * (1 - side.sign * least)
+    touch = lead.instrument.px(lead.ask_ticks - 1 if side is Side.BUY else lead.bid_ticks + 1)
+    return min(px, touch) if side is Side.BUY else max(px, touch)

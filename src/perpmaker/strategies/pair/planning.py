@@ -11,6 +11,7 @@ from perpmaker.model.book import Book
 from perpmaker.model.depth import bbo, price_for
 from perpmaker.model.ids import AccountId, InstrumentId
 from perpmaker.model.order import Side
+from perpmaker.strategies.pair.cross_maker import CrossMakerParams, quote_px
 from perpmaker.strategies.pair.direction import HAIRCUT
 from perpmaker.strategies.pair.params import PairParams
 from perpmaker.strategies.pair.sizes import common_lot, smallest_qty, towards_zero
@@ -82,11 +83,53 @@ class PairPlan(msgspec.Struct, frozen=True):
     sell_edge_bps: Decimal | None
     hedge_slippage_bps: Decimal | None
     notes: tuple[str, ...]
+    bid_px: Decimal | None = None
+    """What making would bid on the lead now, before rounding; None for a pair, and while it would not."""
+    offer_px: Decimal | None = None
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a plan is made for, whatever strategy carries it out. Quantities as they were asked for, in `size_in`."""
+
+    mode: str
+    direction: str
+    iterations: int
+    size: Decimal
+    clip: Decimal
+    size_in: str
+    hedge_cap_bps: Decimal
 
 
 def plan_pair(params: PairParams, lead: Book, hedge: Book, *, legs: tuple[AccountId, AccountId], maker: Fee, taker: Fee,
               rate: Rate) -> PairPlan:  # fmt: skip
-    """Return the plan; ValueError for what cannot be a pair, with the reason."""
+    """Return the plan of a pair; ValueError for what cannot be one, with the reason."""
+    wanted = Wanted(
+        mode=params.mode,
+        direction=params.rule.direction,
+        iterations=params.iterations,
+        size=params.size,
+        clip=params.clip or params.size,
+        size_in=params.size_in,
+        hedge_cap_bps=params.hedge.max_slippage_bps,
+    )
+    plan = _plan(wanted, lead, hedge, legs, maker, taker, rate)
+    return msgspec.structs.replace(plan, notes=(*plan.notes, *_rule_notes(params, plan)))
+
+
+def plan_maker(params: CrossMakerParams, lead: Book, hedge: Book, *, legs: tuple[AccountId, AccountId], maker: Fee,
+               taker: Fee, rate: Rate) -> PairPlan:  # fmt: skip
+    """Return the plan of making across the venues: its size is the largest position, its clip a quote."""
+    wanted = Wanted("make", "both sides", 0, params.max_qty, params.qty, "contracts", params.hedge.max_slippage_bps)
+    plan = _plan(wanted, lead, hedge, legs, maker, taker, rate)
+    if rate.rate is None:
+        return plan
+    least = (params.min_profit_bps + maker.bps + taker.bps) / _BPS
+    bid, offer = (quote_px(side, plan.clip, lead, hedge, rate.rate, least) for side in Side)
+    return msgspec.structs.replace(plan, bid_px=bid, offer_px=offer)
+
+
+def _plan(wanted: Wanted, lead: Book, hedge: Book, legs: tuple[AccountId, AccountId], maker: Fee, taker: Fee,
+          rate: Rate) -> PairPlan:  # fmt: skip
     rules, other = lead.instrument, hedge.instrument
     if rules.base != other.base:
         raise ValueError(f"{rules.instrument_id} is {rules.base}, {other.instrument_id} is {other.base}: no hedge")
@@ -95,21 +138,21 @@ def plan_pair(params: PairParams, lead: Book, hedge: Book, *, legs: tuple[Accoun
         raise ValueError(f"{(rules if here is None else other).instrument_id}: a side of the book is empty")
     lot = common_lot(rules, other)
     least = max(smallest_qty(rules, here.mid_px), smallest_qty(other, there.mid_px))
-    by = Decimal(1) if params.size_in == "contracts" else here.mid_px
-    size, clip = (towards_zero(wanted / by, lot) for wanted in (params.size, params.clip or params.size))
+    by = Decimal(1) if wanted.size_in == "contracts" else here.mid_px
+    size, clip = (towards_zero(qty / by, lot) for qty in (wanted.size, wanted.clip))
     if clip < least:
         raise ValueError(
-            f"{params.clip or params.size} {'' if params.size_in == 'contracts' else 'of notional '}is {plain(clip)} "
+            f"{wanted.clip} {'' if wanted.size_in == 'contracts' else 'of notional '}is {plain(clip)} "
             f"{rules.base} in lots of both venues ({plain(lot)}); it must be at least {plain(least)}"
         )
     edges = {side: _edge_bps(hedge, side, clip, here.touch_px(side.opposite), maker, taker, rate) for side in Side}
-    slips = [price_for(hedge, clip, side, params.hedge.max_slippage_bps, haircut=HAIRCUT) for side in Side]
+    slips = [price_for(hedge, clip, side, wanted.hedge_cap_bps, haircut=HAIRCUT) for side in Side]
     enough = [priced.slippage_bps for priced in slips if priced is not None and priced.is_enough]
     slippage_bps = max(enough) if len(enough) == len(slips) else None
     return PairPlan(
-        mode=params.mode,
-        direction=params.rule.direction,
-        iterations=params.iterations,
+        mode=wanted.mode,
+        direction=wanted.direction,
+        iterations=wanted.iterations,
         base=rules.base,
         size=size,
         clip=clip,
@@ -124,7 +167,7 @@ def plan_pair(params: PairParams, lead: Book, hedge: Book, *, legs: tuple[Accoun
         buy_edge_bps=edges[Side.BUY],
         sell_edge_bps=edges[Side.SELL],
         hedge_slippage_bps=slippage_bps,
-        notes=tuple(_notes(params, size, clip, by, rate, edges, slippage_bps)),
+        notes=tuple(_notes(wanted, size, clip, rate, slippage_bps)),
     )
 
 
@@ -156,13 +199,13 @@ def _leg(account: AccountId, book: Book, bid_px: Decimal, ask_px: Decimal, kind:
     )
 
 
-def _notes(params: PairParams, size: Decimal, clip: Decimal, by: Decimal, rate: Rate,
-           edges: dict[Side, Decimal | None], slippage_bps: Decimal | None) -> list[str]:  # fmt: skip
+def _notes(wanted: Wanted, size: Decimal, clip: Decimal, rate: Rate, slippage_bps: Decimal | None) -> list[str]:
     """Return what should be known before."""
     found: list[str] = []
-    if params.size_in == "contracts" and size != params.size and params.mode != "close_existing":
+    if wanted.size_in == "contracts" and size != wanted.size and wanted.mode != "close_existing":
         found.append(f"the size is rounded down to {plain(size)}: what both venues take")
-    if params.size_in == "contracts" and params.clip is not None and clip != params.clip:
+    is_said = wanted.clip != wanted.size or wanted.mode == "close_existing"
+    if wanted.size_in == "contracts" and is_said and clip != wanted.clip:
         found.append(f"the clip is rounded down to {plain(clip)}: what both venues take")
     if rate.rate is None:
         found.append(
@@ -171,11 +214,17 @@ def _notes(params: PairParams, size: Decimal, clip: Decimal, by: Decimal, rate: 
         )
     if slippage_bps is None:
         found.append(
-            f"the hedge's book does not show a clip within its cap of {plain(params.hedge.max_slippage_bps)} bps: "
+            f"the hedge's book does not show a clip within its cap of {plain(wanted.hedge_cap_bps)} bps: "
             "it may be retried, then unwound"
         )
+    return found
+
+
+def _rule_notes(params: PairParams, plan: PairPlan) -> list[str]:
+    """Return what the rules of a pair make of the books of now."""
+    found: list[str] = []
     wanted = params.rule.entry_edge_bps
-    known = [edge for edge in edges.values() if edge is not None]
+    known = [edge for edge in (plan.buy_edge_bps, plan.sell_edge_bps) if edge is not None]
     if wanted is not None and (not known or max(known) < Decimal(str(wanted))):
         found.append(f"neither side earns the {wanted:g} bps asked for now: it waits until one does")
     if params.rule.direction == "basis":

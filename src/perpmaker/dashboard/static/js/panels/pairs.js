@@ -66,7 +66,7 @@ function nowText(row) {
   return clean(row.waits_for || PHASES[row.phase] || row.phase, 160);
 }
 
-const PHASES = { choose: "chooses a side", open: "builds", hold: "holds", close: "closes", pause: "pauses", end: "over" };
+const PHASES = { make: "quotes", choose: "chooses a side", open: "builds", hold: "holds", close: "closes", pause: "pauses", end: "over" };
 
 // One pair.
 
@@ -80,9 +80,9 @@ function Card({ pair, ageMs, freshness, onTell, onClose }) {
     <div class="pair-body" data-pair=${pair.name} data-state=${pair.state} data-over=${pair.is_over}>
       ${pair.legs.map((leg, index) => html`<${Leg} key=${leg.instrument} leg=${leg} role=${["lead", "hedge", "fallback"][index]} widest=${widest(pair)} />`)}
       <p class="pair-now" data-testid="pair-now">${pair.state !== "quoting" && html`<span class=${`pill ${pair.state === "failed" ? "danger" : pair.state === "over" ? "" : "warn"}`}>${clean(pair.state, 12)}</span> `}${nowText(pair)}</p>
-      <div class="progress" title=${`${pair.cycles} of ${pair.asked} cycles`}><span style=${{ width: `${pair.asked ? Math.min(100, (100 * pair.cycles) / pair.asked) : 0}%` }}></span></div>
+      ${pair.asked > 0 && html`<div class="progress" title=${`${pair.cycles} of ${pair.asked} cycles`}><span style=${{ width: `${Math.min(100, (100 * pair.cycles) / pair.asked)}%` }}></span></div>`}
       <dl class="facts two">
-        <${Fact} name="Cycles" testid="pair-cycles">${pair.cycles} of ${pair.asked}<//>
+        <${Fact} name="Cycles" testid="pair-cycles">${pair.asked > 0 ? `${pair.cycles} of ${pair.asked}` : "without an end"}<//>
         <${Fact} name="Net delta" className=${direction(pair.net_delta)}>${decimal(pair.net_delta)}${toNumber(pair.net_delta) ? html` <small>${signed(pair.net_notional, 0)} ${clean(pair.currency, 8)}</small>` : ""}<//>
         <${Fact} name="Gross">${signed(pair.gross, 4)}<//>
         <${Fact} name="Volume">${rounded(pair.volume, 0)}<//>
@@ -137,6 +137,7 @@ function troubles(pair) {
 }
 
 function modeName(mode) {
+  if (mode === "make") return "Quotes the lead, hedges every fill";
   return MODES.find(([key]) => key === mode)?.[1] ?? clean(mode.replaceAll("_", " "), 24);
 }
 
