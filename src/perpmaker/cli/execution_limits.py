@@ -95,6 +95,7 @@ def judge(
 
 def _reducing(planned: ExecutionPlan, rules: Instrument, has: Held | None, sign: int, notes: list[str]) -> str:
     if has is None:
+        notes.append("--reduce-only: what is held is not known before the account is read; what goes beyond is refused")
         return ""
     left = -sign * has.position_qty - has.open_qty
     if left <= 0:

@@ -52,6 +52,8 @@ def preview(engine: Engine, wanted: Wanted, book: OrderBook, status: Status | No
     except ValueError as error:
         text = str(error)
         raise ConfigError(f"--{text}" if text.startswith("qty ") else text) from None
+    if wanted.algo != planned.algorithm:
+        planned = msgspec.structs.replace(planned, algorithm=f"{planned.algorithm} ({wanted.algo})")
     notes: list[str] = []
     refused = "" if status is None else _why_not(engine, status)
     if limits is None:

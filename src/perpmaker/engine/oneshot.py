@@ -7,6 +7,7 @@ never run at a time.
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 import msgspec
@@ -18,9 +19,11 @@ from perpmaker.engine.assembly import Plan, make_plan, qualified, used_accounts
 from perpmaker.engine.commands import arming_words
 from perpmaker.engine.live import LiveEngine
 from perpmaker.engine.locks import Holder, holder_of, sub_account_key
+from perpmaker.engine.pairing import all_legs
 from perpmaker.errors import ConfigError
 from perpmaker.model.ids import AccountId, InstrumentId
 from perpmaker.risk.gate import ReadyState
+from perpmaker.venues.ccxt.quirks import exchange_identity
 
 
 def account_for(config: Config, instrument: str, wanted: str | None) -> tuple[AccountId, InstrumentId]:
@@ -34,18 +37,37 @@ def account_for(config: Config, instrument: str, wanted: str | None) -> tuple[Ac
         raise ConfigError(f"--account {wanted}: is not an account of the configuration; allowed: {', '.join(known)}")
     used = used_accounts(config)
     if wanted is None:
-        trading = {row.account for row in config.strategy if row.instrument == instrument}
-        trading |= {name for name, section in config.account.items() if instrument in section.instruments}
-        possible = sorted(trading or used or known)
-        if len(possible) != 1:
-            raise ConfigError(f"--account: say which account trades {instrument}; allowed: {', '.join(possible)}")
-        wanted = possible[0]
+        wanted = _only_account(config, instrument, used)
     if used and wanted not in used:
         raise ConfigError(
             f"--account {wanted}: the engine of this configuration does not trade on it, and its journal does not know it; "
             f'allowed: {", ".join(sorted(used))}. To add it: instruments = ["{instrument}"] in [account.{wanted}]'
         )
     return AccountId(wanted), qualified("--instrument", config, wanted, instrument)
+
+
+def _only_account(config: Config, instrument: str, used: set[str]) -> str:
+    """Return the account that trades an instrument by the configuration, else the only one it could be."""
+    symbol, _, exchange = instrument.partition("@")
+    here = {name for name, row in config.account.items() if exchange in ("", exchange_identity(row.venue))}
+    trading: dict[str, set[str]] = {}
+    for row in config.strategy:
+        for leg in all_legs(row):
+            trading.setdefault(leg.instrument.partition("@")[0], set()).add(leg.account)
+    for name, section in config.account.items():
+        for named in section.instruments:
+            trading.setdefault(named.partition("@")[0], set()).add(name)
+    possible = sorted(trading.get(symbol, set()) & here or used & here or here)
+    if len(possible) == 1:
+        return possible[0]
+    if not possible:
+        accounts = ", ".join(
+            f"{name} on {exchange_identity(row.venue)}" for name, row in sorted(config.account.items())
+        )
+        raise ConfigError(f"--instrument {instrument}: no account is on {exchange}; there is {accounts}")
+    near = difflib.get_close_matches(symbol, sorted(trading), n=3, cutoff=0.5) if symbol not in trading else []
+    meant = f"; or did you mean {' or '.join(near)}?" if near else ""
+    raise ConfigError(f"--account: say which account trades {instrument}; allowed: {', '.join(possible)}{meant}")
 
 
 def oneshot_plan(

@@ -146,6 +146,33 @@ def test_the_account_that_trades_the_instrument_is_taken() -> None:
         account_for(two, "SOL_USDT_Perp", None)
 
 
+TWO = {
+    "account": {
+        "main": {"instruments": ["ETH_USDT_Perp"]},
+        "hedge": {"venue": "backpack", "instruments": ["ETH_USDC_PERP"]},
+    },
+    "strategy": [],
+}
+
+
+@pytest.mark.parametrize("instrument", ["ETH_USDC_PERP", "ETH_USDC_PERP@backpack", "SOL_USDC_PERP@backpack"])
+def test_an_instruments_exchange_says_which_account_trades_it(instrument: str) -> None:
+    name, qualified = account_for(config(**TWO), instrument, None)
+    assert (name, qualified.partition("@")[2]) == ("hedge", "backpack")
+
+
+def test_a_mistyped_instrument_of_several_accounts_is_told_what_may_have_been_meant() -> None:
+    with pytest.raises(ConfigError, match=r"ETHUSDT; allowed: hedge, main; or did you mean ETH_USDT_Perp"):
+        account_for(config(**TWO), "ETHUSDT", None)
+    with pytest.raises(ConfigError, match="no account is on okx; there is hedge on backpack, main on grvt"):
+        account_for(config(**TWO), "ETH-USDT-SWAP@okx", None)
+
+
+def test_a_preset_is_told_by_its_own_name() -> None:
+    smart, _ = read_algorithm("smart", {})
+    assert preview(engine(), wanted(algorithm=smart, algo="smart"), book()).plan.algorithm == "sweep (smart)"
+
+
 def test_an_account_the_engines_journal_does_not_know_is_refused_with_the_way_out() -> None:
     two = config(account={"main": {}, "spare": {"local_account": 1}})
     with pytest.raises(ConfigError, match=r'instruments = \["ETH_USDT_Perp"\] in \[account.spare\]'):
