@@ -1,0 +1,1 @@
+"""Our simulated venue beside hftbacktest's: the same recording, the same orders, the same latency; fill by fill."""
