@@ -30,7 +30,7 @@ COMPARED = {
     "callbacks": "callbacks",
 }
 """Names, and the module whose `measure` it is."""
-ALONE = ("exchange_load", "execution_quality", "soak")
+ALONE = ("exchange_load", "execution_quality", "soak", "strategies")
 JSON = Path("reports") / "benchmarks.json"
 
 

@@ -1,0 +1,1 @@
+"""The peers' strategies, written from their published definitions; each file says what those leave open."""
