@@ -15,6 +15,7 @@ from perpmaker.errors import PerpmakerError
 
 COMMANDS: Final = {
     "up": "Start exchange, engine and dashboard, and watch over them; what ./run does.",
+    "init": "Write a commented configuration, its numbers computed from the market as it is.",
     "run": "Run an engine with a configuration.",
     "backtest": "Run a configuration over a recorded market, with simulated orders.",
     "parity": "Compare a recorded session with its own simulation, fill by fill.",
