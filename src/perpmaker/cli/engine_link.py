@@ -32,6 +32,15 @@ class Refused(PerpmakerError):
     exit_code = 6
 
 
+def refuse_single(engine: RunFile) -> None:
+    """Raise Refused for an engine that lives for another command: what it were given would end with that."""
+    if engine.extra.get("lives_for"):
+        raise Refused(
+            f"engine {engine.extra.get('engine', '?')} (pid {engine.pid}) was started for another `perpmaker execute` or "
+            "`perpmaker pair` and ends with it; try again when that has ended"
+        )
+
+
 def connect(home: Path) -> ControlClient:
     """Return a client of the home's engine; raise NothingRuns when there is none."""
     engine = running(home, "engine")

@@ -208,6 +208,7 @@ def find_engine(home: Path, path: Path | None, instrument: str, account: str | N
     if path is None:
         return _running_engine(home, instrument, account)
     from perpmaker import config as configuration
+    from perpmaker.cli.engine_link import refuse_single
     from perpmaker.cli.supervision import refuse_second
     from perpmaker.engine.locks import lock_folder
     from perpmaker.engine.oneshot import account_for, holder_of_account, oneshot_plan
@@ -232,19 +233,21 @@ def find_engine(home: Path, path: Path | None, instrument: str, account: str | N
                 f"account {name} is in use by {holder.engine!r} (pid {holder.pid}), which takes no orders; try again when "
                 "that has ended"
             )
+        refuse_single(run_file)
     else:
         refuse_second(home, "engine")
     return Engine(run_file, plan, name, instrument_id, venue, config.env, exchange, config, at)
 
 
 def _running_engine(home: Path, instrument: str, account: str | None) -> Engine:
-    from perpmaker.cli.engine_link import NothingRuns, client_of
+    from perpmaker.cli.engine_link import NothingRuns, client_of, refuse_single
     from perpmaker.control.home import running
     from perpmaker.model.ids import AccountId, InstrumentId
 
     run_file = running(home, "engine")
     if run_file is None:
         raise NothingRuns(f"no engine runs in {home}; name a CONFIG, and one is started for this order")
+    refuse_single(run_file)
     env = run_file.extra.get("env", "")
     exchange = running(home, "exchange") if env == "local" else None
     row = account_of(client_of(run_file).status(), instrument, account)

@@ -114,6 +114,13 @@ def _why_not(engine: Engine, status: Status) -> str:
         return "the kill latch is set: no order passes until it is cleared"
     if status.state == "stopping":
         return f"the engine is stopping: {status.reason}"
+    traded = [row.instrument for row in status.markets if engine.account in row.accounts]
+    if traded and engine.instrument not in traded:
+        symbol = engine.instrument.partition("@")[0]
+        return (
+            f"{engine.account} does not trade {symbol} here; it trades {', '.join(traded)}. To add it: "
+            f'instruments = ["{symbol}"] in [account.{engine.account}] of the configuration'
+        )
     for row in status.executions:
         if row.state != "ended" and row.instrument == engine.instrument and row.account == engine.account:
             if row.state == "stopping":

@@ -49,17 +49,22 @@ class Progress:
         """Say what is waited for before the order begins, each thing once."""
         if what != self._waited:
             self._waited = what
-            self._console.print(f"waiting for {what}", soft_wrap=True)
+            self._print(f"waiting for {what}")
 
     def tell(self, row: ExecutionRow) -> None:
         """Say which children have ended since the last time."""
         for child in row.last_children:
             if child.number > self._told and child.is_over:
                 self._told = child.number
-                self._console.print(child_line(child, row), soft_wrap=True, markup=False)
+                self._print(child_line(child, row))
         self._bar.update(
             self._task,
             completed=float(Decimal(row.filled)),
             filled=f"{row.filled}/{row.qty}",
             text=row.text if row.state != "ended" else row.reason,
         )
+
+    def _print(self, text: str) -> None:
+        """Print at once, also into a file or a pipe."""
+        self._console.print(text, soft_wrap=True, markup=False)
+        self._console.file.flush()

@@ -173,7 +173,7 @@ class Venues(msgspec.Struct, frozen=True):
 
 def find_venues(home: Path, path: Path | None, asked: Asked, *, dry_run: bool) -> Venues:
     """Return legs and engine: with CONFIG who holds both accounts, else one of our own; without, who runs in the home."""
-    from perpmaker.cli.engine_link import client_of
+    from perpmaker.cli.engine_link import client_of, refuse_single
     from perpmaker.control.home import running
 
     if path is None:
@@ -202,6 +202,7 @@ def find_venues(home: Path, path: Path | None, asked: Asked, *, dry_run: bool) -
         run_file = running(at, "engine")
         if run_file is None or run_file.pid != holder.pid:
             raise ConfigError(f"the accounts are in use by {holder.engine!r} (pid {holder.pid}), which takes no pairs")
+        refuse_single(run_file)
     elif not dry_run:
         refuse_second(home, "engine")
     lead_venue, hedge_venue = (config.account[leg.account].venue for leg in (lead, hedge))
@@ -210,7 +211,7 @@ def find_venues(home: Path, path: Path | None, asked: Asked, *, dry_run: bool) -
 
 
 def _of_running(home: Path, asked: Asked) -> Venues:
-    from perpmaker.cli.engine_link import NothingRuns, client_of
+    from perpmaker.cli.engine_link import NothingRuns, client_of, refuse_single
     from perpmaker.clock import WallClock
     from perpmaker.control.home import running
     from perpmaker.model.ids import AccountId, InstrumentId
@@ -220,6 +221,7 @@ def _of_running(home: Path, asked: Asked) -> Venues:
     run_file = running(home, "engine")
     if run_file is None:
         raise NothingRuns(f"no engine runs in {home}; name a CONFIG, and one is started for this pair")
+    refuse_single(run_file)
     status = client_of(run_file).status()
     while True:
         try:

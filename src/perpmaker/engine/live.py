@@ -36,6 +36,8 @@ if sys.platform != "win32":
     import uvloop
 
 NAME: Final = "engine"
+ONE_COMMAND: Final = "one command"
+"""In the run file of an engine that ends with the order or pair it was started for."""
 STOP_S: Final = 9.0
 """How long an end waits for the venue to show no orders; the journal and the sockets need the rest of ten seconds."""
 UNSEEN_STOP_S: Final = 2.0
@@ -296,7 +298,12 @@ class LiveEngine:
             urls={"control": parts.server.url},
             token=parts.server.token,
             started_ns=self._clock.now_ns(),
-            extra={"engine": self.plan.config.name, "env": self.plan.config.env, "folder": str(self.folder)},
+            extra={
+                "engine": self.plan.config.name,
+                "env": self.plan.config.env,
+                "folder": str(self.folder),
+                **({"lives_for": ONE_COMMAND} if self.plan.pause_added else {}),
+            },
         )
 
 

@@ -16,6 +16,7 @@ from tests.unit.engine.test_view import Shown, now
 from tests.unit.execution.algos.workbench import ASK, RULES, thin_levels
 
 from perpmaker.cli.algorithm_options import MEANING, read_algorithm
+from perpmaker.cli.engine_link import Refused
 from perpmaker.cli.execute import (
     Engine,
     Wanted,
@@ -23,6 +24,7 @@ from perpmaker.cli.execute import (
     ask,
     command_arguments,
     exit_code,
+    find_engine,
     own_engine_text,
     read_qty,
 )
@@ -399,6 +401,23 @@ def test_two_parent_orders_on_one_instrument_are_refused_before_the_second_is_se
     assert seen.refused == "ETH_USDT_Perp is being worked by parent order id-1 already (sweep): stop that first"
     assert handed_over(status(account(), executions=[row(state="ended")])).refused == ""
     assert handed_over(status(account(), executions=[row(state="working", account="other")])).refused == ""
+
+
+def test_an_instrument_that_the_engine_does_not_trade_is_told_with_the_way_to_add_it() -> None:
+    market = MarketRow(
+        "BTC_USDT_Perp", "BTC_USDT_Perp", "grvt", "BTC", "USDT", ["main"], "1", "1", "1", "1", None, None, ""
+    )
+    seen = handed_over(status(account(), markets=[market]))
+    assert "main does not trade ETH_USDT_Perp here; it trades BTC_USDT_Perp. To add it: instruments" in seen.refused
+
+
+def test_an_engine_that_lives_for_another_command_takes_no_order(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    single = msgspec.structs.replace(THERE, extra={"engine": "other", "lives_for": "one command"})
+    monkeypatch.setattr("perpmaker.control.home.running", lambda home, name: single)
+    with pytest.raises(Refused, match=r"engine other \(pid 7\) was started for another `perpmaker execute`"):
+        find_engine(tmp_path, None, ETH, None, dry_run=False)
 
 
 def test_a_halted_account_is_told_and_not_refused() -> None:
