@@ -23,14 +23,14 @@ COMPARED = {
     "book_ingest": "book_ingest",
     "ws_ingest": "ws_ingest",
     "tick_to_order": "tick_to_order",
-    "backtest": "backtest.speed",
-    "tape_formats": "tape_formats",
     "startup": "startup",
     "memory": "memory",
     "callbacks": "callbacks",
+    "tape_formats": "tape_formats",
+    "backtest": "backtest.speed",
 }
 """Names, and the module whose `measure` it is."""
-ALONE = ("exchange_load", "execution_quality", "soak", "strategies")
+ALONE = ("exchange_load", "execution_quality", "simulated_day", "soak", "strategies")
 JSON = Path("reports") / "benchmarks.json"
 
 
@@ -89,7 +89,15 @@ def show(report: Report) -> None:
         if case.absent:
             print(f"- {case.name}: absent: {case.absent}")
     for key, value in report.more.items():
-        print(f"- {key}: {value}", flush=True)
+        print(f"- {key.replace('_', ' ')}: {_said(value)}", flush=True)
+
+
+def _said(value: object) -> str:
+    """Return what a report tells besides as a sentence's part."""
+    if isinstance(value, dict):
+        nested = any(isinstance(one, dict) for one in value.values())
+        return ("; " if nested else ", ").join(f"{key} {_said(one)}" for key, one in value.items())
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 if __name__ == "__main__":
