@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from perpmaker.clock import WallClock
 
-from .client import Answer, Client, Socket
+from .client import WAIT_S, Answer, Client, Socket
 
 ETH = "ETH_USDC_PERP"
 INSTRUCTIONS = {
@@ -128,7 +128,7 @@ class BackpackClient:
         return next(row for row in books["accounts"] if row["main_account"] == self.keys["api_key"])
 
     async def until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_S):
             while not wanted(books := await self.ledger()):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return books

@@ -33,7 +33,7 @@ ORDER_TYPE = [
 ]
 BUILDER_TYPE = [*ORDER_TYPE[:6], ("builder", "address"), ("builderFee", "uint32"), *ORDER_TYPE[6:]]
 S = 1_000_000_000
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 _numbers = itertools.count(1)
 

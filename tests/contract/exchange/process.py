@@ -11,7 +11,7 @@ import tempfile
 from typing import Any
 
 START_S = 30.0
-STOP_S = 10.0
+STOP_S = 30.0
 
 
 class ExchangeProcess:

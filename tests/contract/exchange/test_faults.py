@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from .client import Client
+from .client import WAIT_S, Client
 
 BTC = "BTC_USDT_Perp"
 
@@ -141,7 +141,7 @@ async def test_query_that_hides_an_order_for_a_while(client: Client) -> None:
     body = {"sub_account_id": client.sub, "client_order_id": order["metadata"]["client_order_id"]}
     number = await post(client, action="http", code=1004, match={"op": "order"}, until={"ms": 3000})
     assert (await client.call("order", body)).status == 404
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(WAIT_S):
         while (await client.call("order", body)).status != 200:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     assert await hits(client, number) >= 1

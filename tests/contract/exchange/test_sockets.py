@@ -10,7 +10,7 @@ import pytest
 from perpmaker.exchange.grvt.routes import SCHEMA
 from perpmaker.exchange.grvt.streams import STREAMS, Stream
 
-from .client import Client, to_full
+from .client import WAIT_S, Client, to_full
 
 BTC = "BTC_USDT_Perp"
 SECONDARY = {
@@ -193,7 +193,7 @@ async def test_subscription_that_says_nothing_proper_is_refused_under_its_id(cli
 async def test_protocol_pings_are_answered(client: Client) -> None:
     async with client.http.ws_connect(f"{client.line['ws_trades']}/ws/full", autoping=False) as ws:
         await ws.ping(b"hello")
-        message = await ws.receive(timeout=5)
+        message = await ws.receive(timeout=WAIT_S)
         assert (message.type.name, message.data) == ("PONG", b"hello")
 
 
@@ -242,7 +242,7 @@ async def test_listener_that_reads_nothing_is_cut_off_and_nobody_else_waits(clie
         for _ in range(9):
             victim.send(b"x" * (1 << 20))
         assert outbox.MAX_WAITING_BYTES < 9 << 20
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_S):
             while victim in exchange.face.around.sockets:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await make_events(client)
@@ -258,7 +258,7 @@ async def test_many_reconnects_leave_nothing_behind(client: Client, exchange: An
             await ws.subscribe("v1.order", client.sub)
             if number % 2:
                 ws.ws.get_extra_info("socket").shutdown(2)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_S):
         while exchange.face.around.sockets:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert exchange.face.hub._subscriptions == {}

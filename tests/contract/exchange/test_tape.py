@@ -38,7 +38,7 @@ async def frozen(client: Client) -> None:
 
 
 async def test_tape_plays_to_its_end_and_the_market_falls_silent(http: aiohttp.ClientSession, tmp_path: Path) -> None:
-    path = tape(tmp_path / "capture", seconds=2)
+    path = tape(tmp_path / "capture", seconds=4)
     with ExchangeProcess("--market", "tape", "--tape", str(path)) as exchange:
         client = Client(http, exchange.line)
         await client.log_in()

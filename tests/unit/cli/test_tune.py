@@ -31,6 +31,7 @@ def tune(folder: Path, *arguments: str, config: str = "bt.toml") -> Result:
 
 
 @pytest.mark.mostly_waits
+@pytest.mark.timeout(300)
 def test_a_tuning_tells_its_verdict_and_goes_on_where_it_ended(folder: Path) -> None:
     vary = ("--vary", "quoting.half_spread_bps=0.02:2:log", "--vary", "quoting.model=fixed,volatility")
     done = tune(folder, *vary, *QUICK)

@@ -19,7 +19,7 @@ from perpmaker.clock import WallClock
 from perpmaker.control.home import RunFile, published
 from perpmaker.dashboard.server import serve
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 
 
 @dataclass

@@ -228,12 +228,12 @@ async def test_a_browser_that_does_not_acknowledge_gets_two_frames_and_then_the_
         await stream.frame_where(lambda frame: frame["status"] != {})
         quiet = [await stream.frame(ack=False), await stream.frame(ack=False)]
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.7):
+            async with asyncio.timeout(1.5):
                 await stream.socket.receive_str()
         await stream.socket.send_json({"ack": quiet[-1]["number"]})
         newest = await stream.frame()
     assert newest["number"] == quiet[-1]["number"] + 1
-    assert newest["link"]["age_ms"] < 300
+    assert newest["link"]["age_ms"] < 1500  # not one of those that were held back
     assert newest["lag_ms"] > 500
 
 

@@ -323,7 +323,7 @@ async def test_a_timer_set_again_moves_and_none_is_early() -> None:
     timers.set("a", at)
     timers.set("b", at - 10_000_000)
     timers.set("c", 0)
-    await asyncio.wait_for(all_fired.wait(), 5)
+    await asyncio.wait_for(all_fired.wait(), 30)
     assert [key for key, _ in fired] == ["c", "b", "a"]
     assert dict(fired)["a"] >= at
     timers.set("d", at + 10**12)

@@ -171,6 +171,7 @@ while True:
 
 
 @pytest.mark.mostly_waits
+@pytest.mark.timeout(300)
 def test_a_kill_loses_nothing_that_was_flushed_and_the_next_life_goes_on(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT, text=True

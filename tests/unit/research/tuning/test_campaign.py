@@ -181,6 +181,7 @@ def test_an_unknown_objective_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.mostly_waits
+@pytest.mark.timeout(300)
 def test_processes_come_to_what_one_process_comes_to(tmp_path: Path, hill: Outcome) -> None:
     with Pool(2) as pool:
         assert pool.workers == 2

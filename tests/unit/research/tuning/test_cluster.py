@@ -73,6 +73,7 @@ def _address(file: Path, scheduler: subprocess.Popen[bytes], folder: Path) -> st
 
 
 @pytest.mark.mostly_waits
+@pytest.mark.timeout(300)
 def test_a_cluster_comes_to_what_one_process_comes_to(address: str, tmp_path: Path) -> None:
     expected = tune(SPACE, Landscape("hill"), windows(1), PLAN, InProcess(), tmp_path / "a")
     with Cluster(address, workers_s=READY_S) as cluster:
@@ -85,6 +86,7 @@ def test_a_cluster_comes_to_what_one_process_comes_to(address: str, tmp_path: Pa
 
 
 @pytest.mark.mostly_waits
+@pytest.mark.timeout(300)
 def test_an_address_where_nobody_answers_is_said() -> None:
     with pytest.raises(ConfigError, match="no Dask scheduler answers"):
         Cluster("tcp://127.0.0.1:9", connect_s=0.2)

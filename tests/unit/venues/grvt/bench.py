@@ -19,7 +19,7 @@ from perpmaker.venues.grvt.gateway import GatewayAccount, GatewayOptions, GrvtGa
 from perpmaker.venues.grvt.objects import OrderRequest
 from perpmaker.venues.secret import Secret
 
-from .collected import Collected
+from .collected import PATIENCE_S, Collected
 from .fake_venue import API_KEY, PRIVATE_KEY, SUB_ACCOUNT, FakeVenue, Json, Socket
 
 ACCOUNT = AccountId("main")
@@ -176,7 +176,7 @@ class Bench:
             await self.events.first(Connectivity, lambda c, channel=channel: c.channel is channel and c.up)  # type: ignore[misc]
         self.events.forget()
 
-    async def link(self, channel: Channel, up: bool, timeout_s: float = 10.0) -> Connectivity:
+    async def link(self, channel: Channel, up: bool, timeout_s: float = PATIENCE_S) -> Connectivity:
         return await self.events.first(Connectivity, lambda c: c.channel is channel and c.up is up, timeout_s=timeout_s)
 
 

@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from perpmaker.model.events import Event
 
+PATIENCE_S = 30.0
+"""How long is waited for what has to come about, on a machine that other tests keep busy."""
 E = TypeVar("E")
 
 
@@ -28,12 +30,14 @@ class Collected:
     def kinds(self) -> list[str]:
         return [type(event).__name__ for event in self.events]
 
-    async def first(self, kind: type[E], test: Callable[[E], bool] = lambda _: True, *, timeout_s: float = 5.0) -> E:
+    async def first(
+        self, kind: type[E], test: Callable[[E], bool] = lambda _: True, *, timeout_s: float = PATIENCE_S
+    ) -> E:
         """Return the first event of a kind that passes, now or as soon as it comes."""
         return (await self.some(kind, 1, test, timeout_s=timeout_s))[0]
 
     async def some(
-        self, kind: type[E], count: int, test: Callable[[E], bool] = lambda _: True, *, timeout_s: float = 5.0
+        self, kind: type[E], count: int, test: Callable[[E], bool] = lambda _: True, *, timeout_s: float = PATIENCE_S
     ) -> list[E]:
         async with asyncio.timeout(timeout_s):
             while len(found := [event for event in self.of(kind) if test(event)]) < count:
@@ -45,7 +49,7 @@ class Collected:
         self.events.clear()
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
     """Wait for what no event tells."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 (what is waited for happens on the other side of a socket)
