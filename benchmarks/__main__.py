@@ -26,6 +26,8 @@ COMPARED = {
     "startup": "startup",
     "memory": "memory",
     "callbacks": "callbacks",
+    "journal": "journal",
+    "indicators": "indicators",
     "tape_formats": "tape_formats",
     "backtest": "backtest.speed",
 }

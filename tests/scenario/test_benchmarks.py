@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from benchmarks.__main__ import COMPARED, main
 
-LIGHT = ("book_ingest", "sign_order", "tape_formats", "ws_ingest")
+LIGHT = ("book_ingest", "indicators", "journal", "sign_order", "tape_formats", "ws_ingest")
 """Those that start neither an engine nor a compiler."""
 HEAVY = tuple(name for name in COMPARED if name not in LIGHT)
 
