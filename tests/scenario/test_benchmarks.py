@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from benchmarks.__main__ import COMPARED, main
 
-LIGHT = ("book_ingest", "indicators", "journal", "sign_order", "tape_formats", "ws_ingest")
-"""Those that start neither an engine nor a compiler."""
+LIGHT = ("book_ingest", "journal", "sign_order", "tape_formats", "ws_ingest")
+"""Those that start no engine, compile nothing and train nothing."""
 HEAVY = tuple(name for name in COMPARED if name not in LIGHT)
 
 
