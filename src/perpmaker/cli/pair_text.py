@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from perpmaker.control.messages import PairRow
     from perpmaker.research.pair_sessions import PairSession
-    from perpmaker.strategies.pair.planning import LegPlan, PairPlan
+    from perpmaker.strategies.pair.planning import LegMargin, LegPlan, PairPlan
     from perpmaker.strategies.pair.summary import LegSummary
 
 STYLES = {"Flat": "dim", "Hedged": "green", "Unbalanced": "bold yellow", "Same side": "bold red"}
@@ -37,6 +37,7 @@ def plan_text(plan: PairPlan, where: str = "") -> Group:
         ("unhedged at most", f"{plain(plan.clip)} {plan.base}, one clip"),
         ("fees", f"{_bps(lead.fee.bps)} {lead.kind} on {lead.exchange} ({lead.fee.source}); {_bps(hedge.fee.bps)} "
                  f"{hedge.kind} on {hedge.exchange} ({hedge.fee.source})"),
+        *[("margin", _margin_line(leg)) for leg in plan.margins if plan.mode != "close_existing"],
         ("breakeven", f"{_bps(plan.breakeven_bps)} between the two prices, each time a position is built or closed"),
         ("conversion", _rate_line(plan)),
         ("edge of a clip now", f"lead buys {_edge(plan.buy_edge_bps)}, sells {_edge(plan.sell_edge_bps)}, after both fees"),
@@ -141,7 +142,7 @@ def monitor(rows: Sequence[PairRow]) -> Group:
     table.add_column("now")
     for row in rows:
         legs = "\n".join(f"{leg.qty} {leg.exchange}" for leg in row.legs)
-        now = row.waits_for or row.phase
+        now = row.waits_for or ("quotes" if row.phase == MAKE else row.phase)
         state = "asks" if row.question else now if row.state in ("quoting", "running") else f"{row.state}: {now}"
         table.add_row(
             row.name, Text(row.status, STYLES.get(row.status, "")), legs, row.net_delta, _turns(row),
@@ -181,6 +182,13 @@ def _leg_line(leg: LegPlan) -> str:
         f"{leg.instrument} on {leg.exchange}, account {leg.account}: {plain(leg.bid_px)} / {plain(leg.ask_px)} "
         f"{leg.quote}, lot {plain(leg.lot)}, tick {plain(leg.tick)}, {minimum}"
     )
+
+
+def _margin_line(leg: LegMargin) -> str:
+    at = "leverage not told" if leg.leverage is None else f"{plain(leg.leverage)}x {leg.margin_type.lower()}".rstrip()
+    needed = "" if leg.needed is None else f", needs {plain(round(leg.needed, 2))} {leg.quote}"
+    free = "free margin not told" if leg.available is None else f"{plain(round(leg.available, 2))} {leg.currency} free"
+    return f"{leg.account}: {plain(round(leg.notional, 2))} {leg.quote} at {at}{needed}; {free}"
 
 
 def _mode_line(plan: PairPlan) -> str:

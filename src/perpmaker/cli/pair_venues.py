@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from perpmaker.strategies.api import Leg
     from perpmaker.strategies.pair.cross_maker import CrossMakerParams
     from perpmaker.strategies.pair.params import LegParams, PairParams
-    from perpmaker.strategies.pair.planning import Fee, PairPlan, Rate
+    from perpmaker.strategies.pair.planning import Fee, LegMargin, LegPlan, PairPlan, Rate
 
 LISTING_S: Final = 20
 """An engine younger than this may not have heard yet which instruments its venues list."""
@@ -63,10 +63,14 @@ class Venues(msgspec.Struct, frozen=True):
     def planned(self, words: dict[str, str], clock: Clock) -> PairPlan:
         """Return the plan on the books of now; ConfigError for what cannot be a pair."""
         from perpmaker.strategies.pair.params import PairParams
-        from perpmaker.strategies.pair.planning import plan_maker, plan_pair
+        from perpmaker.strategies.pair.planning import plan_maker, plan_pair, with_margins
+        from perpmaker.strategies.pair.sizes import unlike
 
         params = self._params(words)
         lead, hedge, rate = asyncio.run(self._look(clock, params.max_rate_age_s))
+        why = unlike(lead.instrument, hedge.instrument)
+        if why:
+            raise ConfigError(f"--hedge {self.hedge.instrument}: {why}")
         maker, taker = self._fees(params)
         legs = (self.lead.account, self.hedge.account)
         try:
@@ -76,8 +80,25 @@ class Venues(msgspec.Struct, frozen=True):
                 plan = plan_maker(params, lead, hedge, legs=legs, maker=maker, taker=taker, rate=rate)
         except ValueError as error:
             raise ConfigError(f"--size: {error}") from None
-        notes = (*plan.notes, *self._limits(plan))
-        return msgspec.structs.replace(plan, notes=notes)
+        plan = with_margins(plan, (self._margin(plan.lead, plan.size), self._margin(plan.hedge, plan.size)))
+        return msgspec.structs.replace(plan, notes=(*plan.notes, *self._limits(plan)))
+
+    def _margin(self, leg: LegPlan, qty: Decimal) -> LegMargin:
+        """Return what a leg needs of its account, by what a running engine has read."""
+        from perpmaker.strategies.pair.planning import LegMargin
+
+        plain = LegMargin(leg.account, leg.instrument, qty * (leg.bid_px + leg.ask_px) / 2, leg.quote)
+        rows = [] if self.status is None else [row for row in self.status.accounts if row.account == leg.account]
+        if not rows:
+            return plain
+        told = rows[0].leverage.get(leg.instrument.partition("@")[0]) or rows[0].leverage.get("")
+        return msgspec.structs.replace(
+            plain,
+            leverage=None if told is None else Decimal(told.leverage),
+            margin_type="" if told is None else told.margin_type,
+            available=_number(rows[0].available),
+            currency=rows[0].currency,
+        )
 
     def _params(self, words: dict[str, str]) -> PairParams | CrossMakerParams:
         from perpmaker.strategies.pair.cross_maker import CrossMakerParams

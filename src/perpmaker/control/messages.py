@@ -201,6 +201,13 @@ class MarketRow(msgspec.Struct, frozen=True):
     traded_by: str
 
 
+class LeverageRow(msgspec.Struct, frozen=True):
+    """How many times its margin a position may be worth, and the venue's word for its margin, "" where it has none."""
+
+    leverage: str
+    margin_type: str = ""
+
+
 class AccountRow(msgspec.Struct, frozen=True):
     """An account of the engine: the way to it, where that leads, and what the gate allows it.
 
@@ -218,6 +225,10 @@ class AccountRow(msgspec.Struct, frozen=True):
     price_collar_bps: str
     orders_per_s: str
     halted: str = ""
+    available: str | None = None
+    """What could still be used as margin when the account was last read; None before."""
+    leverage: dict[str, LeverageRow] = {}
+    """As the owner has set it at the venue, by instrument, "" for all; {} where the venue has not told."""
 
 
 class PairLegRow(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from perpmaker.clock import Clock
 from perpmaker.control.messages import MarketRow, PairLegRow, PairRow
 from perpmaker.engine.core.added import is_over
 from perpmaker.engine.core.engine import Engine
-from perpmaker.engine.core.slot import Slot
+from perpmaker.engine.core.slot import Slot, SlotState
 from perpmaker.engine.core.world import World
 from perpmaker.model.ids import AccountId, InstrumentId
 from perpmaker.model.instrument import Instrument
@@ -132,8 +132,14 @@ class PairView:
             is_over=is_over(slot),
             session=str(getattr(slot.strategy.params, "session", "")),
             asked_for={} if began is None else began.words,
-            age_ms=max(self._clock.now_ns() - slot.explained_ns, 0) / NS_PER_MS if slot.explained_ns else 0.0,
+            age_ms=self._age_ms(slot),
         )
+
+    def _age_ms(self, slot: Slot) -> float:
+        """How old its word is; that of one that was let go is its last, and grows no older."""
+        if not slot.explained_ns or slot.state is SlotState.STOPPED:
+            return 0.0
+        return max(self._clock.now_ns() - slot.explained_ns, 0) / NS_PER_MS
 
     def _leg(self, leg: Leg, qty: Decimal) -> PairLegRow:
         rules, mark_px = self._world.instruments.get(leg.instrument), self._mark_px(leg.instrument)

@@ -20,6 +20,7 @@ from perpmaker.control.messages import (
     ExecutionChildRow,
     ExecutionRow,
     FillRow,
+    LeverageRow,
     LogLine,
     OrderRow,
     Percentiles,
@@ -271,6 +272,11 @@ class View:
                     price_collar_bps=str(limits.price_collar_bps),
                     orders_per_s=str(limits.orders_per_s),
                     halted="" if halt is None else halt.text,
+                    available=str(world.available[spec.account]) if spec.account in world.available else None,
+                    leverage={
+                        name: LeverageRow(f"{one.leverage.normalize():f}", one.margin_type)
+                        for name, one in world.leverages.get(spec.account, {}).items()
+                    },
                 )
             )
         return rows

@@ -384,6 +384,21 @@ class RateBudget(msgspec.Struct, frozen=True, tag=True):
     ts_recv_ns: int
 
 
+class Leverage(msgspec.Struct, frozen=True):
+    """How many times its margin a position may be worth; `margin_type` is the venue's word, "" where it has none."""
+
+    leverage: Decimal
+    margin_type: str = ""
+
+
+class LeverageTold(msgspec.Struct, frozen=True, tag=True):
+    """The leverage that the owner has set, by instrument, under "" for all of the account. It is shown, never changed."""
+
+    account: AccountId
+    leverages: dict[str, Leverage]
+    ts_recv_ns: int
+
+
 class ConversionRate(msgspec.Struct, frozen=True, tag=True):
     """What one unit of currency `source` is worth in `target`, and who says so."""
 
@@ -429,5 +444,5 @@ OrderEvent = (
     | Fill
 )
 AccountEvent = PositionReport | FundingPaid | AccountSnapshot | SnapshotFailed | PositionAdjusted
-LinkEvent = Connectivity | ClockOffset | RateBudget | ConversionRate
+LinkEvent = Connectivity | ClockOffset | RateBudget | ConversionRate | LeverageTold
 Event = MarketEvent | OrderEvent | AccountEvent | LinkEvent | Timer | Operator

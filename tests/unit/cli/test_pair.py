@@ -7,6 +7,7 @@ from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import click
 import msgspec
@@ -36,7 +37,7 @@ from perpmaker.model.ids import AccountId
 from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.pair.cross_maker import CrossMakerParams
 from perpmaker.strategies.pair.params import PairParams
-from perpmaker.strategies.pair.planning import Fee, PairPlan, Rate, plan_maker, plan_pair
+from perpmaker.strategies.pair.planning import Fee, LegMargin, PairPlan, Rate, plan_maker, plan_pair, with_margins
 from perpmaker.strategies.registry import params_schema, parse_params
 from perpmaker.strategies.words import table_of
 
@@ -470,3 +471,30 @@ def test_the_shell_completes_markets_and_instruments_of_a_configuration(tmp_path
 def test_the_monitor_needs_a_running_engine(tmp_path: Path, arguments: list[str]) -> None:
     result = CliRunner().invoke(cli, ["--home", str(tmp_path), *arguments])
     assert getattr(result.exception, "exit_code", None) == 9
+
+
+# margin
+
+
+def legs_margin(**told: Any) -> tuple[LegMargin, LegMargin]:
+    lead = LegMargin(AccountId("first"), LEAD, D(1300), "USDT", **told)
+    return lead, LegMargin(AccountId("second"), HEDGE, D(1300), "USDC")
+
+
+def test_a_plan_shows_what_each_leg_needs_of_its_account_and_what_is_free_there() -> None:
+    told = legs_margin(leverage=D(50), margin_type="CROSS", available=D("900.126"), currency="USDT")
+    text = said(plan_text(with_margins(planned(), told)))
+    assert "first: 1300 USDT at 50x cross, needs 26 USDT; 900.13 USDT free" in text
+    assert "second: 1300 USDC at leverage not told; free margin not told" in text
+
+
+def test_a_plan_warns_of_an_account_with_too_little_margin_and_of_no_other() -> None:
+    short = legs_margin(leverage=D(2), available=D(600), currency="USDT")
+    assert "first has 600 USDT free; ETH_USDT_Perp needs 650 at 2x" in with_margins(planned(), short).notes[-1]
+    for enough in (
+        legs_margin(leverage=D(2), available=D(650), currency="USDT"),
+        legs_margin(leverage=D(2), available=D(1), currency="BTC"),  # not comparable
+        legs_margin(leverage=D(2)),
+        legs_margin(available=D(1), currency="USDT"),
+    ):
+        assert with_margins(planned(), enough).notes == planned().notes

@@ -41,6 +41,7 @@ from perpmaker.model.events import (
     FundingPaid,
     InstrumentDelisted,
     InstrumentListed,
+    LeverageTold,
     Operator,
     OrderEvent,
     PositionAdjusted,
@@ -109,6 +110,7 @@ class Engine:
             Timer: self._on_timer,
             Operator: self.operators.on_event,
             ConversionRate: self._on_conversion,
+            LeverageTold: self._on_leverage,
             AccountSnapshot: self._on_snapshot,
             SnapshotFailed: self._on_account_news,
             PositionReport: self._on_account_news,
@@ -320,10 +322,14 @@ class Engine:
     def _on_conversion(self, event: ConversionRate) -> None:
         self.world.conversions[(event.source, event.target)] = event
 
+    def _on_leverage(self, event: LeverageTold) -> None:
+        self.world.leverages[event.account] = event.leverages
+
     def _on_budget(self, event: RateBudget) -> None:
         self.rate_budgets[event.account] = event
 
     def _on_snapshot(self, event: AccountSnapshot) -> None:
+        self.world.available[event.account] = event.available
         self._flow.on_snapshot(event)
         self.emptyings.on_snapshot(event)
 

@@ -17,7 +17,7 @@ from perpmaker.execution.reconcile import Reconcilers
 from perpmaker.execution.working import LadderRules, WorkingOrders
 from perpmaker.marketdata.book import BookWithout, OwnLevels
 from perpmaker.marketdata.books import Books
-from perpmaker.model.events import Bar, ConversionRate
+from perpmaker.model.events import Bar, ConversionRate, Leverage
 from perpmaker.model.ids import AccountId, ClientOrderIdParts, InstrumentId, StrategyId, client_order_id_parts
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.units import NS_PER_S
@@ -70,6 +70,9 @@ class World:
         self.kept_orders: dict[AccountId, int] = {}
         """Orders a second that quotes leave to the parent orders at work."""
         self.links: dict[str, bool] = {}
+        self.available: dict[AccountId, Decimal] = {}
+        """What each account could still use as margin, when it was last read whole."""
+        self.leverages: dict[AccountId, dict[str, Leverage]] = {}
         self.conversions: dict[tuple[str, str], ConversionRate] = {}
         """The last rate told, by source and target currency."""
         self.bars: dict[tuple[InstrumentId, int], deque[Bar]] = {}

@@ -59,6 +59,34 @@ class LegPlan(msgspec.Struct, frozen=True):
     fee: Fee
 
 
+class LegMargin(msgspec.Struct, frozen=True):
+    """What a leg's largest position needs of its account; None and "" for what the venue has not told.
+
+    `notional` and `available` in the leg's and the account's own currency; `leverage` is the owner's and is never changed.
+    """
+
+    account: AccountId
+    instrument: InstrumentId
+    notional: Decimal
+    quote: str
+    leverage: Decimal | None = None
+    margin_type: str = ""
+    available: Decimal | None = None
+    currency: str = ""
+
+    @property
+    def needed(self) -> Decimal | None:
+        """Initial margin, in the leg's quote currency."""
+        return None if self.leverage is None or self.leverage <= 0 else self.notional / self.leverage
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the account has too little for it, as far as both are known in one currency."""
+        if self.needed is None or self.available is None or self.quote != self.currency:
+            return False
+        return self.needed > self.available
+
+
 class PairPlan(msgspec.Struct, frozen=True):
     """`size` and `clip` are base units that both venues take; edges are what a clip earns now, after both fees.
 
@@ -86,6 +114,7 @@ class PairPlan(msgspec.Struct, frozen=True):
     bid_px: Decimal | None = None
     """What making would bid on the lead now, before rounding; None for a pair, and while it would not."""
     offer_px: Decimal | None = None
+    margins: tuple[LegMargin, ...] = ()
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -169,6 +198,17 @@ def _plan(wanted: Wanted, lead: Book, hedge: Book, legs: tuple[AccountId, Accoun
         hedge_slippage_bps=slippage_bps,
         notes=tuple(_notes(wanted, size, clip, rate, slippage_bps)),
     )
+
+
+def with_margins(plan: PairPlan, margins: tuple[LegMargin, LegMargin]) -> PairPlan:
+    """Return the plan with what its positions need of both accounts, and a note where one has too little."""
+    notes = [
+        f"{leg.account} has {plain(round(leg.available, 2))} {leg.currency} free; {leg.instrument} needs "
+        f"{plain(round(leg.needed, 2))} at {plain(leg.leverage)}x: the venue would refuse a part of it"
+        for leg in margins
+        if leg.is_short and leg.available is not None and leg.needed is not None and leg.leverage is not None
+    ]
+    return msgspec.structs.replace(plan, margins=margins, notes=(*plan.notes, *notes))
 
 
 def _edge_bps(

@@ -14,6 +14,7 @@ from perpmaker.model.events import (
     AccountSnapshot,
     Fill,
     FundingPaid,
+    Leverage,
     OrderReport,
     PositionReport,
     Source,
@@ -203,6 +204,13 @@ class Account:
         told = await self._ask(quirks.equity_call)
         total, free = quirks.equity_keys
         return balance, numbers.exact(told.get(total), total), numbers.exact(told.get(free), free), currency
+
+    async def leverage(self) -> Leverage | None:
+        """Return what the owner has set for the whole account, None where the venue has no such thing."""
+        if not self._quirks.leverage_call:
+            return None
+        told = await self._ask(self._quirks.leverage_call)
+        return Leverage(numbers.exact(told.get(self._quirks.leverage_key), self._quirks.leverage_key))
 
     async def _fills(self, since_ns: int) -> list[Fill]:
         rows = await self._pages("fetch_my_trades", since_ns)

@@ -21,6 +21,7 @@ from perpmaker.model.events import (
     Connectivity,
     Event,
     Fill,
+    LeverageTold,
     OrderNotFound,
     OrderReport,
     RateBudget,
@@ -48,6 +49,7 @@ from perpmaker.venues.transport.rate_limit import Rate, RateLimiter
 
 TICK_S: Final = 0.1
 BUDGET_EVERY_S: Final = 1.0
+LEVERAGE_EVERY_NS: Final = 300 * NS_PER_S
 REMEMBERED: Final = 3_000
 QUERIES: Final = 64
 POLL_S: Final = 2.0
@@ -125,7 +127,7 @@ class CcxtGateway:
         self._snapshot_since_ns: int | None = None
         self._snapshot_is_running = False
         self._budget: tuple[float, float, bool] = (-1.0, -1.0, False)
-        self._budget_due_ns = 0
+        self._budget_due_ns = self._leverage_due_ns = 0
 
     @property
     def capabilities(self) -> Capabilities:
@@ -380,8 +382,21 @@ class CcxtGateway:
                 for report in snapshot.open_orders:
                     self._remember(report.client_order_id, report.instrument, report.venue_order_id)
                 self.emit(snapshot)
+                if self._clock.monotonic_ns() >= self._leverage_due_ns and self._limiter.try_take(READ):
+                    self._leverage_due_ns = self._clock.monotonic_ns() + LEVERAGE_EVERY_NS
+                    self.spawn(self._read_leverage())
         finally:
             self._snapshot_is_running = False
+
+    async def _read_leverage(self) -> None:
+        """Tell what the owner has set; without an answer people are told nothing, and nothing else depends on it."""
+        try:
+            told = await self._reader.leverage()
+        except (VenueError, DataError) as error:
+            _log.info("leverage_not_read", account=self._account, reason=str(error))
+            return
+        if told is not None:
+            self.emit(LeverageTold(self._account, {"": told}, self._clock.now_ns()))
 
     # --- keeping watch
 

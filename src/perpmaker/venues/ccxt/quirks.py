@@ -79,6 +79,9 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     equity_call: str = ""
     equity_keys: tuple[str, str] = ("", "")
     """Total and available equity in the answer to `equity_call`; without one they are worked out of the balance."""
+    leverage_call: str = ""
+    leverage_key: str = ""
+    """Where the account's leverage stands, for a venue that sets it for all instruments at once."""
     signed_quantity: str = ""
     """Key of the signed position in ccxt's `info`, where its unified side is unsafe."""
     funding_since: bool = False
@@ -129,6 +132,8 @@ _BACKPACK: Final = Quirks(
     time_call="publicGetApiV1Time",  # fetch_time returns the first digit of a text
     equity_call="privateGetApiV1CapitalCollateral",
     equity_keys=("netEquity", "netEquityAvailable"),
+    leverage_call="privateGetApiV1Account",
+    leverage_key="leverageLimit",
     signed_quantity="netQuantity",  # ccxt takes the side from netCost
     settle="USDC",
     codes=MappingProxyType(

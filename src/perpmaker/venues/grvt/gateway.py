@@ -18,6 +18,8 @@ from perpmaker.model.events import (
     Channel,
     Connectivity,
     Event,
+    Leverage,
+    LeverageTold,
     OrderNotFound,
     OrderReport,
     RateBudget,
@@ -30,7 +32,7 @@ from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import Approved, CancelOrder, NewOrder, TimeInForce
 from perpmaker.model.units import NS_PER_S
 from perpmaker.venues.api import Capabilities, IntentLog, KillEpoch, NoTimings, Sink, Timings
-from perpmaker.venues.grvt import parse
+from perpmaker.venues.grvt import numbers, parse
 from perpmaker.venues.grvt.answers import Answer, Refusal
 from perpmaker.venues.grvt.cancels import Cancels
 from perpmaker.venues.grvt.codec import Codec
@@ -45,7 +47,16 @@ from perpmaker.venues.grvt.orders import Lives, OrderWriter
 from perpmaker.venues.grvt.parse import FeeRates
 from perpmaker.venues.grvt.private import PrivateStreams
 from perpmaker.venues.grvt.rest import Rest
-from perpmaker.venues.grvt.routes import FUNDING_ACCOUNT, MAX_BULK, ORDER, Cost, Nothing, OrderQuery
+from perpmaker.venues.grvt.routes import (
+    FUNDING_ACCOUNT,
+    LEVERAGES,
+    MAX_BULK,
+    ORDER,
+    Cost,
+    Nothing,
+    OnlySubAccount,
+    OrderQuery,
+)
 from perpmaker.venues.grvt.session import Session, login_cap
 from perpmaker.venues.grvt.signing import Signer
 from perpmaker.venues.grvt.snapshot import read_snapshot
@@ -55,6 +66,7 @@ from perpmaker.venues.transport.rate_limit import RateLimiter
 
 TICK_S: Final = 0.1
 BUDGET_EVERY_S: Final = 1.0
+LEVERAGE_EVERY_NS: Final = 300 * NS_PER_S
 REMEMBERED_ORDERS: Final = 2_000
 QUERIES_AT_ONCE: Final = 8
 CAPABILITIES: Final = Capabilities(
@@ -177,7 +189,7 @@ class GrvtGateway:
         self._snapshot_since_ns: int | None = None
         self._snapshot_is_running = False
         self._budget: tuple[float, float, bool] = (-1.0, -1.0, False)
-        self._budget_due_ns = 0
+        self._budget_due_ns = self._leverage_due_ns = 0
 
     @property
     def capabilities(self) -> Capabilities:
@@ -370,8 +382,24 @@ class GrvtGateway:
                     for report in snapshot.open_orders:
                         self._remember(report.client_order_id, report.instrument)
                     self.emit(snapshot)
+                    if self._clock.monotonic_ns() >= self._leverage_due_ns:
+                        self._leverage_due_ns = self._clock.monotonic_ns() + LEVERAGE_EVERY_NS
+                        self._read(self._read_leverages())
         finally:
             self._snapshot_is_running = False
+
+    async def _read_leverages(self) -> None:
+        """Tell what the owner has set; without an answer people are told nothing, and nothing else depends on it."""
+        request = self.rest.codec.form(OnlySubAccount)(sub_account_id=self._sub_account_id)
+        try:
+            rows = (await self.rest.call(LEVERAGES, request)).results
+            told = {
+                row.instrument: Leverage(numbers.decimal(row.leverage, "leverage"), row.margin_type) for row in rows
+            }
+        except (VenueError, DataError) as error:
+            _log.info("leverage_not_read", account=self._account, reason=str(error))
+        else:
+            self.emit(LeverageTold(self._account, told, self._clock.now_ns()))
 
     def _read(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -41,7 +41,7 @@ function MonitorPanel({ pairs, ageMs }) {
         <td class=${`num ${direction(hedged(row))}`}>${row.legs.length === 2 ? decimal(row.legs[1].qty) : significant(hedged(row), 6)}</td>
         <td class=${`num ${direction(row.net_delta)}`} data-testid="pair-net">${decimal(row.net_delta)}</td>
         <td class="num extra">${rounded(row.net_notional, 2)}</td>
-        <td class="num extra">${row.cycles}/${row.asked}</td>
+        <td class="num extra">${row.asked > 0 ? `${row.cycles}/${row.asked}` : "–"}</td>
         <td class=${`num extra ${direction(row.net)}`}>${signed(row.net, 4)}</td>
         <td class="wide extra">${nowText(row)}</td>
       </tr>`)}</tbody>
