@@ -1,4 +1,4 @@
-"""`perpmaker train regime`: a Gaussian mixture of the market's states, and a report out of sample on whether it pays."""
+"""Trains a regime model: a Gaussian mixture of the market's states, and a report out of sample on whether it pays."""
 
 from __future__ import annotations
 

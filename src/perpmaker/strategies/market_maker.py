@@ -189,7 +189,10 @@ class MarketMaker(Strategy[MarketMakerParams]):
         if not order.state.is_terminal:
             self._places[order.client_order_id] = place
         elif self._places.pop(order.client_order_id, None) is not None:
-            self._governor.on_end(ctx.now_ns(), order.state, filled=bool(order.cum_qty))
+            is_dust = self._governor.is_dust(
+                float(order.qty * (order.px or 0)), float(ctx.instrument(order.instrument).min_notional)
+            )
+            self._governor.on_end(ctx.now_ns(), order.state, filled=bool(order.cum_qty), is_dust=is_dust)
             if self._protection.closing:
                 self._close(ctx)
 

@@ -108,7 +108,7 @@ def _market(ctx: FakeContext, maker: MarketMaker, second: int) -> None:
 def _filled(ctx: FakeContext, maker: MarketMaker, second: int) -> None:
     """A losing buy of the innermost bid, one order of it cancelled and one expired."""
     for number, state in enumerate((OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED)):
-        order = own_order(BTC, Side.BUY, "61000", "0.003")
+        order = own_order(BTC, Side.BUY, "61000", "0.005" if state is OrderState.CANCELED else "0.003")
         name = 10 * second + number
         order = msgspec.structs.replace(order, client_order_id=name, tag="quote bid 0")
         maker.on_order(ctx, order)
@@ -136,6 +136,13 @@ GOVERNOR = {
     "governor.cancelled_orders": 1000,
     "governor.expired_orders": 1000,
     "governor.max_ratio": 0.4,
+}
+DUST = {
+    **FIXED,
+    "governor.unfilled_orders": 1000,
+    "governor.dust_orders": 20,
+    "governor.max_dust_ratio": 0.5,
+    "governor.dust_mult": 2.5,
 }
 STOP = {**FIXED, "protection.stop_loss_bps": 20}
 TRAIL = {**FIXED, "protection.trailing_stop_bps": 15}
@@ -274,6 +281,9 @@ CASES: dict[str, tuple[Keys, Any]] = {
     "governor.unfilled_orders": (GOVERNOR, 400),
     "governor.cancelled_orders": ({**GOVERNOR, "governor.max_ratio": 0.3, "governor.unfilled_orders": 400}, 20),
     "governor.expired_orders": ({**GOVERNOR, "governor.max_ratio": 0.3, "governor.unfilled_orders": 400}, 20),
+    "governor.max_dust_ratio": (DUST, 0.9),
+    "governor.dust_orders": (DUST, 400),
+    "governor.dust_mult": (DUST, 1),
     "governor.slow_from": (GOVERNOR, 0.1),
     "governor.slow_mult": ({**GOVERNOR, "governor.slow_from": 0.1, "quoting.half_spread_bps": 20}, 2),
     "governor.stop_from": (GOVERNOR, 0.6),

@@ -521,6 +521,18 @@ def test_orders_that_are_few_old_or_filled_are_no_trouble(governor: dict[str, An
     assert len(stage.bids) == 3
 
 
+def test_dust_counts_against_its_own_rule_filled_or_not() -> None:
+    keys = {"unfilled_orders": 1000, "dust_orders": 100}
+    large, small = Stage(governor=keys), Stage(governor={**keys, "dust_mult": 4})
+    for stage in (large, small):  # of 300 each, where the venue takes 100 and more
+        _ended(stage, 95, OrderState.FILLED, "0.005")
+    assert len(large.bids) == 3
+    assert "0% dust" in large.told["order_quality"]
+    assert small.bids == ()
+    assert "100% dust" in small.told["order_quality"]
+    assert small.reasons == ["order quality: 95% of what makes the venue block the symbol"]
+
+
 def test_when_slowing_begins_and_how_far_it_goes_are_keys() -> None:
     slow = Stage(governor={**GOVERNOR, "slow_from": 0.1, "slow_mult": 2, "stop_from": 0.8})
     before = slow.bids[0].tolerance_bps

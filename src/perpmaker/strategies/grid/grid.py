@@ -51,6 +51,7 @@ class Grid(Strategy[GridParams]):
         self._fills = 0
         self._question = ""
         self._seed_qty = self._seed_px = ZERO
+        self._pnl_from = self._lost = ZERO
         self._volatility = VolatilityEstimator(half_life_s=60.0, typical_half_life_s=1800.0)
         self._cell_of: dict[ClientOrderId, int] = {}
         self._ids: deque[ClientOrderId] = deque()
@@ -71,6 +72,7 @@ class Grid(Strategy[GridParams]):
         else:
             self._phase, self._fills, self._question = memo.phase, memo.fills, memo.question
             self._seed_qty, self._seed_px = memo.seed_qty, memo.seed_px
+            self._pnl_from, self._lost = memo.pnl_from, memo.lost
             self._cells = cells_of(memo) if memo.cells else None
             if self._question:
                 ctx.ask(self._question)
@@ -107,7 +109,7 @@ class Grid(Strategy[GridParams]):
 
     def on_answer(self, ctx: Context, answer: str) -> None:
         if answer == "continue" and self._phase == "stopped":
-            self._question = ""
+            self._question, self._lost = "", ZERO
             self._enter(ctx, "waiting")
             self._look(ctx)
 
@@ -135,6 +137,7 @@ class Grid(Strategy[GridParams]):
             ctx.quote(self.params.instrument)
             self._explain(ctx, None, ("no fresh book",))
             return
+        self._mind_loss(ctx, book)
         for _ in range(3):
             before = self._phase
             orders, reasons = self._step(ctx, book)
@@ -153,7 +156,7 @@ class Grid(Strategy[GridParams]):
         if self._phase == "leaving":
             return (), (self._leave(ctx),)
         if self._phase == "stopped":
-            return (), ("stopped: the price left the grid",)
+            return (), (f"stopped: {self._why_stopped()}",)
         return self._work(ctx, book)
 
     def _begin(self, ctx: Context, book: Book) -> str:
@@ -174,6 +177,7 @@ class Grid(Strategy[GridParams]):
         off = laid.adopt(ctx.position(p.instrument).qty, px)
         if off:
             ctx.notice("info", "grid_took_position_over", {"instrument": p.instrument, "qty": str(off)})
+        self._pnl_from = self._pnl(book)
         self._enter(ctx, "working")
         if p.seed:
             self._begin_seeding(ctx, book)
@@ -193,8 +197,14 @@ class Grid(Strategy[GridParams]):
             maker_fee=float(ctx.maker_fee(p.instrument) or 0),
             limit_notional=float(ctx.max_position_notional()),
             sigma=sigma,
+            order_notional=self._order_notional(ctx),
         )
         return lay_out(p, site)
+
+    def _order_notional(self, ctx: Context) -> Decimal:
+        """Return the size of a cell that is laid out now."""
+        share = self.params.order_equity_frac
+        return self.params.order_notional if share is None else max(ZERO, ctx.equity()) * _decimal(share)
 
     # --- seeding and leaving
 
@@ -231,10 +241,33 @@ class Grid(Strategy[GridParams]):
             self._stop(ctx)
             return ""
         ctx.target(instrument, ZERO, Sweep(max_slippage_bps=self.params.seed_slippage_bps))
-        return f"out of range: flattens {held}"
+        return f"{self._why_stopped()}: flattens {held}"
+
+    def _mind_loss(self, ctx: Context, book: Book) -> None:
+        """Leave once closings, fees and what is open have lost as much as is allowed."""
+        limit, cells = self.params.stop_loss, self._cells
+        if limit is None or cells is None or self._phase not in ("seeding", "working"):
+            return
+        made = self._pnl(book) - self._pnl_from
+        if made <= -limit:
+            self._lost = -made
+            fields = {"instrument": self.params.instrument, "lost": f"{-made:.2f}", "stop_loss": str(limit)}
+            ctx.notice("warning", "grid_stop_loss", fields)
+            self._enter(ctx, "leaving")
+
+    def _pnl(self, book: Book) -> Decimal:
+        """Return all the grid has made so far at this price."""
+        if self._cells is None:
+            return ZERO
+        totals = self._cells.totals(_decimal(book.mid))
+        return totals.profit - totals.fees + totals.inventory_pnl
+
+    def _why_stopped(self) -> str:
+        return f"stop loss, it lost {self._lost:.2f}" if self._lost else "the price left the grid"
 
     def _stop(self, ctx: Context) -> None:
-        self._question = "The price left the grid. Lay it around the present price?"
+        why = self._why_stopped()
+        self._question = f"{why[:1].upper()}{why[1:]}. Lay it around the present price?"
         ctx.ask(self._question)
         self._enter(ctx, "stopped")
 
@@ -294,7 +327,7 @@ class Grid(Strategy[GridParams]):
         for _ in range(_MOST_SHIFTS):
             if not (book.mid > float(cells.upper_px) if up else book.mid < float(cells.lower_px)):
                 break
-            cell = next_cell(cells, self.params, rules, book.mid, up=up)
+            cell = next_cell(cells, self.params, rules, book.mid, up=up, notional=self._order_notional(ctx))
             if cell is None:
                 break
             cells.shift(cell, up=up)
@@ -382,6 +415,8 @@ class Grid(Strategy[GridParams]):
             question=self._question,
             seed_qty=self._seed_qty,
             seed_px=self._seed_px,
+            pnl_from=self._pnl_from,
+            lost=self._lost,
         )
         ctx.remember(encode(memo))
 
@@ -392,6 +427,9 @@ class Grid(Strategy[GridParams]):
             inputs |= {"grid_lower": str(cells.lower_px), "grid_upper": str(cells.upper_px)}
             if book is not None:
                 inputs |= {"fair": book.mid, **totals_shown(cells.totals(_decimal(book.mid)))}
+            if book is not None and self.params.stop_loss is not None:
+                made = self._pnl(book) - self._pnl_from
+                inputs["stop_loss"] = f"{made:+.2f} so far, closes at -{self.params.stop_loss}"
             inputs["grid_levels"] = levels_text(cells)
         ctx.explain(self.params.instrument, {**inputs, "reasons": tuple(text for text in reasons if text)})
 

@@ -16,13 +16,17 @@ from perpmaker.strategies.quoting.ladder import VenueRules
 
 
 class Site(msgspec.Struct, frozen=True):
-    """What a grid is laid out for. `maker_fee` a fraction of notional; `limit_notional` the most it may hold."""
+    """What a grid is laid out for. `maker_fee` a fraction of notional; `limit_notional` the most it may hold.
+
+    `order_notional` is the size of each cell; None: that of the parameters.
+    """
 
     instrument: Instrument
     mid: float
     maker_fee: float
     limit_notional: float
     sigma: float | None
+    order_notional: Decimal | None = None
 
 
 def lay_out(params: GridParams, site: Site) -> Cells | str:
@@ -36,10 +40,11 @@ def lay_out(params: GridParams, site: Site) -> Cells | str:
             f"the narrowest step of {step_bps:.2f} bps does not pay: two maker fees of {site.maker_fee * 1e4:g} bps "
             f"and min_profit_bps {params.min_profit_bps:g} need {costs_bps:.2f}"
         )
-    cells = [make_cell(lower, upper, params, instrument, site.mid) for lower, upper in pairwise(lines)]
+    notional = params.order_notional if site.order_notional is None else site.order_notional
+    cells = [make_cell(lower, upper, params, instrument, site.mid, notional) for lower, upper in pairwise(lines)]
     for cell in cells:
         if cell.qty < least_qty(instrument, cell.lower_px):
-            return f"order_notional = {params.order_notional} is below the venue's minimum at {cell.lower_px}"
+            return f"{size_text(params, notional)} is below the venue's minimum at {cell.lower_px}"
     worst = max(
         sum(float(cell.qty * cell.opening_px) for cell in cells if cell.natural is side)
         for side in (Side.BUY, Side.SELL)
@@ -49,12 +54,21 @@ def lay_out(params: GridParams, site: Site) -> Cells | str:
     return Cells(cells)
 
 
-def make_cell(lower: Decimal, upper: Decimal, params: GridParams, instrument: Instrument, mid: float) -> Cell:
-    """Return an empty cell between two lines."""
+def size_text(params: GridParams, notional: Decimal) -> str:
+    """Say the size of a cell by the key that sets it."""
+    if params.order_equity_frac is None:
+        return f"order_notional = {notional}"
+    return f"order_equity_frac = {params.order_equity_frac:g} makes cells of {notional:.2f}, which"
+
+
+def make_cell(
+    lower: Decimal, upper: Decimal, params: GridParams, instrument: Instrument, mid: float, notional: Decimal
+) -> Cell:
+    """Return an empty cell of this size between two lines."""
     side = natural_side(params.mode, lower, upper, mid)
-    qty = instrument.round_qty(params.order_notional / (lower if side is Side.BUY else upper))
+    qty = instrument.round_qty(notional / (lower if side is Side.BUY else upper))
     least = least_qty(instrument, lower)
-    if qty < least < params.order_notional / lower + instrument.lot:
+    if qty < least < notional / lower + instrument.lot:
         qty = least
     return Cell(lower_px=lower, upper_px=upper, qty=qty, natural=side, side=side)
 
@@ -69,7 +83,15 @@ def natural_side(mode: GridMode, lower: Decimal, upper: Decimal, mid: float) -> 
     return Side.BUY if mode == "long" else Side.SELL
 
 
-def next_cell(cells: Cells, params: GridParams, instrument: Instrument, mid: float, *, up: bool) -> Cell | None:
+def next_cell(
+    cells: Cells,
+    params: GridParams,
+    instrument: Instrument,
+    mid: float,
+    *,
+    up: bool,
+    notional: Decimal | None = None,
+) -> Cell | None:
     """Return the cell that goes on at one end with the step of the last one; None where there is no price any more."""
     last = cells.cells[-1 if up else 0]
     if params.spacing == "arithmetic":
@@ -82,7 +104,8 @@ def next_cell(cells: Cells, params: GridParams, instrument: Instrument, mid: flo
         return None
     (line,) = on_ticks([float(line)], instrument)
     lower, upper = (last.upper_px, line) if up else (line, last.lower_px)
-    return make_cell(lower, upper, params, instrument, mid) if lower < upper else None
+    size = params.order_notional if notional is None else notional
+    return make_cell(lower, upper, params, instrument, mid, size) if lower < upper else None
 
 
 def least_qty(instrument: Instrument, px: Decimal) -> Decimal:

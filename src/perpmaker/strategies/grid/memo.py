@@ -28,6 +28,10 @@ class Memo(msgspec.Struct):
     question: str = ""
     seed_qty: Decimal = Decimal(0)
     seed_px: Decimal = Decimal(0)
+    pnl_from: Decimal = Decimal(0)
+    """What the grid had made, open inventory included, when its stop loss began to count."""
+    lost: Decimal = Decimal(0)
+    """What the stop loss saw when it closed; 0 while it has not."""
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -61,7 +65,8 @@ def keys_of(params: GridParams) -> str:
         params.volatility_s,
         params.order_notional,
     )
-    return " ".join(str(value) for value in layout)
+    sized = () if params.order_equity_frac is None else (params.order_equity_frac,)
+    return " ".join(str(value) for value in (*layout, *sized))
 
 
 def cells_of(memo: Memo) -> Cells:

@@ -41,6 +41,18 @@ class GridParams(StrategyParams, frozen=True, kw_only=True):
         float, key("", "0: even lines; > 0: denser towards the lowest line, < 0: towards the highest.", ge=-2, le=2)
     ] = 0.0
     order_notional: Annotated[Decimal, key("quote currency", "Size of each cell.", gt=0)] = Decimal(200)
+    order_equity_frac: Annotated[
+        float | None,
+        key("", "Size of each cell as a share of equity when it is laid out, instead of order_notional.", gt=0, le=1),
+    ] = None
+    stop_loss: Annotated[
+        Decimal | None,
+        key(
+            "quote currency",
+            "Close the position and stop once the grid has lost so much: closings, fees and inventory together.",
+            gt=0,
+        ),
+    ] = None
     min_profit_bps: Annotated[
         float, key("bps", "The least a cell has to earn after both fees; a narrower grid is refused.", ge=0, le=1000)
     ] = 0.5
@@ -56,7 +68,7 @@ class GridParams(StrategyParams, frozen=True, kw_only=True):
     ] = True
     reseed: Annotated[bool, key("", "Take it again whenever the grid has become flat inside its range.")] = False
     seed_slippage_bps: Annotated[
-        Decimal, key("bps", "Cap of a seeding, and of a flattening, from the touch.", gt=0, le=1000)
+        Decimal, key("bps", "Cap of a seeding, a flattening and a stop loss, from the touch.", gt=0, le=1000)
     ] = Decimal(10)
     activate_above_px: Annotated[float | None, key("quote currency", "Begin once mid is at or above.", gt=0)] = None
     activate_below_px: Annotated[float | None, key("quote currency", "Begin once mid is at or below.", gt=0)] = None

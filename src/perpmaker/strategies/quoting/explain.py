@@ -44,7 +44,7 @@ def explain_stance(
 def explain_watching(markouts: Markouts, ratios: Ratios, vpin: float | None) -> dict[str, Explained]:
     """Return how the fills fared (mean net markouts of the last ones, in bps) and how good the orders are.
 
-    `order_quality` says which share of the orders that ended in the venue's window was unfilled, cancelled, expired.
+    `order_quality` says which share of the orders that ended in the venue's window was unfilled, cancelled, expired, dust.
     """
     found: dict[str, Explained] = {}
     for horizon_s in HORIZONS_S:
@@ -61,7 +61,8 @@ def explain_watching(markouts: Markouts, ratios: Ratios, vpin: float | None) -> 
     if ratios.orders:
         found["order_quality"] = (
             f"{ratios.orders} ended: {ratios.share(ratios.unfilled):.0%} unfilled, "
-            f"{ratios.share(ratios.cancelled):.0%} cancelled, {ratios.share(ratios.expired):.0%} expired"
+            f"{ratios.share(ratios.cancelled):.0%} cancelled, {ratios.share(ratios.expired):.0%} expired, "
+            f"{ratios.share(ratios.dust):.0%} dust"
         )
     if vpin is not None:
         found["vpin"] = vpin

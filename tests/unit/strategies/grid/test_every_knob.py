@@ -55,6 +55,8 @@ CASES: dict[str, tuple[dict[str, Any], Any]] = {
     "volatility_s": (VOLATILE, 120),
     "density": ({}, 0.5),
     "order_notional": ({}, 300),
+    "order_equity_frac": ({}, 0.05),
+    "stop_loss": ({"mode": "long"}, 5),
     "min_profit_bps": ({}, 100),
     "orders_per_side": ({}, 2),
     "max_distance_bps": ({}, 60),

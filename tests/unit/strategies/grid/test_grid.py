@@ -326,3 +326,55 @@ def test_a_lost_book_withdraws_the_levels_and_they_come_back() -> None:
     rig.link("grvt", Channel.MARKET_DATA)
     rig.run(2)
     assert len(rig.live()) == 10
+
+
+def test_a_stop_loss_closes_the_position_and_asks() -> None:
+    rig = _started(mode="long", seed=False, stop_loss=8)
+    rig.walk(59_390)
+    assert rig.position > 0
+    assert rig.explained["phase"] == "working"
+    assert rig.explained["stop_loss"].endswith("so far, closes at -8")
+    rig.jump(58_000)
+    rig.run(10)
+    assert (rig.position, rig.cells.held, rig.live()) == (0, 0, [])
+    assert (rig.explained["phase"], rig.notices("grid_stop_loss")[0].fields["stop_loss"]) == ("stopped", "8")
+    (slot,) = rig.engine.world.slots.values()
+    assert slot.question.startswith("Stop loss, it lost ")
+
+
+def test_after_an_answer_a_stop_loss_counts_anew() -> None:
+    rig = _started(mode="long", seed=False, stop_loss=8, **around(width_bps=300, spacing="arithmetic"))
+    rig.walk(59_390)
+    rig.jump(58_000)
+    rig.run(10)
+    rig.operate("answer", strategy="btc", answer="continue")
+    rig.run(5)
+    assert rig.explained["phase"] == "working"
+    assert rig.explained["stop_loss"].startswith(("+0.00", "-0.00"))
+    assert rig.live()
+
+
+def test_a_stop_loss_survives_a_restart() -> None:
+    rig = _started(mode="long", seed=False, stop_loss=30)
+    rig.walk(59_390)
+    again = GridRig(before=rig).start()
+    again.run(2)
+    assert again.explained["stop_loss"] == rig.explained["stop_loss"]
+    again.jump(55_000)
+    again.run(10)
+    assert (again.position, again.explained["phase"]) == (0, "stopped")
+
+
+def test_cells_as_a_share_of_equity_are_laid_out_with_the_equity_of_the_moment() -> None:
+    rig = _started(order_equity_frac=0.005)
+    equity = rig.engine.world.equity()
+    assert equity is not None
+    wanted = float(equity) * 0.005
+    for cell in rig.cells.cells:
+        assert wanted * 0.9 <= float(cell.qty * cell.opening_px) <= wanted * 1.001
+
+
+def test_a_share_that_is_too_small_says_so() -> None:
+    rig = _started(order_equity_frac=0.0001)
+    assert "order_equity_frac = 0.0001 makes cells of" in _reasons(rig)[0]
+    assert rig.live() == []

@@ -4,6 +4,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from tests.unit.engine.rig import instrument
 
@@ -63,6 +64,45 @@ def test_a_volatile_market_gets_a_wider_grid(keys: dict[str, Any], factor: float
 
 def test_lines_lie_on_the_nearest_tick() -> None:
     assert on_ticks([100.04, 100.06, 100.1], instrument()) == [Decimal("100.0"), Decimal("100.1"), Decimal("100.1")]
+
+
+GOLDEN = {
+    "arithmetic, 7 steps of 400 / 7": (
+        {"lower_px": 1800, "upper_px": 2200, "count": 7},
+        "0.01",
+        (1800.0, 1857.14, 1914.29, 1971.43, 2028.57, 2085.71, 2142.86, 2200.0),
+    ),
+    "geometric, 7 ratios of (22 / 18) ** (1 / 7)": (
+        {"lower_px": 1800, "upper_px": 2200, "count": 7, "spacing": "geometric"},
+        "0.01",
+        (1800.0, 1852.35, 1906.22, 1961.65, 2018.70, 2077.41, 2137.83, 2200.0),
+    ),
+    "geometric, 10 ratios of (61 / 59) ** 0.1": (
+        {"spacing": "geometric"},
+        "0.1",
+        (59000.0, 59197.0, 59394.7, 59593.0, 59792.0, 59991.7, 60192.0, 60393.0, 60594.6, 60797.0, 61000.0),
+    ),
+    "4 % around the mid": (
+        around(width_bps=400, count=4, spacing="geometric"),
+        "0.1",
+        (58834.8, 59414.6, 60000.0, 60591.2, 61188.2),
+    ),
+    "steps of one sigma of a minute, sigma 1 bp": (
+        around(spacing="volatility", count=4),
+        "0.1",
+        (59907.1, 59953.5, 60000.0, 60046.5, 60093.0),
+    ),
+    "denser below, by squares": ({"density": 1, "count": 4}, "0.1", (59000.0, 59125.0, 59500.0, 60125.0, 61000.0)),
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_grids(name: str) -> None:
+    """Computed apart, with 50 digits, from the definitions in docs/explanation/grid.md."""
+    keys, tick, expected = GOLDEN[name]
+    lines = wanted_lines(params(**keys), 60_000.0, 1e-4)
+    rules = msgspec.structs.replace(instrument(), tick=Decimal(tick))
+    assert [float(line) for line in on_ticks(lines, rules)] == list(expected)
 
 
 def _laid(**keys: Any) -> Any:
