@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from perpmaker.cli.engine_link import Refused
-from perpmaker.control.client import AsyncControlClient, EngineUnreachable, make_request
+from perpmaker.control.client import AsyncControlClient, ControlRefused, EngineUnreachable, make_request
 from perpmaker.control.home import running
 from perpmaker.errors import OutcomeUnknown, PerpmakerError, VenueUnavailable
 
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from perpmaker.engine.live import LiveEngine
 
 POLL_S: Final = 0.1
-LOST_S: Final = 15.0
-"""How long an engine that does not answer is asked again."""
+LOST_S: Final = 30.0
+"""How long an engine that does not answer, or does not know the order, is asked again: a next life takes its time."""
+TOLD_S: Final = 3.0
+"""After so long a person is told of the silence."""
 READY_S: Final = 30.0
 """How long an engine of our own may take until an order could pass."""
 INTERRUPTED: Final = 130
@@ -92,33 +94,38 @@ class Following:
         """Have it worked to its end, which a stop brings about sooner; returns how it ended."""
         answer = await self.command("execute", arguments)
         loop = asyncio.get_running_loop()
-        seen, stop_sent = loop.time(), False
+        seen, stop_sent, silence_told = loop.time(), False, False
         while True:
             if self.stop.asked.is_set() and not stop_sent:
                 stop_sent = True
                 with contextlib.suppress(EngineUnreachable, Refused):  # it ended by itself, or the engine did
                     await self.command("execution_stop", {"id": answer.command_id})
-            row = None
-            try:
-                row = await self._row(answer.command_id)
-                seen = loop.time()
-            except EngineUnreachable as error:
-                if loop.time() - seen > LOST_S:
-                    raise OutcomeUnknown(
-                        f"{error}; what became of parent order {answer.command_id} is in its journal: "
-                        "perpmaker report execution"
-                    ) from error
+            row, why = await self._row(answer.command_id)
             if row is not None:
+                seen, silence_told = loop.time(), False
                 self._tell(row)
                 if row.state == "ended":
                     return row
+            elif loop.time() - seen > LOST_S:
+                raise OutcomeUnknown(
+                    f"{why}; what became of parent order {answer.command_id} is in its journal: perpmaker report execution"
+                )
+            elif loop.time() - seen > TOLD_S and not silence_told:
+                silence_told = True
+                sys.stderr.write(f"perpmaker: {why}; asking on for {LOST_S:g} s, its next life too\n")
+                sys.stderr.flush()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await (asyncio.sleep(POLL_S) if stop_sent else self.stop.asked.wait())
 
-    async def _row(self, execution_id: str) -> ExecutionRow | None:
-        status = await self._client.status()
-        return next((row for row in status.executions if row.id == execution_id), None)
+    async def _row(self, execution_id: str) -> tuple[ExecutionRow | None, str]:
+        """Return how it stands, or why nobody says."""
+        try:
+            status = await self._client.status()
+        except (EngineUnreachable, ControlRefused) as error:
+            return None, str(error)
+        row = next((row for row in status.executions if row.id == execution_id), None)
+        return row, "the engine does not list the parent order"
 
 
 async def hand_over(

@@ -129,7 +129,9 @@ class ControlClient:
             response = connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise EngineUnreachable(f"the engine at {self._host}:{self._port} does not answer: {error}") from error
+            raise EngineUnreachable(
+                f"the engine at {self._host}:{self._port} does not answer: {_said(error)}"
+            ) from error
         finally:
             connection.close()
         _check(response.status, content)
@@ -232,7 +234,7 @@ class AsyncControlClient:
         except msgspec.DecodeError as error:
             raise DataError(f"the engine speaks another version of the control API: {error}") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise EngineUnreachable(f"the engine at {self._url} does not answer: {error}") from error
+            raise EngineUnreachable(f"the engine at {self._url} does not answer: {_said(error)}") from error
         raise EngineUnreachable(f"the engine at {self._url} ended the stream")
 
     async def _get(self, path: str, kind: type[T]) -> T:
@@ -261,7 +263,7 @@ class AsyncControlClient:
                 content = await response.read()
                 status = response.status
         except (aiohttp.ClientError, OSError) as error:
-            raise EngineUnreachable(f"the engine at {self._url} does not answer: {error}") from error
+            raise EngineUnreachable(f"the engine at {self._url} does not answer: {_said(error)}") from error
         _check(status, content)
         return content
 
@@ -294,6 +296,12 @@ class _Sent:
         if request is None:
             raise PerpmakerError(f"command {command_id} is not among the last {REMEMBERED} that this client sent")
         return request
+
+
+def _said(error: Exception) -> str:
+    """Return an error of the way there in words; those of connections repeat the address, and some have none."""
+    known = getattr(error, "os_error", error)
+    return getattr(known, "strerror", None) or str(error) or type(error).__name__
 
 
 def _check(status: int, content: bytes) -> None:
