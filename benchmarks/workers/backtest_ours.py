@@ -1,4 +1,6 @@
-"""The worker of perpmaker: arguments are the tape, ms of a wake-up (0: nobody quotes), `fast` or `each`.
+"""The worker of perpmaker: arguments are the tape, ms of a wake-up, `fast` or `each`, and what the strategy does.
+
+`timed` has single orders, `ladder` states a ladder, `looks` places nothing.
 
 After a short first run, which compiles or loads what was compiled, each line of standard input is answered by one of all.
 """
@@ -17,10 +19,15 @@ from perpmaker import config as configuration
 from perpmaker.engine.backtest import Setup, backtest, only
 from perpmaker.tape.reader import open_tape
 
-STRATEGY = Path(__file__).parents[1] / "backtest" / "touch_maker.py"
+FOLDER = Path(__file__).parents[1] / "backtest"
+STRATEGIES = {
+    "timed": f"kind = '{FOLDER}/timed_maker.py:TimedMaker'",
+    "ladder": f"kind = '{FOLDER}/touch_maker.py:TouchMaker'",
+    "looks": f"kind = '{FOLDER}/touch_maker.py:TouchMaker'\nquotes = false",
+}
 
 
-def config(every_ms: int) -> configuration.Config:
+def config(every_ms: int, what: str) -> configuration.Config:
     text = f"""
 schema_version = 1
 env = "local"
@@ -36,17 +43,16 @@ balance = 1000000
 name = "btc"
 account = "main"
 instrument = "BTC_USDT_Perp"
-kind = '{STRATEGY}:TouchMaker'
+{STRATEGIES[what]}
 qty = 0.001
-every_ms = {every_ms or 1000}
-quotes = {"true" if every_ms else "false"}
+every_ms = {every_ms}
 """
     return configuration.parse(tomllib.loads(text, parse_float=Decimal), {}, source="benchmark")
 
 
 def main() -> None:
     tape = open_tape(Path(sys.argv[1]))
-    setup = Setup(config(int(sys.argv[2])), is_fast=sys.argv[3] == "fast")
+    setup = Setup(config(int(sys.argv[2]), sys.argv[4]), is_fast=sys.argv[3] == "fast")
 
     def play(setup: Setup) -> tuple[int, dict[str, int]]:
         began = time.process_time_ns()
