@@ -280,6 +280,7 @@ class Run:
             "margin": f"cross, leverage {section.leverage}, maintenance {section.maintenance_bps} bps",
             "mark": "mid, once a second" if played.marks_from_mid else "as the tape says",
             "balance": f"{section.balance} per account",
+            **({"market": "; ".join(played.not_linear)} if played.not_linear else {}),
             **({"conversion": ", ".join(conversions)} if conversions else {}),
         }
 

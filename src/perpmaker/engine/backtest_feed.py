@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from perpmaker.engine.backtest_linear import InBase, in_base, said, with_base_lots
 from perpmaker.errors import ConfigError
 from perpmaker.marketdata.book import OrderBook
 from perpmaker.marketdata.candles import CandleBuilder
@@ -63,6 +64,10 @@ class Played(msgspec.Struct, frozen=True):
     """What market data is taken to need, None: as recorded."""
     latencies: tuple[LatencyPoint, ...] = ()
     """The median of what it needed in each second, both ways alike."""
+    in_base: dict[int, InBase] = {}
+    """How the quantities of coin-margined instruments are taken, by their places on the tape."""
+    not_linear: tuple[str, ...] = ()
+    """What was taken for a linear perpetual and is none, for people."""
 
 
 def plan_feed(
@@ -78,17 +83,21 @@ def plan_feed(
         raise ConfigError(f"{tape.name}: receive times go back; a backtest needs them in order")
     names: dict[InstrumentId, InstrumentId] = {}
     instruments: dict[InstrumentId, Instrument] = {}
+    scales: dict[int, InBase] = {}
+    not_linear: list[str] = []
     for name in wanted:
         listed = _on_tape(tape, name, named)
         if listed is None:
             continue
-        if listed.contract == "inverse":
-            raise ConfigError(
-                f"{tape.name}: {listed.instrument_id} is settled in {listed.instrument.base}; the engine reckons in the "
-                "quote currency, so a backtest of it would be wrong"
-            )
         names[listed.instrument_id] = name
         instruments[name] = _as_traded(listed, name)
+        if listed.contract == "inverse":
+            place = tape.instruments.index(listed)
+            scale = scales[place] = in_base(tape, place, listed)
+            rules = instruments[name]
+            instruments[name] = msgspec.structs.replace(rules, lot=scale.lot, min_qty=scale.min_qty)
+        if how := said(listed):
+            not_linear.append(how)
     missing = [name for name in wanted if name not in instruments]
     if missing:
         there = ", ".join(listed.instrument_id for listed in tape.instruments)
@@ -96,7 +105,13 @@ def plan_feed(
             f"{tape.name}: holds no {', '.join(missing)}; it holds {there}. To take one for another: --as TAPE=CONFIG"
         )
     played = _surveyed(tape, names, instruments, from_ns, to_ns)
-    return msgspec.structs.replace(played, feed_ns=feed_ns, shift_ns=played.shift_ns if feed_ns is None else 0)
+    return msgspec.structs.replace(
+        played,
+        feed_ns=feed_ns,
+        shift_ns=played.shift_ns if feed_ns is None else 0,
+        in_base=scales,
+        not_linear=tuple(not_linear),
+    )
 
 
 class TapeFeed:
@@ -223,7 +238,8 @@ class TapeFeed:
         places = np.minimum(columns.instrument, len(self._wanted) - 1)
         shown = _IS_SHOWN[columns.kind] & self._wanted[places]
         ours = shown | (columns.kind == Kind.EVENT)
-        return columns if ours.all() else take(columns, ours)
+        columns = columns if ours.all() else take(columns, ours)
+        return with_base_lots(columns, self._played.in_base) if self._played.in_base else columns
 
     def _made_up(self, event: Event) -> Iterator[Event]:
         if isinstance(event, Trade):

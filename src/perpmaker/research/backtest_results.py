@@ -117,7 +117,8 @@ def _orders(run: RunResult) -> OrderCounts:
 
 
 def _remarks(backtest: Backtest) -> tuple[str, ...]:
-    played, found = backtest.played, []
+    played = backtest.played
+    found = [f"{how}." for how in played.not_linear]
     if played.marks_from_mid:
         found.append(f"The tape has no mark prices of {', '.join(played.marks_from_mid)}: the mid stands for them.")
     if played.shift_ns:

@@ -81,6 +81,7 @@ def write_tape(
     seed: int = 7,
     marks: bool = True,
     contract: Contract = "linear",
+    worth: int = 1,
 ) -> Tape:
     traded = instruments or (rules(),)
     told = [
@@ -88,7 +89,9 @@ def write_tape(
         for place, one in enumerate(traded)
         for event in market(one.instrument_id, seconds=seconds, seed=seed + place, marks=marks)
     ]
-    with TapeWriter(path, [TapeInstrument(one, contract) for one in traded], chunk_rows=4_000) as writer:
+    with TapeWriter(
+        path, [TapeInstrument(one, contract, Decimal(worth)) for one in traded], chunk_rows=4_000
+    ) as writer:
         for event in sorted(told, key=lambda event: event.ts_recv_ns):
             writer.add(event)
     return open_tape(path)

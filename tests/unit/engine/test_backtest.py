@@ -24,11 +24,12 @@ from perpmaker.engine.backtest_files import write_results
 from perpmaker.engine.backtest_models import read_samples
 from perpmaker.engine.backtest_tables import NONE
 from perpmaker.errors import ConfigError
-from perpmaker.model.events import Bar, BookSnapshot, Event, Ticker
+from perpmaker.model.events import Bar, BookDelta, BookSnapshot, Event, Ticker
 from perpmaker.model.ids import InstrumentId
 from perpmaker.model.units import NS_PER_S
+from perpmaker.research.backtest_results import results_of
 from perpmaker.simulation import Chance, FillModel
-from perpmaker.tape.reader import Tape
+from perpmaker.tape.reader import Tape, chunk_events
 
 ROOT = Path(__file__).resolve().parents[3]
 BTC = InstrumentId("BTC_USDT_Perp")
@@ -203,10 +204,51 @@ def test_an_instrument_is_found_by_its_currencies_or_by_the_name_that_is_given(t
         plan_feed(tape, [InstrumentId("SOL_USDT_Perp")], {})
 
 
-def test_a_coin_margined_tape_is_refused_in_words(tmp_path: Path) -> None:
-    tape = write_tape(tmp_path / "coin.tape", seconds=2, contract="inverse")
-    with pytest.raises(ConfigError, match="is settled in BTC"):
-        plan_feed(tape, [BTC], {})
+def coin_tape(path: Path, seconds: int) -> Tape:
+    """Contracts of 100 USD at 60,000: one is worth 0.001667 BTC."""
+    listed = msgspec.structs.replace(rules("BTCUSD_PERP", "binance_coinm"), quote="USD", lot=Decimal(1))
+    return write_tape(path, listed, seconds=seconds, contract="inverse", worth=100)
+
+
+def test_a_coin_margined_tape_is_played_in_the_base_quantity_that_its_contracts_are_worth(tmp_path: Path) -> None:
+    tape = coin_tape(tmp_path / "coin.tape", 2)
+    played = plan_feed(tape, [BTC], {"BTCUSD_PERP": "BTC_USDT_Perp"})
+    as_traded = played.instruments[BTC]
+    assert (as_traded.lot, as_traded.min_qty, as_traded.quote) == (Decimal("1e-6"), Decimal("0.001667"), "USD")
+    recorded = list(chunk_events(next(tape.chunks()), [BTC]))
+    heard = [event for event in TapeFeed(tape, played, {}).events() if not isinstance(event, Ticker)]
+    books = [event for event in recorded if isinstance(event, BookSnapshot | BookDelta)]
+    assert len(books) == 20
+    for there, here in zip(
+        books, (event for event in heard if isinstance(event, BookSnapshot | BookDelta)), strict=True
+    ):
+        for (px, contracts), (same_px, lots) in zip((*there.bids, *there.asks), (*here.bids, *here.asks), strict=True):
+            worth = contracts * 100 / (as_traded.tick * px) / as_traded.lot
+            assert same_px == px
+            assert abs(lots - worth) <= Decimal("0.5")
+            assert bool(lots) == bool(contracts)
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_a_backtest_of_a_coin_margined_tape_says_what_it_is(tmp_path: Path, is_fast: bool) -> None:
+    setup = Setup(config(), named={"BTCUSD_PERP": "BTC_USDT_Perp"}, is_fast=is_fast)
+    results = backtest(setup, coin_tape(tmp_path / "coin.tape", 20), only(["queue"]))
+    (run,) = results.runs
+    assert run.figures.fills > 0
+    assert "a contract of 100 USD as the BTC it is worth at each price; PnL in USD" in run.models["market"]
+    assert any("is coin-margined" in remark for remark in results_of(results, config()).remarks)
+
+
+def test_a_coin_margined_position_earns_as_a_linear_one_the_coins_worth_at_its_end() -> None:
+    bought, sold, contracts = Decimal(60_000), Decimal(61_000), 12
+    coins = contracts * 100 * (1 / bought - 1 / sold)
+    quantity = contracts * 100 / bought
+    assert abs(coins * sold - quantity * (sold - bought)) < Decimal("1e-18")
+
+
+def test_a_spot_tape_is_said_to_be_played_as_a_perpetual(tmp_path: Path) -> None:
+    played = plan_feed(write_tape(tmp_path / "spot.tape", seconds=2, contract="spot"), [BTC], {})
+    assert played.not_linear == (f"{BTC} is spot: played as a perpetual without funding, which may be sold short",)
 
 
 HEDGED = """
