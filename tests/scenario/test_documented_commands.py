@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import shutil
 import signal
@@ -13,17 +12,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.unit.docs.pages import ROOT, CommandLine, named, pages, shell_lines
 
+from perpmaker.control.client import ControlClient, EngineUnreachable
+from perpmaker.control.home import running
+
 SERVES = {"up", "run", "exchange", "dashboard"}
 """Commands that go on until they are stopped; the one `up` of a page stands for them."""
-OFFLINE = {"new", "config", "tape", "backtest", "tune"}
+OFFLINE = {"new", "config", "tape", "backtest", "tune", "init"}
 """Commands that need nothing running; a page with no others has nothing started for it."""
 LOCAL = "configs/local.toml"
-READY_S, COMMAND_S, END_S = 60.0, 45.0, 45.0
+READY_S, COMMAND_S, END_S = 90.0, 120.0, 90.0
 PORTS = {f"PERPMAKER__{name}__PORT": "0" for name in ("EXCHANGE", "CONTROL", "DASHBOARD")}
 
 
@@ -112,17 +113,22 @@ class Reader:
         while time.monotonic() < deadline:
             assert self.up is not None
             assert self.up.poll() is None, self.words()
-            status = self.types("status", "--json")
-            if status.returncode == 0 and "Dashboard: " in self.words():
-                state = json.loads(status.stdout)
-                if state["state"] == "running" and (state["open_orders"] or self.is_followed(state)):
-                    return
-            time.sleep(0.2)
+            if "Dashboard: " in self.words() and self.trades():
+                return
+            time.sleep(0.1)
         pytest.fail(f"nothing traded within {READY_S:.0f} s\n{self.words()}")
 
-    def is_followed(self, state: dict[str, Any]) -> bool:
-        """Whether an engine that trades nothing by itself sees every market it names."""
-        return self.configuration != LOCAL and state["books"] and all(top["bid"] for top in state["books"].values())
+    def trades(self) -> bool:
+        """Whether the engine has orders; one that trades nothing by itself: whether it sees every market it names."""
+        engine = running(self.home, "engine")
+        if engine is None:
+            return False
+        try:
+            status = ControlClient.of(engine).status()
+        except EngineUnreachable:
+            return False
+        seen = self.configuration != LOCAL and status.books and all(top.bid for top in status.books.values())
+        return status.state == "running" and bool(status.open_orders or seen)
 
     def words(self) -> str:
         return self.said.read_text(errors="replace") if self.said.exists() else ""
@@ -132,7 +138,7 @@ class Reader:
 
 
 @pytest.mark.mostly_waits
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", [page for page in pages() if steps(page)], ids=named)
 def test_every_command_of_a_page_works_in_its_order(page: Path, tmp_path: Path) -> None:
     reader = Reader(tmp_path, configuration_of(page))

@@ -27,6 +27,15 @@ const ALSO = {
   markout_10s_ask_bps: ["Asks 10 s bps", "What asks had earned 10 s after their fills, net of fees"],
   markout_60s_bid_bps: ["Bids 60 s bps", "What bids had earned 60 s after their fills, net of fees"],
   markout_60s_ask_bps: ["Asks 60 s bps", "What asks had earned 60 s after their fills, net of fees"],
+  p_trending: ["P trending", "Share of the regime model's trending component, averaged"],
+  p_ranging: ["P ranging", "Share of its ranging component"],
+  p_volatile: ["P volatile", "Share of its volatile component"],
+  regime_gamma_mult: ["γ × regime", "The regime model makes gamma so many times as large"],
+  regime_kappa_mult: ["κ × regime", "And kappa; less is wider"],
+  regime_spacing_mult: ["Spacing × regime", "And the layer spacing"],
+  adapt_gamma_mult: ["γ × tuner", "The tuner makes gamma so many times as large"],
+  adapt_kappa_mult: ["κ × tuner", "And kappa; less is wider"],
+  win_rate: ["Win rate", "Share of fills with a markout above 0: shown, not optimised"],
   floor: ["Floor", "The rule that keeps the half-spread from being smaller"],
   fit_r2_bid: ["R² bid", "How well A and κ fit on the bid side"],
   fit_r2_ask: ["R² ask", "How well A and κ fit on the ask side"],
@@ -40,6 +49,9 @@ const REGIME = [
   ["regime", "Regime", "What the filter makes of the market"],
   ["signal", "Signal", "The signal in force: given now, or remembered by the latch"],
   ["latch", "Latch", "Whether a signal is remembered, for how long, or why it was released"],
+  ["regime_model", "Regime model", "What the trained model holds the market for and how sure it is, or why it is not believed"],
+  ["adapt", "Tuner", "What the adaptive tuner measures now"],
+  ["adapt_last", "Last step", "The tuner's last decision, and why"],
   ["layer_markouts", "Markout 10 s", "What the fills of each layer had earned after 10 s, in bps net of fees, and how many"],
   ["order_quality", "Orders", "Of the orders that ended in the venue's window"],
 ];
@@ -53,6 +65,7 @@ const GRID = [
   ["inventory_pnl", "Open PnL", "What is open, against fair"],
   ["grid_cycles", "Cycles", "How often a cell was emptied"],
   ["grid_held", "Held", "What all cells hold together"],
+  ["stop_loss", "Stop loss", "What the grid has made since it was laid out, and where it closes"],
 ];
 const MONEY = new Set(["grid_profit", "grid_fees", "inventory_pnl"]);
 /** Shown elsewhere: the orders stand in their table, the lines of a grid in the chart. */
