@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from benchmarks.strategies.markets import BOOK_NS, KINDS
+from benchmarks.strategies.markets import KINDS
 from benchmarks.usage import used_by
 
 from perpmaker import config as configuration
@@ -30,6 +30,7 @@ from perpmaker.config import Config
 from perpmaker.engine.backtest import Run, RunResult, Setup
 from perpmaker.engine.backtest_feed import plan_feed
 from perpmaker.exchange.core.instruments import BTC, ETH, SOL, Instrument
+from perpmaker.exchange.core.market.parameters import MarketParameters
 from perpmaker.exchange.core.types import NANO
 from perpmaker.model.ids import InstrumentId
 from perpmaker.model.order import Side
@@ -50,6 +51,10 @@ THIN: Final = msgspec.structs.replace(
     guess=True,
 )
 TRADED: Final = {"ranging": BTC, "trending": ETH, "volatile": SOL, "thin": THIN}
+BOOK_NS: Final = 5 * NS_PER_S
+"""How often changes of a book are told: a day has to be played in minutes."""
+RARER: Final = 4.0
+"""Participants look so many times less often than in the strategies' markets; as many trades come."""
 MARK_MOVES: Final = Decimal("1.02")
 """What was within a limit when it was ordered may be worth so much more at a later mark."""
 FLAT_MB: Final = 20.0
@@ -76,14 +81,14 @@ name = "{name}"
 kind = "market_maker"
 account = "main"
 instrument = "{instrument}"
-book_interval_ms = 2000
+book_interval_ms = 5000
 [strategy.quoting]
 model = "glft"
 order_notional = 300
 layers = 2
 layer_spacing_bps = 4
 tolerance_bps = 2
-refresh_interval_s = 10
+refresh_interval_s = 15
 """
 
 
@@ -205,9 +210,24 @@ def write_day(path: Path, hours: float, seed: int) -> None:
         duration_ns=round(hours * 3600) * NS_PER_S,
         seed=seed,
         instruments=instruments,
-        markets={instrument.name: KINDS[kind].market for kind, instrument in TRADED.items()},
+        markets={instrument.name: _rarer(KINDS[kind].market) for kind, instrument in TRADED.items()},
         book_ns=BOOK_NS,
         steps=steps,
+    )
+
+
+def _rarer(market: MarketParameters) -> MarketParameters:
+    makers, takers = market.makers, market.takers
+    ladders = tuple(msgspec.structs.replace(ladder, wake_s=RARER * ladder.wake_s) for ladder in makers.ladders)
+    return msgspec.structs.replace(
+        market,
+        makers=msgspec.structs.replace(makers, touch_wake_s=RARER * makers.touch_wake_s, ladders=ladders),
+        takers=msgspec.structs.replace(
+            takers,
+            informed_wake_s=RARER * takers.informed_wake_s,
+            momentum_wake_s=RARER * takers.momentum_wake_s,
+        ),
+        index=msgspec.structs.replace(market.index, every_s=RARER * market.index.every_s),
     )
 
 

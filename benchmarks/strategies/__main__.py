@@ -19,7 +19,7 @@ from benchmarks.figures import surroundings
 from benchmarks.strategies.contestants import CONTESTANTS, Contestant
 from benchmarks.strategies.markets import HOURS, KINDS
 from benchmarks.strategies.picture import drawn
-from benchmarks.strategies.runs import MODELS, Day, Kept, Run, carry_out, days, plan
+from benchmarks.strategies.runs import MODELS, Day, Kept, Run, carry_out, days, kept, plan
 from benchmarks.strategies.standings import as_claim, as_json, as_matrix, as_table, recordings_table, standings
 from benchmarks.strategies.tuning import variants
 
@@ -34,14 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _report([Day("trending", 1, _QUICK_HOURS)], MODELS[:1], CONTESTANTS, Path(folder), 1)
             print("A quick run: these figures say only that everything runs.")
         return 0
-    if not options.resume:
+    if not (options.resume or options.report):
         (options.out / "results.jsonl").unlink(missing_ok=True)
     if options.tune:
         judged, contestants, models = days("tuning", options.days, options.hours), variants(), MODELS[:1]
     else:
         judged, contestants, models = days("judging", options.days, options.hours), list(CONTESTANTS), options.models
     judged += [Day("recording", path=str(path)) for path in _as_tapes(options.tape, options.out / "tapes")]
-    _report(judged, models, contestants, options.out, options.processes)
+    _report(judged, models, contestants, options.out, 0 if options.report else options.processes)
     return 0
 
 
@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hours", type=float, default=HOURS, help=f"length of a simulated day (default {HOURS:g})")
     parser.add_argument("--processes", type=int, default=1, help="how many at once (default 1)")
     parser.add_argument("--resume", action="store_true", help="go on with what DIR holds")
+    parser.add_argument("--report", action="store_true", help="run nothing: say what DIR holds, of whole days")
     parser.add_argument("--quick", action="store_true", help="six minutes of one day: to see that everything runs")
     parser.add_argument("--tune", action="store_true", help="the variants of tuning.py on the tuning days instead")
     parser.add_argument(
@@ -70,7 +71,12 @@ def _parser() -> argparse.ArgumentParser:
 def _report(
     judged: Sequence[Day], models: Sequence[str], contestants: Sequence[Contestant], folder: Path, processes: int
 ) -> None:
-    runs = carry_out(plan(judged, contestants, models), contestants, folder, processes=processes)
+    wanted = plan(judged, contestants, models)
+    if processes:
+        runs = carry_out(wanted, contestants, folder, processes=processes)
+    else:
+        done = kept(folder / "results.jsonl")
+        runs = {run: done[run] for run in wanted if run in done}
     simulated = [day for day in judged if not day.path]
     found = standings(runs, simulated, contestants)
     text = "\n\n".join(_sections(runs, simulated, contestants))

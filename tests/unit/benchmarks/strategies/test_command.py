@@ -106,3 +106,8 @@ def test_the_command_writes_table_figures_and_picture_of_a_tiny_day(
     assert not any(run["errors"] for run in told["runs"])
     assert told["runs"][0]["orders"] > 0
     assert "<svg" in (tmp_path / "report.svg").read_text()
+    results = (tmp_path / "results.jsonl").read_bytes()
+    (tmp_path / "report.md").unlink()
+    assert command.main([*arguments, "--report"]) == 0
+    assert "glft" in (tmp_path / "report.md").read_text()
+    assert (tmp_path / "results.jsonl").read_bytes() == results
