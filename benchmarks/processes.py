@@ -14,6 +14,8 @@ from benchmarks.peers import CLIENTS, Peer, python_of
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS = Path(__file__).resolve().parent / "workers"
 OURS = Path(sys.executable)
+PATHS = os.pathsep.join((str(ROOT), str(ROOT / "src")))
+"""Where our workers find `benchmarks`, and the perpmaker beside it."""
 PURE_PYTHON_CURVE = {"ECC_BACKEND_CLASS": "eth_keys.backends.NativeECCBackend"}
 """What `pip install grvt-pysdk` gives: it does not bring coincurve, and eth-keys then uses its own curve."""
 SUPERVISED = {"PERPMAKER_SUPERVISED": "1"}
@@ -91,4 +93,4 @@ def peer(worker: str, *arguments: str, of: Peer = CLIENTS, environment: dict[str
 
 def ours(worker: str, *arguments: str, environment: dict[str, str] | None = None) -> Process:
     """Start a worker of `benchmarks/workers` with our own environment."""
-    return Process([str(OURS), str(WORKERS / worker), *arguments], {"PYTHONPATH": str(ROOT), **(environment or {})})
+    return Process([str(OURS), str(WORKERS / worker), *arguments], {"PYTHONPATH": PATHS, **(environment or {})})
