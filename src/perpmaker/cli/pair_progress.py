@@ -30,8 +30,8 @@ class PairProgress:
         self._last: PairRow | None = None
         self._waited = ""
         self._reason = ""
-        self._volume = 0.0
-        """Of a maker, when its last fill was told."""
+        self._amounts = ""
+        """What a maker held when that was last told."""
         self._open_polls = 0
         self._open_told = False
 
@@ -74,14 +74,14 @@ class PairProgress:
                 "until it is stopped" if row.mode == MAKE else f"{row.asked} {'cycle' if row.asked == 1 else 'cycles'}"
             )
             self.say(f"{row.name}: {row.mode}, {cycles}")
-            last, self._volume = None, row.volume
+            last, self._amounts = None, amounts_line(row)
         if last is not None and row.cycles > last.cycles:
             self.say(f"cycle {row.cycles} of {row.asked} done; {amounts_line(row)}, net {row.net:.4f} {row.currency}")
         if (last is None or last.phase != row.phase) and row.phase in PHASES:
             self.say(f"{PHASES[row.phase]}: {row.wanted} wanted on the lead; {amounts_line(row)}")
-        if last is not None and row.mode == MAKE and row.status in ("Flat", "Hedged") and row.volume != self._volume:
-            self._volume = row.volume
-            self.say(f"filled and hedged: {amounts_line(row)}, net {row.net:.4f} {row.currency}")
+        if row.mode == MAKE and row.status in ("Flat", "Hedged") and amounts_line(row) != self._amounts:
+            self._amounts = amounts_line(row)
+            self.say(f"filled and hedged: {self._amounts}, net {row.net:.4f} {row.currency}")
         if last is not None and row.skipped > last.skipped:
             self.say(f"a clip was not filled in time and is tried again ({row.skipped} so far)")
         self._tell_trouble(row)

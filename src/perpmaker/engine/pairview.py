@@ -16,7 +16,8 @@ from perpmaker.model.ids import AccountId, InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.strategies.api import Leg
-from perpmaker.strategies.pair.params import LegParams
+from perpmaker.strategies.pair.cross_maker import MAKES
+from perpmaker.strategies.pair.params import LegParams, PairParams
 
 MARKETS_EVERY_NS: Final = NS_PER_S
 _BPS: Final = Decimal(10_000)
@@ -98,11 +99,11 @@ class PairView:
             state=state,
             reason=reason,
             question=slot.question,
-            mode=str(said.get("mode", "")),
+            mode=str(said.get("mode") or _mode(slot)),
             status=str(said.get("pair", "Flat")),
             phase=str(said.get("phase", "")),
             cycles=int(said.get("cycles", 0)),
-            asked=int(said.get("asked", 0)),
+            asked=int(said.get("asked", getattr(slot.strategy.params, "iterations", 0))),
             legs=[self._leg(leg, qty) for leg, qty in zip(spec.legs, _quantities(said, net_delta), strict=False)],
             net_delta=_plain(net_delta),
             net_notional=None if mark_px is None else _plain(round(net_delta * mark_px, 2)),
@@ -182,6 +183,12 @@ class PairView:
     def _mark_px(self, instrument: InstrumentId) -> Decimal | None:
         prices = self._world.books.prices(instrument)
         return None if prices is None else prices.mark_px
+
+
+def _mode(slot: Slot) -> str:
+    """Return what one that has not said anything yet is going to do."""
+    params = slot.strategy.params
+    return params.mode if isinstance(params, PairParams) else MAKES
 
 
 def _quantities(said: dict[str, Any], net_delta: Decimal) -> list[Decimal]:

@@ -433,6 +433,30 @@ def test_progress_says_each_thing_once_and_an_open_amount_after_a_while(held: Pa
     ]  # fmt: skip
 
 
+def test_progress_of_making_says_what_it_holds_when_that_has_changed(held: PairRow) -> None:
+    """Not while the legs differ, and not when only what it is worth has changed."""
+    made = msgspec.structs.replace(held, kind="cross_maker", mode="make", phase="make", cycles=0, asked=0)
+    flat = [msgspec.structs.replace(leg, qty="0") for leg in held.legs]
+    out = StringIO()
+    with PairProgress(Console(file=out, width=200), "legs") as progress:
+        for row in (
+            msgspec.structs.replace(made, status="Flat", legs=flat),
+            msgspec.structs.replace(made, status="Unbalanced"),
+            made,
+            msgspec.structs.replace(made, volume=made.volume + 1),
+        ):
+            progress.tell(row)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "pair-eth: make, until it is stopped"
+    assert [line.partition(",")[0] for line in lines[1:]] == ["filled and hedged: 0.5 ETH_USDT_Perp"]
+
+
+def test_making_that_is_stopped_by_ctrl_c_says_so_by_its_exit_code(held: PairRow) -> None:
+    made = msgspec.structs.replace(held, mode="make", cycles=0, asked=0)
+    assert exit_code(made, interrupted=True, engine_code=0) == INTERRUPTED
+    assert exit_code(made, interrupted=False, engine_code=0) == 0
+
+
 def test_the_monitor_shows_positions_status_and_questions(held: PairRow) -> None:
     asking = msgspec.structs.replace(held, state="asking", question="Unexpected: buy 1. Go on?", status="Same side")
     text = said(monitor([held, asking]))

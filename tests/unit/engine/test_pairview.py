@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tests.unit.engine.test_pair_commands import ASKED, Bench, bench
+import pytest
+from tests.unit.engine.test_pair_commands import ASKED, MAKER, Bench, bench, unready
 from tests.unit.strategies.pair.two_venues import HEDGE, LEAD
 
 from perpmaker.clock import ManualClock
@@ -72,6 +73,18 @@ def test_a_rate_is_told_with_its_source_and_age_or_as_unknown() -> None:
     rig.run(58)
     shown = row(rig)
     assert (shown.rate, shown.rate_from, shown.rate_age_s) == (None, "USDC/USDT: unknown, the last one is old", 61.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "mode", "asked"), [({**ASKED, "iterations": "3"}, "alternate", 3), (MAKER, "make", 0)]
+)
+def test_what_waits_for_its_accounts_is_told_with_what_it_is_going_to_do(
+    words: dict[str, str], mode: str, asked: int
+) -> None:
+    rig = unready()
+    rig.tell("pair_start", **words)
+    shown = row(rig)
+    assert (shown.state, shown.mode, shown.asked, shown.is_over) == ("starting", mode, asked, False)
 
 
 def test_a_pair_that_has_ended_is_over_and_no_longer_said_to_quote() -> None:

@@ -32,6 +32,8 @@ from perpmaker.strategies.pair.summary import Summary, explained, summarise, tel
 from perpmaker.strategies.schema import key
 
 TICK_NS: Final = 250 * NS_PER_MS
+MAKES: Final = "make"
+"""Its mode, and its phase while it quotes."""
 SUMMARY_NS: Final = 60 * NS_PER_S
 _TICK, _SUMMARY = "tick", "summary"
 _BPS: Final = Decimal(10_000)
@@ -269,8 +271,8 @@ class CrossMaker(Strategy[CrossMakerParams]):
         memo = self._memo
         inputs: dict[str, Explained] = {
             "pair": self._status(ctx),
-            "mode": "make",
-            "phase": "end" if self._is_over else "close" if memo.closing else "make",
+            "mode": MAKES,
+            "phase": "end" if self._is_over else "close" if memo.closing else MAKES,
             "lead_qty": str(memo.holdings.legs[self._lead].qty),
             "hedge_qty": str(memo.holdings.legs[self._hedge].qty),
             "net_delta": str(memo.holdings.delta),
