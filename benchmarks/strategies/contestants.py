@@ -1,7 +1,7 @@
 """Who is compared: ours and the peers' strategies, each as a `[[strategy]]` table, all under the same account and limits.
 
-`glft` is what `./run` starts; `glft_leaning` the same with the skew and the layers that the tuning days preferred. Orders are
-of 300 USDT wherever a strategy leaves the size to its user; hftbacktest's of 240, so that its 20 orders fit the limit. What
+`glft` is what `./run` starts; `glft_leaning` the same with the skew and the layers that the tuning days preferred. Orders
+are of 300 USDT wherever a strategy leaves the size to its user; hftbacktest's of 240, so that its 20 fit the limit. What
 else a peer leaves to its user was chosen on the tuning days (`tuning.py`); what it has a default for is left at it.
 """
 
