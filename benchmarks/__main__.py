@@ -77,7 +77,7 @@ def run(names: Sequence[str], options: Options, target: Path) -> list[Report]:
         write_json(target, around, reports)
     goals = [goal for report in reports for goal in report.goals]
     if goals:
-        print(f"\n### Goals\n\n{goals_table(goals)}")
+        print(f"\n### Goals\n\n{goals_table(reports)}")
         met = sum(goal.is_met is True for goal in goals)
         print(f"\n{met} of {len(goals)} goals met")
     print(f"\nkept in {target}")

@@ -177,8 +177,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, ("---",) * len(head), *rows))
 
 
-def goals_table(goals: Sequence[Goal]) -> str:
-    return table(("goal", "wanted", "measured", ""), [goal.row() for goal in goals])
+def goals_table(reports: Sequence[Report]) -> str:
+    """Return every goal of these benchmarks with its verdict."""
+    rows = [(report.name, *goal.row()) for report in reports for goal in report.goals]
+    return table(("benchmark", "goal", "wanted", "measured", ""), rows)
 
 
 def number(value: float) -> str:
