@@ -136,6 +136,18 @@ async def test_a_cancel_that_waits_meets_an_order_that_comes_later(desk: Bench) 
     assert desk.events.of(CancelFailed) == []
 
 
+async def test_a_pending_cancel_is_a_receipt_and_ends_nothing_before_the_stream_does(desk: Bench) -> None:
+    desk.submit(order())
+    await desk.events.first(OrderReport)
+    (there,) = desk.fake.orders.values()
+    desk.fake.script("DELETE", ORDER, (202, there))  # taken, and still open
+    desk.cancel(order())
+    await desk.events.first(CancelReceived)
+    assert {report.status for report in desk.events.of(OrderReport)} == {VenueStatus.OPEN}
+    await desk.fake.order_frame("orderCancelled", {**there, "status": "Cancelled"})
+    await until(lambda: desk.events.of(OrderReport)[-1].status is VenueStatus.CANCELED)
+
+
 async def test_a_cancel_of_nothing_says_not_found_and_a_broken_one_does_not(desk: Bench) -> None:
     desk.cancel(order())
     assert (await desk.events.first(CancelFailed)).not_found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import ccxt
@@ -11,7 +13,7 @@ from ccxt.base import errors
 
 from perpmaker.errors import ConfigError
 from perpmaker.model.ids import instrument_id
-from perpmaker.venues.ccxt import listing
+from perpmaker.venues.ccxt import listing, quirks
 from perpmaker.venues.ccxt.library import addresses
 from perpmaker.venues.ccxt.quirks import ROWS, exchange_identity, quirks_of
 from perpmaker.venues.ccxt.verdicts import VERDICTS, Verdict, verdict_of
@@ -49,6 +51,22 @@ def test_a_venue_without_a_row_gets_the_plain_one_and_a_word_that_is_none_is_ref
     for wrong in ("bybit", "ccxt:", ""):
         with pytest.raises(ConfigError, match="allowed"):
             quirks_of(wrong)
+
+
+def test_quirks_live_in_their_table_and_no_other_module_knows_a_venue() -> None:
+    """A row's own reader of frames bears its venue's name; everything else asks the row."""
+    folder = Path(quirks.__file__).parent
+    known = {*ROWS, *quirks.ALIASES} - {"grvt"}
+    for path in sorted(folder.glob("*.py")):
+        if path.name in ("quirks.py", *(f"{name}.py" for name in ROWS)):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        said = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        assert not said & known, path.name
+        taken = {
+            name.name for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom) for name in node.names
+        }
+        assert not taken & known, path.name
 
 
 def test_backpack_promises_no_more_than_it_has() -> None:
