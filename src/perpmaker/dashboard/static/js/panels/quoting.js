@@ -67,6 +67,7 @@ const GRID = [
   ["grid_held", "Held", "What all cells hold together"],
   ["stop_loss", "Stop loss", "What the grid has made since it was laid out, and where it closes"],
 ];
+const SHARES = new Set(["p_trending", "p_ranging", "p_volatile", "win_rate"]);
 const MONEY = new Set(["grid_profit", "grid_fees", "inventory_pnl"]);
 /** Shown elsewhere: the orders stand in their table, the lines of a grid in the chart. */
 const ELSEWHERE = ["bids", "asks", "grid_levels"];
@@ -143,6 +144,7 @@ function inputText(key, value) {
   if (typeof value === "string" && toNumber(value) === null) return clean(value, 24);
   if (key === "fair") return typeof value === "string" ? decimal(value) : significant(value, 8);
   if (key.endsWith("_bps")) return rounded(value, 2);
+  if (SHARES.has(key)) return `${rounded(toNumber(value) * 100, 1)} %`;
   return significant(value, 4);
 }
 
