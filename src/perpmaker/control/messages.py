@@ -340,7 +340,7 @@ class Status(msgspec.Struct, frozen=True):
     warnings: list[str]
     journal_path: str
     executions: list[ExecutionRow] = []
-    """Parent orders at work, and the last fifty that ended, newest last."""
+    """Parent orders at work, and the last that ended, newest last: fifty of people's and fifty of everything else."""
     conversions: dict[str, str] = {}
     """What sums over accounts were made with: "USDC/USDT" -> rate, who told it, its age; or that 1 is assumed."""
     markets: list[MarketRow] = []

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.engine.maker import Maker, made
 from tests.unit.engine.rig import BTC, ETH, LIMITS, MAIN, Rig, instrument, strategy_spec
 
+from perpmaker.engine.core.executions import KEPT_ENDED
 from perpmaker.engine.core.oneshots import summary
 from perpmaker.engine.records import ExecutionBegun, ExecutionChild, ExecutionEnded
 from perpmaker.model.commands import Notice
@@ -261,6 +262,21 @@ def test_a_paused_strategys_target_is_withdrawn() -> None:
     rig.run(25)
     assert rig.positions.get(BTC, Decimal(0)) == 0
     assert idle(rig).reports[-1].ending is Ending.STOPPED
+
+
+def test_the_many_steps_of_strategies_do_not_push_out_what_people_gave() -> None:
+    rig = idle_rig()
+    execute(rig)
+    rig.run(1)
+    given = report(rig)
+    step = msgspec.structs.replace(given, order=msgspec.structs.replace(given.order, target_qty=Decimal(1)))
+    for number in range(2 * KEPT_ENDED):
+        order = msgspec.structs.replace(step.order, execution_id=f"step-{number}")
+        rig.engine.executions.restore_end(ExecutionEnded(msgspec.structs.replace(step, order=order), rig.now_ns))
+    assert report(rig) == given
+    assert len(rig.engine.executions.reports()) == 1 + KEPT_ENDED
+    assert rig.engine.executions.get(f"step-{2 * KEPT_ENDED - 1}") is not None
+    assert rig.engine.executions.get("step-0") is None
 
 
 # --- restarts

@@ -13,7 +13,6 @@ that a pov has counted, what came after its last child is lost with a crash: it 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Final
@@ -37,6 +36,7 @@ from perpmaker.risk.gate import ReadyState
 
 Key = tuple[AccountId, InstrumentId]
 KEPT_ENDED: Final = 50
+"""Of each kind, those that people gave and those of strategies and closings: the many do not push out the few."""
 _TIMER: Final = "execution"
 _WAIT_NS: Final = 250 * NS_PER_MS
 _RATE_SPENT: Final = "the account's order rate is used up for this second"
@@ -75,7 +75,7 @@ class Executions:
         self._restored: dict[str, ParentAtRest] = {}
         self._fills_elsewhere: dict[tuple[AccountId, TradeId, Side], Fill] = {}
         """Of the lives before, on accounts that this life does not have."""
-        self.ended: deque[ExecutionReport] = deque(maxlen=KEPT_ENDED)
+        self.ended: list[ExecutionReport] = []
         self.untold: list[ExecutionReport] = []
         self.on_ended: Callable[[ExecutionReport], None] = lambda report: None
 
@@ -195,7 +195,7 @@ class Executions:
 
     def restore_end(self, record: ExecutionEnded) -> None:
         self._restored.pop(record.report.order.execution_id, None)
-        self.ended.append(record.report)
+        self._keep(record.report)
 
     def restore_fill(self, fill: Fill) -> None:
         """Keep a fill of an account that has no ledger in this life."""
@@ -402,9 +402,17 @@ class Executions:
         )
         self._tell_end(parent.report())
 
+    def _keep(self, report: ExecutionReport) -> None:
+        """Keep an end to be asked about, and forget the oldest of its kind when there are enough of them."""
+        self.ended.append(report)
+        given = report.order.target_qty is None
+        alike = [place for place, kept in enumerate(self.ended) if (kept.order.target_qty is None) is given]
+        if len(alike) > KEPT_ENDED:
+            del self.ended[alike[0]]
+
     def _tell_end(self, report: ExecutionReport) -> None:
         """Write it down, and tell people."""
         self._world.out.record(ExecutionEnded(report, self._world.now_ns))
-        self.ended.append(report)
+        self._keep(report)
         for notice in ended(report, self._world.now_ns):
             self._world.out.tell(notice)
