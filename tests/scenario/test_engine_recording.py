@@ -22,16 +22,16 @@ def test_both_lives_of_an_engine_that_was_killed_replay_to_the_same_commands(tmp
     with stage(tmp_path, more="[engine]\nrecord = true") as play:
         play.start_exchange()
         play.start_engine()
-        play.until_quoting(20)
+        play.until_quoting()
         play.until_fills(1)
         fills = play.status().fills_total
         folder = recordings_folder(engine_folder(tmp_path, "stage", "local"))
         [first] = folder.iterdir()
         size = sum(file.stat().st_size for file in first.iterdir())
-        play.until(lambda: sum(file.stat().st_size for file in first.iterdir()) > size, f"a flush each {FLUSH_S} s", 10)
+        play.until(lambda: sum(file.stat().st_size for file in first.iterdir()) > size, f"a flush each {FLUSH_S} s")
         play.kill_engine()
         play.start_engine()
-        play.until_quoting(20)
+        play.until_quoting()
         assert play.stop_engine() == 0
     sessions = sorted(folder.iterdir())
     assert len(sessions) == 2
@@ -51,7 +51,7 @@ def test_both_lives_of_an_engine_that_was_killed_replay_to_the_same_commands(tmp
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=120,
         )
         assert done.returncode == 0, done.stderr
     assert "the same commands" in done.stdout

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scenario.engine_stage import ROOT, Stage, stage
+from tests.scenario.engine_stage import PATIENCE_S, ROOT, Stage, stage
 
 from perpmaker.engine.records import Closed, ExecutionEnded
 from perpmaker.model.execution import Ending
@@ -54,7 +54,7 @@ def execute(made: Stage, *options: str, with_config: bool = True) -> subprocess.
 
 
 def end_of(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=180)
     assert "Traceback" not in err, err
     return process.returncode, out, err
 
@@ -74,7 +74,7 @@ def position(made: Stage) -> Decimal:
 
 
 def until(condition: Any, what: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, f"waited for {what}"
         time.sleep(0.02)
@@ -115,7 +115,7 @@ def test_an_engine_of_its_own_does_it_verifies_and_leaves_a_journal_the_next_lif
     assert [record.verified_empty for record in records if isinstance(record, Closed)] == [True]
     assert not list((venue.home / "run").glob("engine.json"))
     venue.start_engine()
-    venue.until_quoting(30)
+    venue.until_quoting()
     assert [Decimal(row.qty) for row in venue.status().positions if row.instrument == ETH] == [Decimal(1)]
     assert venue.stop_engine() == 0
     venue.assert_settled()
@@ -160,7 +160,7 @@ def test_ctrl_c_with_a_resting_order_and_a_lost_cancel_leaves_no_order(venue: St
 def test_a_running_engine_that_holds_the_account_works_it_stops_it_and_goes_on(venue: Stage) -> None:
     add_instrument(venue)
     venue.start_engine()
-    venue.until_quoting(30)
+    venue.until_quoting()
     found = result_of(execute(venue, "--side", "buy", "--qty", "0.5", "--yes", "--json"))
     assert found["exit_code"] == 0
     assert found["handed_over_to"].startswith("engine stage (pid ")
@@ -180,7 +180,7 @@ def test_a_running_engine_that_holds_the_account_works_it_stops_it_and_goes_on(v
     assert (found["exit_code"], found["result"]["reason"]) == (130, "stopped")
     assert "stopped by cli:" in found["result"]["text"]
     assert not [row for row in venue.ledger()["open_orders"] if row["instrument"] == ETH]
-    venue.until_quoting(30)
+    venue.until_quoting()
     assert venue.stop_engine() == 0
     venue.assert_settled()
 

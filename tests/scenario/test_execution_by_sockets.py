@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 import pytest
-from benchmarks.execution_quality import market_order, original_iterative, original_smart
+from benchmarks.execution_quality import TICK, market_order, original_iterative, original_smart
 from benchmarks.thin_market import NAME, NO_FAULTS, Frame, Lab, ThinBook
 from benchmarks.virtual_engine import ready
 from tests.contract.exchange.client import Client
-from tests.scenario.engine_stage import Stage
+from tests.scenario.engine_stage import PATIENCE_S, Stage
 
 from perpmaker.clock import WallClock
 from perpmaker.control.home import RunFile, make_home, published
@@ -34,6 +34,7 @@ from perpmaker.model.order import Side, TimeInForce
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 
 SEEDS = (1, 2, 3, 4, 5)
+LOOK_S, LOOK_NS = 0.03, 60 * NS_PER_MS
 QTY = Decimal(1)
 OURS = {"algo": "sweep", "patience_ms": "1000", "aim_children": "20"}
 CONFIG = """
@@ -86,9 +87,13 @@ class StillMarket:
     def next_event_ns(self) -> int:
         return self._venue.now_ns + 200 * NS_PER_MS
 
-    def renew(self, seed: int) -> None:
+    def renew(self, seed: int) -> tuple[Decimal, Decimal]:
         self.book.withdraw()
         self.book = ThinBook(self._venue, Rng(seed).split("market"), moves=False)
+        ladder = self._venue.book(NAME)
+        assert ladder.best_bid_ticks is not None
+        assert ladder.best_ask_ticks is not None
+        return ladder.best_bid_ticks * TICK, ladder.best_ask_ticks * TICK
 
 
 class Scene:
@@ -103,17 +108,17 @@ class Scene:
         patch.setattr(server, "_simulated", self._source)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(PATIENCE_S)
 
-    def book(self, seed: int) -> None:
-        """Put the book of an episode in place."""
+    def book(self, seed: int) -> tuple[Decimal, Decimal]:
+        """Put the book of an episode in place; return its best bid and ask."""
         market = self._market
         assert market is not None
 
-        async def renew() -> None:
-            market.renew(seed)
+        async def renew() -> tuple[Decimal, Decimal]:
+            return market.renew(seed)
 
-        asyncio.run_coroutine_threadsafe(renew(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(renew(), self._loop).result(PATIENCE_S)
 
     def end(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -134,7 +139,11 @@ class Scene:
 
 
 class SocketWire:
-    """What a scheme trades through, by HTTP: orders are sent, and their state and the book asked for, all the time."""
+    """What a scheme trades through, by HTTP: orders are sent, and their state and the book asked for, all the time.
+
+    Its clock goes on by `LOOK_NS` with each look, however long that took: the schemes wait for a number of looks, so that a
+    machine busy with other tests makes no answer late.
+    """
 
     def __init__(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
         self._client, self._loop = client, loop
@@ -144,15 +153,16 @@ class SocketWire:
         self.on_told: Callable[..., None] = lambda number, filled, ended: None
         self.orders: list[int] = []
         self._open: set[int] = set()
-        self._base = (1 << 63) + WallClock().now_ns() % (1 << 40) * 1000
+        self._now_ns = WallClock().now_ns()
+        self._base = (1 << 63) + self._now_ns % (1 << 40) * 1000
 
     @property
     def now_ns(self) -> int:
-        return WallClock().now_ns()
+        return self._now_ns
 
     @now_ns.setter
     def now_ns(self, _: int) -> None:
-        raise AttributeError("the wall clock is not set")
+        raise AttributeError("looking sets the clock")
 
     def begin(self) -> None:
         """Nothing goes wrong here."""
@@ -174,7 +184,8 @@ class SocketWire:
         return True
 
     async def _look(self) -> None:
-        await asyncio.sleep(0.06)
+        await asyncio.sleep(LOOK_S)
+        self._now_ns += LOOK_NS
         found = (await self._client.ok("book", {"instrument": NAME, "depth": 100}))["result"]
         sides = [
             tuple((int(Decimal(row["price"]) * 100), int(Decimal(row["size"]) * 100)) for row in found[side])
@@ -265,11 +276,12 @@ def test_the_engine_by_sockets_agrees_with_its_episodes_in_virtual_time(
         stage.ready = made.line
         try:
             stage.start_engine()
-            stage.until(lambda: stage.status().state == "running", "the engine to run", 30)
+            stage.until(lambda: stage.status().state == "running", "the engine to run")
             assert stage.command("pause").state == "done"
             for seed in SEEDS:
-                made.book(seed)
-                time.sleep(0.5)  # the engine's book follows at the feed's own pace
+                touch = made.book(seed)
+                stage.until(lambda touch=touch: sees(stage, touch), "the engine to see the new book")
+                time.sleep(0.5)  # where the last one had the same touch: a few frames more
                 before = len(stage.ledger()["fills"])
                 words = {"instrument": NAME, "side": _side(seed).value, "qty": str(QTY), **OURS}
                 answer = stage.command("execute", **words)
@@ -283,6 +295,11 @@ def test_the_engine_by_sockets_agrees_with_its_episodes_in_virtual_time(
             stage.assert_settled()
         finally:
             stage.end()
+
+
+def sees(stage: Stage, touch: tuple[Decimal, Decimal]) -> bool:
+    top = stage.status().books[NAME]
+    return top.bid is not None and top.ask is not None and (Decimal(top.bid), Decimal(top.ask)) == touch
 
 
 def _run_file(line: dict[str, Any]) -> RunFile:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scenario.engine_stage import ROOT, Stage, stage
+from tests.scenario.engine_stage import PATIENCE_S, ROOT, Stage, stage
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.mostly_waits]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.mostly_waits]
 LEAD, HEDGE = "ETH_USDT_Perp", "ETH_USDC_PERP"
 QUICK = ("--stability-s", "0", "--maker-timeout-s", "1", "--reprices", "0", "--on-timeout", "take")
 """Rests for a second, then takes on both venues: an end that does not hang on who trades with us."""
@@ -45,7 +45,7 @@ def pair(made: Stage, *options: str) -> subprocess.Popen[str]:
 
 def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
     """Wait for the end of a run with --json; the exit code stands in the object too."""
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=150)
     assert out.startswith("{"), out + err
     found: dict[str, Any] = json.loads(out)
     assert found["exit_code"] == process.returncode, err
@@ -69,7 +69,7 @@ def positions(made: Stage) -> dict[str, Decimal]:
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, f"waited for {what}"
         time.sleep(0.05)
@@ -96,7 +96,7 @@ def test_ctrl_c_leaves_a_hedged_position_that_the_next_run_closes_and_the_sums_a
     assert not list((venues.home / "run").glob("engine.json"))
     report = subprocess.run(
         [sys.executable, "-m", "perpmaker", "--home", str(venues.home), "report", "pair", "--json"],
-        capture_output=True, text=True, check=True, cwd=ROOT, timeout=60,
+        capture_output=True, text=True, check=True, cwd=ROOT, timeout=PATIENCE_S,
     )  # fmt: skip
     sessions = json.loads(report.stdout)["sessions"]
     assert [one["session"] for one in sessions] == [first["session"]["session"], second["session"]["session"]]

@@ -68,7 +68,7 @@ def assert_the_summary_follows(played: PairStage, name: str, rate: Decimal) -> d
 @pytest.mark.parametrize("played", [(4,)], indirect=True)
 def test_killed_while_resting_hedging_and_being_answered_it_goes_on(played: PairStage) -> None:
     """Three kills: an order in the book; a hedge written down and not sent; an order sent whose answer is being read."""
-    played.until(lambda: bool(played.status().open_orders), "an order of the pair in the book", 30)
+    played.until(lambda: bool(played.status().open_orders), "an order of the pair in the book")
     played.kill_engine()
     for place in (f"{AFTER_JOURNAL}:2", f"{AFTER_ACK}:3"):
         played.start_engine(PERPMAKER_FAILPOINT=place)
@@ -100,7 +100,9 @@ def test_making_across_venues_hedges_each_fill_and_knows_its_figures(tmp_path: P
     try:
         made.start()
         filled = "six fills of the lead, hedged"
-        made.until(lambda: is_hedged(made, 6), filled, 90)
+        made.until(lambda: is_hedged(made, 6), filled, 150)
+        assert made.command("pause").state == "done"  # an order that fills while it stops is of the next life's memory
+        made.until(lambda: is_hedged(made, 6), "the last fill hedged")
         assert made.stop_engine() == 0
         holdings = made.holdings()
         for name, leg in holdings.legs.items():

@@ -15,7 +15,7 @@ from perpmaker.engine.paper_session import replay_paper
 from perpmaker.engine.records import Checkpoint, FillBooked, Record, Said, decode
 from perpmaker.model.events import Fill
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.mostly_waits]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.mostly_waits]
 QUOTING = """book_interval_ms = 100
 [strategy.quoting]
 model = "fixed"

@@ -48,7 +48,7 @@ def test_a_maker_on_each_venue_is_filled_and_its_books_are_the_exchanges(tmp_pat
     with stage(tmp_path, more=SECOND) as made:
         made.start_exchange("--venues", "grvt,backpack")
         made.start_engine()
-        made.until_quoting(40)
+        made.until_quoting()
         made.until(lambda: fills_of(made)[ETH] >= 3 and fills_of(made)[BTC] >= 3, "three fills on each venue", 90)
         status = made.status()
         assert status.venue == "backpack,grvt"
