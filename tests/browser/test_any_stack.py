@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 from math import inf
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page
@@ -328,3 +330,28 @@ def test_close_flattens_one_market(stack: Stack, open_page: OpenPage) -> None:
 
 def position(stack: Stack, instrument: str) -> float:
     return sum(float(row.qty) for row in stack.engine.status().positions if row.instrument == instrument)
+
+
+@pytest.mark.parametrize(
+    "header", [("Origin", "http://evil.example"), ("Host", "evil.example"), ("Host", "evil.example:8410")]
+)
+@pytest.mark.parametrize("path", ["/api/session", "/api/stream", "/api/login", "/api/commands"])
+def test_a_foreign_origin_or_host_gets_403(stack: Stack, header: tuple[str, str], path: str) -> None:
+    address = urlsplit(stack.url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port)
+    connection.putrequest(
+        "POST" if path.endswith(("login", "commands")) else "GET", path, skip_host=header[0] == "Host"
+    )
+    connection.putheader(*header)
+    connection.putheader("Content-Length", "0")
+    if path == "/api/stream":
+        for name, value in (
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ):
+            connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.getresponse().status == 403
+    connection.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from math import inf
 from urllib.parse import urlsplit
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute
 from tests.browser.conftest import DESK, PHONE, OpenPage
-from tests.browser.stacks import FakeStack, Stack, until
+from tests.browser.stacks import FakeStack, until
 from tests.browser.test_any_stack import PATIENCE_S, RED_WITHIN_S, assert_fits, command
 from tests.browser.tries import NOTE_BANNERS, noted_s, now_ms, quickest
 
@@ -138,10 +137,15 @@ def test_an_hour_of_frames_would_not_fill_the_memory(own_stack: FakeStack, open_
         metrics = tools.send("Performance.getMetrics")["metrics"]
         return float(next(one["value"] for one in metrics if one["name"] == "Nodes"))
 
-    page.wait_for_timeout(4000)
+    wait_for_frames(page, 30)
     before = nodes()
-    page.wait_for_timeout(8000)
-    assert nodes() - before <= 1500  # it was 5,000 and more when they leaked
+    wait_for_frames(page, 60)
+    assert nodes() - before <= 1500  # in 8 s it was 5,000 and more when they leaked
+
+
+def wait_for_frames(page: Page, count: int) -> None:
+    frames = page.evaluate("() => window.__perpmaker.read().frames")
+    page.wait_for_function("(least) => window.__perpmaker.read().frames >= least", arg=frames + count, timeout=60_000)
 
 
 # Strangers.
@@ -181,31 +185,6 @@ def test_a_foreign_page_can_neither_read_nor_steer_nor_frame(own_stack: FakeStac
     framed = [frame for frame in evil.frames if frame != evil.main_frame]
     assert all("perpmaker" not in frame.content() for frame in framed)
     assert not own_stack.engine.status().kill_latched
-
-
-@pytest.mark.parametrize(
-    "header", [("Origin", "http://evil.example"), ("Host", "evil.example"), ("Host", "evil.example:8410")]
-)
-@pytest.mark.parametrize("path", ["/api/session", "/api/stream", "/api/login", "/api/commands"])
-def test_a_foreign_origin_or_host_gets_403(stack: Stack, header: tuple[str, str], path: str) -> None:
-    address = urlsplit(stack.url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port)
-    connection.putrequest(
-        "POST" if path.endswith(("login", "commands")) else "GET", path, skip_host=header[0] == "Host"
-    )
-    connection.putheader(*header)
-    connection.putheader("Content-Length", "0")
-    if path == "/api/stream":
-        for name, value in (
-            ("Upgrade", "websocket"),
-            ("Connection", "Upgrade"),
-            ("Sec-WebSocket-Version", "13"),
-            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ):
-            connection.putheader(name, value)
-    connection.endheaders()
-    assert connection.getresponse().status == 403
-    connection.close()
 
 
 def test_without_a_token_the_page_asks_for_one_and_takes_only_the_right_one(

@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
-from tests.browser.stacks import Stack
+from tests.browser.stacks import FakeStack
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.mostly_waits, pytest.mark.timeout(120)]
 
 
 @pytest.fixture
-def page(browser: Browser, stack: Stack) -> Any:
+def page(browser: Browser, pair_stack: FakeStack) -> Any:
+    """A page of the dashboard, which serves the same modules whatever engine is behind it."""
     opened = browser.new_page()
-    opened.goto(stack.url)
+    opened.goto(pair_stack.url)
     yield opened
     opened.close()
 

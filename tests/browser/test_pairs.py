@@ -12,7 +12,7 @@ from tests.browser.test_any_stack import PATIENCE_S, READ_OVERFLOW
 
 from perpmaker.clock import WallClock
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.mostly_waits, pytest.mark.timeout(240)]
 SIZES = [pytest.param(DESK, id="desk"), pytest.param(PHONE, id="phone")]
 
 

@@ -30,7 +30,7 @@ from perpmaker.engine.folders import engine_folder, journal_folder
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SYMBOLS: Final = {"btc": "BTC_USDT_Perp", "eth": "ETH_USDT_Perp", "sol": "SOL_USDT_Perp"}
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 100.0
 """How long is waited for what has to come about, on a machine that other tests keep busy. No goal is held by it: where a
 goal bounds a time, that is measured, by stamps of the engine or the exchange if there are any."""
 READY_S: Final = 10.0

@@ -22,7 +22,7 @@ from perpmaker.engine.records import Happened, Latch
 from perpmaker.model.events import CancelSent, Operator
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 TRIALS = 12
 MANY_TRIALS = 100
@@ -46,6 +46,7 @@ DEAD_MAN = "CLIENT_CANCEL_ON_DISCONNECT_TRIGGERED"
 CONFIRMATION = f"clear kill {NAME}"
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("trials", "latched", "cancelled"),
@@ -88,6 +89,7 @@ def test_a_kill_latches_and_cancels_within_its_bounds(
     oracle.judge_stopped()
 
 
+@pytest.mark.mostly_waits
 def test_the_latch_survives_a_restart_and_only_typed_words_clear_it(stack: Stack, oracle: Oracle) -> None:
     stack.start_engine()
     stack.wait_quoting()
@@ -117,6 +119,7 @@ def test_the_latch_survives_a_restart_and_only_typed_words_clear_it(stack: Stack
     ]
 
 
+@pytest.mark.mostly_waits
 def test_the_command_line_kills_and_clears_with_typed_words(stack: Stack) -> None:
     stack.start_engine()
     stack.wait_quoting()
@@ -128,6 +131,7 @@ def test_the_command_line_kills_and_clears_with_typed_words(stack: Stack) -> Non
     stack.wait_quoting()
 
 
+@pytest.mark.mostly_waits
 def test_a_kill_while_the_venue_is_cut_off_is_carried_out_when_it_is_back(open_stack: OpenStack) -> None:
     stack = open_stack(makers(half_spread_bps=FAR_BPS))
     oracle = Oracle(stack)
@@ -149,6 +153,7 @@ def test_a_kill_while_the_venue_is_cut_off_is_carried_out_when_it_is_back(open_s
     oracle.judge_stopped()
 
 
+@pytest.mark.mostly_waits
 def test_the_dead_man_timer_cancels_for_a_frozen_engine_which_then_reads_everything_anew(
     open_stack: OpenStack,
 ) -> None:
@@ -169,6 +174,7 @@ def test_the_dead_man_timer_cancels_for_a_frozen_engine_which_then_reads_everyth
     oracle.judge_stopped()
 
 
+@pytest.mark.mostly_waits
 def test_the_dead_man_timer_cancels_for_a_killed_engine(open_stack: OpenStack) -> None:
     stack = open_stack(makers(half_spread_bps=FAR_BPS, dead_man_s=DEAD_MAN_S))
     stack.start_engine()
@@ -177,6 +183,7 @@ def test_the_dead_man_timer_cancels_for_a_killed_engine(open_stack: OpenStack) -
     assert_the_dead_man_timer_fires(stack, Oracle(stack), now_ns())
 
 
+@pytest.mark.mostly_waits
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_engine_without_an_open_order(stack: Stack, oracle: Oracle, number: signal.Signals) -> None:
     stack.start_engine()
@@ -186,6 +193,7 @@ def test_a_signal_ends_the_engine_without_an_open_order(stack: Stack, oracle: Or
     oracle.judge_stopped()
 
 
+@pytest.mark.mostly_waits
 def test_a_second_signal_leaves_at_once_and_the_dead_man_timer_stands_behind(open_stack: OpenStack) -> None:
     stack = open_stack(makers(half_spread_bps=FAR_BPS, dead_man_s=DEAD_MAN_S))
     stack.start_engine()
@@ -196,7 +204,8 @@ def test_a_second_signal_leaves_at_once_and_the_dead_man_timer_stands_behind(ope
         until(lambda: "engine_stop_requested" in stack.running.log.read_text(), PATIENCE_S, "the first signal is taken")
         stack.running.signal(signal.SIGTERM)
         assert stack.running.wait(AT_ONCE_S) == 130
-        assert_the_dead_man_timer_fires(stack, Oracle(stack), now_ns())
+        gone_ns = now_ns()
+    assert_the_dead_man_timer_fires(stack, Oracle(stack), gone_ns)
 
 
 # --- what is measured
