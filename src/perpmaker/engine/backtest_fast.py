@@ -93,20 +93,23 @@ class FastPlay:
             its[place, at.SEEN_NS] = feed.seen_ns
 
     def _learn(self) -> None:
-        its, world = self._track.its, self._engine.world
-        world.now_ns = max(world.now_ns, self._track.heard_ns)
+        track, its, world = self._track, self._track.its, self._engine.world
+        world.now_ns = max(world.now_ns, track.heard_ns)
         for place, name in enumerate(self._names):
+            changed = its[place, at.CHANGED]
+            if not changed:
+                continue
+            its[place, at.CHANGED] = 0
+            row = track.state[place].tolist()
             feed = world.books._feeds.get(name)
             if feed is not None:
-                feed.seen_ns = its[place, at.SEEN_NS]
-            if its[place, at.PASSED_NS]:
-                self._end_markouts(name, its[place, at.PASSED_NS])
-            if its[place, at.ENGINE_CHANGED]:
-                its[place, at.ENGINE_CHANGED] = 0
-                event_ns, recv_ns = its[place, at.ENGINE_EVENT_NS], its[place, at.ENGINE_RECV_NS]
-                self._books[place].refresh(event_ns, recv_ns)
+                feed.seen_ns = row[at.SEEN_NS]
+            if changed & at.OF_ENGINE:
+                self._books[place].become(*row[at.ENGINE_EVENT_NS : at.ENGINE_ASK_LOTS + 1])
                 if name in self._mark_books:
-                    self._mark_books[name].refresh(event_ns, recv_ns)
+                    self._mark_books[name].refresh(row[at.ENGINE_EVENT_NS], row[at.ENGINE_RECV_NS])
+            if row[at.PASSED_NS]:
+                self._end_markouts(name, row[at.PASSED_NS])
 
     def _end_markouts(self, name: InstrumentId, passed_ns: int) -> None:
         """Do what `Attribution.on_mid` does with a mid of that time, which is the last one it was given."""

@@ -13,6 +13,12 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+from numba.np import arrayobj as _arrayobj
+
+arrayobj: Any = _arrayobj
+unpack_tuple: Any = cgutils.unpack_tuple
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,3 +46,38 @@ def inner(function: Callable[P, R]) -> Callable[P, R]:
     """Compile as a part of the compiled functions that call it."""
     made: Any = numba.njit(nogil=True)(function)
     return cast("Callable[P, R]", made)
+
+
+def part(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile into the compiled functions that call it: for what is called from one place, or is a line or two.
+
+    What is handed to a function that stands for itself is copied, and an array is seven numbers or more.
+    """
+    made: Any = numba.njit(nogil=True, inline="always")(function)
+    return cast("Callable[P, R]", made)
+
+
+def _ints_at(context: Any, address: Any, shape: Any) -> Any:
+    """Make an array of 64-bit integers of what lies at an address; `shape` is a tuple."""
+    kind = types.Array(types.int64, shape.count, "C")
+
+    def made(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lengths = unpack_tuple(builder, arguments[1], shape.count)
+        width = context.get_constant(types.intp, 8)
+        strides = [width]
+        for length in lengths[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], length))
+        array = arrayobj.make_array(kind)(context, builder)
+        data = builder.inttoptr(arguments[0], array.data.type)
+        arrayobj.populate_array(array, data=data, shape=lengths, strides=strides, itemsize=width, meminfo=None)
+        return array._getvalue()
+
+    return kind(types.int64, shape), made
+
+
+ints_at: Any = intrinsic(_ints_at)
+"""(address, shape) -> the array of 64-bit integers that lies there, which its owner keeps alive.
+
+An array that is handed over costs a compiled function far more: to unwrap, and to count references to at every call.
+`numba.carray` does the same, and takes two seconds longer to compile.
+"""

@@ -39,26 +39,69 @@ WAIT_WIDTH: Final = 3
     BOOK_NS,
     SEEN_NS,
     IS_PLAYED,
-    ENGINE_CHANGED,
-    VENUE_CHANGED,
+    CHANGED,
     ENGINE_EVENT_NS,
     ENGINE_RECV_NS,
+    ENGINE_BID,
+    ENGINE_BID_LOTS,
+    ENGINE_ASK,
+    ENGINE_ASK_LOTS,
     SHOWN_EVENT_NS,
     SHOWN_RECV_NS,
+    SHOWN_BID,
+    SHOWN_BID_LOTS,
+    SHOWN_ASK,
+    SHOWN_ASK_LOTS,
     MODEL,
     QUEUE,
     EXPONENT,
     PASSED_NS,
-) = range(20)
+) = range(27)
 """IS_OPEN: the engine has nothing to decide about its market data. BOOKS_UNTIL: nobody hears of its book before.
 TRADES_FREE: nobody hears of its trades. WINDOW_NS: when a markout ends. MARK_NS: when a mark is to be made up. IS_PLAYED:
-its book at the venue is in the arrays. SHOWN_*: times of that book. PASSED_NS: the venue's time after a markout's end."""
-INSTRUMENT_WIDTH: Final = 20
+its book at the venue is in the arrays. CHANGED: what the compiled code changed. ENGINE_*: times and best prices of the
+engine's book, SHOWN_*: of the venue's. PASSED_NS: the venue's time after a markout's end."""
+INSTRUMENT_WIDTH: Final = 27
+HEARD, OF_ENGINE, OF_VENUE, OF_PLACES, OF_TAKEN = 1, 2, 4, 8, 16
+"""What of an instrument may have changed: its times; the engine's book; the venue's; our places there; what we took."""
 
 # A resting order of ours, best first.
 KEY, LEAVES, AHEAD, SPARED, ARRIVED, TRADED = range(6)
 """TRADED: at its price since the book last stated the level, the same for all at that price."""
 ORDER_WIDTH: Final = 6
+
+# Addresses and sizes of all arrays: what the compiled code is handed.
+(
+    ROWS_AT,
+    ROWS,
+    CARRIED_AT,
+    CARRIED,
+    PLACES_AT,
+    PLACES,
+    KEYS_AT,
+    LOTS_AT,
+    USED_AT,
+    BOOKS,
+    DEPTH,
+    ORDERS_AT,
+    COUNT_AT,
+    TAKEN_AT,
+    TAKEN_LOTS_AT,
+    SPARE_AT,
+    STATE_AT,
+    INSTRUMENTS,
+    VENUES_AT,
+    VENUES,
+    WAITING_AT,
+    ROOM,
+    RUN_AT,
+    MID_TIMES_AT,
+    MID_SUMS_AT,
+    MIDS_AT,
+) = range(26)
+FRAME_WIDTH: Final = 26
+MOST_ORDERS: Final = 64
+"""A side; an instrument with more is Python's."""
 
 QUEUE_MODEL, OPTIMISTIC, PESSIMISTIC, CLASSIC = range(4)
 POWER, RISK_AVERSE = 0, 1

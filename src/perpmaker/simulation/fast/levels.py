@@ -68,6 +68,13 @@ class ShelfBook(OrderBook):
         self.refresh(ts_event_ns, ts_recv_ns)
         return True
 
+    def become(
+        self, ts_event_ns: int, ts_recv_ns: int, bid_ticks: int, bid_lots: int, ask_ticks: int, ask_lots: int
+    ) -> None:
+        """Take over what whoever changed the arrays says of the times and the best prices."""
+        self.ts_event_ns, self.ts_recv_ns = ts_event_ns, ts_recv_ns
+        self.bid_ticks, self.bid_lots, self.ask_ticks, self.ask_lots = bid_ticks, bid_lots, ask_ticks, ask_lots
+
     def apply(self, bids: Sequence[Level], asks: Sequence[Level], ts_event_ns: int, ts_recv_ns: int) -> bool:
         shelf, place = self._shelf, self._place
         for side, sign, levels in ((BID, 1, bids), (ASK, -1, asks)):

@@ -38,8 +38,6 @@ _MODELS: Final = {
 }
 _QUEUES: Final = {QueueModel.POWER: at.POWER, QueueModel.RISK_AVERSE: at.RISK_AVERSE}
 _SIDES: Final = ((0, Side.BUY, 1), (1, Side.SELL, -1))
-_MOST_ORDERS: Final = 64
-"""A side; an instrument with more is Python's."""
 _PLACES: Final = 65_536
 _FIRST_ROOM: Final = 4_096
 
@@ -94,17 +92,25 @@ class Track:
         self._timeline = timeline
         self._listed = listed
         self._venues = list(timeline.venues.values())
-        count = len(self.names)
+        count, venues = len(self.names), len(self._venues)
         self.state = np.zeros((count, at.INSTRUMENT_WIDTH), dtype=np.int64)
         """Of each instrument; `layout` names the columns."""
-        self.its: Any = memoryview(self.state)  # type: ignore[arg-type]  # of two dimensions
-        self._venue_state = np.zeros((len(self._venues), at.VENUE_WIDTH), dtype=np.int64)
-        self._waiting = np.zeros((len(self._venues), _FIRST_ROOM, at.WAIT_WIDTH), dtype=np.int64)
-        self._orders = np.zeros((count, 2, _MOST_ORDERS, at.ORDER_WIDTH), dtype=np.int64)
+        self.its = _view(self.state)
+        self._venue_state = np.zeros((venues, at.VENUE_WIDTH), dtype=np.int64)
+        self._of_venue = _view(self._venue_state)
+        self._waiting = np.zeros((venues, _FIRST_ROOM, at.WAIT_WIDTH), dtype=np.int64)
+        self._waits = _view(self._waiting)
+        self._orders = np.zeros((count, 2, at.MOST_ORDERS, at.ORDER_WIDTH), dtype=np.int64)
+        self._of_orders = _view(self._orders)
+        self._spare = np.zeros((2, at.MOST_ORDERS, at.ORDER_WIDTH), dtype=np.int64)
         self._count = np.zeros((count, 2), dtype=np.int64)
-        self._taken = np.zeros((count, 2, 1 + _MOST_ORDERS), dtype=np.int64)
+        self._counts = _view(self._count)
+        self._taken = np.zeros((count, 2, 1 + at.MOST_ORDERS), dtype=np.int64)
+        self._taken_lots = np.zeros((count, 2, 1 + at.MOST_ORDERS), dtype=np.int64)
+        self._of_taken, self._of_taken_lots = _view(self._taken), _view(self._taken_lots)
         self._took = [False] * count
         self._run = np.zeros(at.RUN_WIDTH, dtype=np.int64)
+        self._now = _view(self._run)
         self._places = np.full(_PLACES, -1, dtype=np.int64)
         for place, name in enumerate(listed):
             if name in instruments:
@@ -112,6 +118,9 @@ class Track:
         self.mid_times = np.zeros((count, at.MIDS_KEPT + 1), dtype=np.int64)
         self.mid_sums = np.zeros((count, at.MIDS_KEPT + 1), dtype=np.int64)
         self.mids_kept = np.zeros(count, dtype=np.int64)
+        self._frame = np.zeros(at.FRAME_WIDTH, dtype=np.int64)
+        self._bound: tuple[object, object] = None, None
+        """What the frame was made of last: the shelf's keys, and the messages that wait."""
         self._columns = self._carried = _nothing()
         self._rows = self._carried_rows = _rows(self._columns)
         self._heard: tuple[Event, int] | None = None
@@ -147,13 +156,14 @@ class Track:
         self._carried = self._still_waiting()
         self._carried_rows = _rows(self._carried)
         self._columns, self._rows = columns, _rows(columns)
-        self._run[at.ROW] = 0
+        self._now[at.ROW] = 0
+        self._bound = None, None
 
     def next_message(self) -> Event:
         """Take the next message out, for Python to play. Raises DataError for a broken one."""
-        row = int(self._run[at.ROW])
+        row = self._now[at.ROW]
         end = _end(self._columns, row)
-        self._run[at.ROW] = end
+        self._now[at.ROW] = end
         (event,) = events_of(_row_tuples(self._columns, row, end), self._columns.texts, self._listed)
         if isinstance(event, BookDelta | BookSnapshot | Trade):
             self._heard = event, row
@@ -164,13 +174,14 @@ class Track:
     @property
     def next_recv_ns(self) -> int:
         """When the next message comes; there must be one."""
-        return int(self._columns.recv_ns[self._run[at.ROW]])
+        return int(self._columns.recv_ns[self._now[at.ROW]])
 
     # --- what waits
 
     def number(self) -> int:
-        self._run[at.NUMBER] += 1
-        return int(self._run[at.NUMBER])
+        number: int = self._now[at.NUMBER] + 1
+        self._now[at.NUMBER] = number
+        return number
 
     def is_heard(self, thing: Action | Shown) -> bool:
         """Whether this is the message that was taken out last, whose rows are known."""
@@ -192,11 +203,10 @@ class Track:
 
     def head(self, venue: int) -> tuple[int, int]:
         """When the first that waits takes effect, and its number."""
-        its = self._venue_state[venue]
-        if its[at.HEAD] == its[at.TAIL]:
+        first = self._of_venue[venue, at.HEAD]
+        if first == self._of_venue[venue, at.TAIL]:
             return at.FOREVER, 0
-        first = self._waiting[venue, its[at.HEAD]]
-        return int(first[at.WAIT_AT]), int(first[at.WAIT_NUMBER])
+        return self._waits[venue, first, at.WAIT_AT], self._waits[venue, first, at.WAIT_NUMBER]
 
     def take_head(self, venue: int) -> Shown:
         its = self._venue_state[venue]
@@ -209,8 +219,8 @@ class Track:
         return event
 
     def waiting_at(self, venue: int) -> int:
-        its = self._venue_state[venue]
-        return int(its[at.TAIL] - its[at.HEAD])
+        count: int = self._of_venue[venue, at.TAIL] - self._of_venue[venue, at.HEAD]
+        return count
 
     # --- running
 
@@ -218,119 +228,157 @@ class Track:
         """Run until Python has something to do; returns why, and how many messages were taken."""
         self._heard = None
         wake_ns = self._tell()
-        shelf, run = self.shelf, self._run
+        run = self._now
         run[at.EVENTS], run[at.NOW] = 0, self._timeline.now_ns
-        why = skip(
-            self._rows,
-            self._carried_rows,
-            self._places,
-            (shelf.keys, shelf.lots, shelf.used, self._orders, self._count, self._taken),
-            self.state,
-            self._venue_state,
-            self._waiting,
-            run,
-            (self.mid_times, self.mid_sums, self.mids_kept),
-            wake_ns,
-            stop_ns,
-        )
+        if self._bound[0] is not self.shelf.keys or self._bound[1] is not self._waiting:
+            self._bind()
+        why = skip(self._frame, wake_ns, stop_ns)
         self._learn()
-        return why, int(run[at.EVENTS])
+        return why, run[at.EVENTS]
+
+    def _bind(self) -> None:
+        """Write down where everything is. Whatever is named here must stay as long as it stands there."""
+        shelf, frame = self.shelf, self._frame
+        for first, rows in ((at.ROWS_AT, self._rows), (at.CARRIED_AT, self._carried_rows)):
+            frame[first], frame[first + 1] = rows.ctypes.data, len(rows)
+        for place, shared in (
+            (at.PLACES_AT, self._places),
+            (at.KEYS_AT, shelf.keys),
+            (at.LOTS_AT, shelf.lots),
+            (at.USED_AT, shelf.used),
+            (at.ORDERS_AT, self._orders),
+            (at.COUNT_AT, self._count),
+            (at.TAKEN_AT, self._taken),
+            (at.TAKEN_LOTS_AT, self._taken_lots),
+            (at.SPARE_AT, self._spare),
+            (at.STATE_AT, self.state),
+            (at.VENUES_AT, self._venue_state),
+            (at.WAITING_AT, self._waiting),
+            (at.RUN_AT, self._run),
+            (at.MID_TIMES_AT, self.mid_times),
+            (at.MID_SUMS_AT, self.mid_sums),
+            (at.MIDS_AT, self.mids_kept),
+        ):
+            frame[place] = shared.ctypes.data
+        frame[at.PLACES], frame[at.BOOKS], frame[at.DEPTH] = len(self._places), len(shelf.keys), shelf.depth
+        frame[at.INSTRUMENTS], frame[at.VENUES], frame[at.ROOM] = len(self.names), *self._waiting.shape[:2]
+        self._bound = shelf.keys, self._waiting
 
     @property
     def heard_ns(self) -> int:
         """Receive time of the last message that was not Python's."""
-        return int(self._run[at.HEARD_NS])
+        heard_ns: int = self._now[at.HEARD_NS]
+        return heard_ns
 
     def _tell(self) -> int:
         """Put what Python knows into the arrays; returns when it has something to do by our clock."""
         timer_ns = self._timeline._next_timer_ns()
         wake_ns = at.FOREVER if timer_ns is None else timer_ns
+        state = self._of_venue
         for place, venue in enumerate(self._venues):
-            house, state = venue._house, self._venue_state[place]
+            house = venue._house
             due_ns = house.deliveries.next_ns
             if due_ns is not None and due_ns < wake_ns:
                 wake_ns = due_ns
             hold = _hold_of(venue)
-            state[: at.HEAD] = (
+            state[place, at.OFFSET], state[place, at.VENUE_NS], state[place, at.FEED_NS] = (
                 house.offset_ns,
-                hold.ns,
-                hold._floor_ns,
                 house.venue_ns,
                 -1,
-                *self._actions[place].of_python,
             )
+            state[place, at.HOLD], state[place, at.HOLD_FLOOR] = hold.ns, hold._floor_ns
+            first = self._actions[place].of_python
+            state[place, at.ACTION_AT], state[place, at.ACTION_RANK], state[place, at.ACTION_NUMBER] = first
+        its, books = self.its, self._books
         for place, name in enumerate(self.names):
             venue = self._venues[self._venue_of[place]]
             market = venue.markets.get(name)
-            played = market is not None and market.book is self._books[place] and self._tell_orders(place, market)
-            self.its[place, at.IS_PLAYED] = played
-            self.its[place, at.BOOK_NS] = venue._book_ns.get(name, 0)
+            played = market is not None and market.book is books[place] and self._tell_orders(place, market)
+            its[place, at.IS_PLAYED] = played
+            its[place, at.BOOK_NS] = venue._book_ns.get(name, 0)
         return wake_ns
 
     def _tell_orders(self, place: int, market: Market) -> bool:
         if (market._taken or self._took[place]) and not self._tell_taken(place, market):
             return False
+        of_orders, traded = self._of_orders, market._traded
         for number, side, sign in _SIDES:
             resting = market._resting[side]
-            self._count[place, number] = len(resting)
-            if not resting:
-                continue
-            if len(resting) > _MOST_ORDERS:
+            self._counts[place, number] = len(resting)
+            if len(resting) > at.MOST_ORDERS:
                 return False
-            self._orders[place, number, : len(resting)] = [
-                (
-                    sign * order.px_ticks,
-                    order.leaves_lots,
-                    order.ahead,
-                    order.spared,
-                    order.arrived_ns,
-                    market._traded.get((side, order.px_ticks), 0),
-                )
-                for order in resting
-            ]
+            for row, order in enumerate(resting):
+                of_orders[place, number, row, at.KEY] = sign * order.px_ticks
+                of_orders[place, number, row, at.LEAVES] = order.leaves_lots
+                of_orders[place, number, row, at.AHEAD] = order.ahead
+                of_orders[place, number, row, at.SPARED] = order.spared
+                of_orders[place, number, row, at.ARRIVED] = order.arrived_ns
+                of_orders[place, number, row, at.TRADED] = traded.get((side, order.px_ticks), 0)
         return True
 
     def _tell_taken(self, place: int, market: Market) -> bool:
         self._took[place] = bool(market._taken)
-        for number, side, sign in _SIDES:
-            keys = [sign * px_ticks for taken, px_ticks in market._taken if taken is side]
-            if len(keys) > _MOST_ORDERS:
+        self._of_taken[place, 0, 0] = self._of_taken[place, 1, 0] = 0
+        for (side, px_ticks), lots in market._taken.items():
+            number, key = (0, px_ticks) if side is Side.BUY else (1, -px_ticks)
+            count = self._of_taken[place, number, 0] + 1
+            if count > at.MOST_ORDERS:
                 return False
-            self._taken[place, number, : len(keys) + 1] = [len(keys), *keys]
+            self._of_taken[place, number, 0] = count
+            self._of_taken[place, number, count] = key
+            self._of_taken_lots[place, number, count] = lots
         return True
 
     def _learn(self) -> None:
         """Make Python's objects say what the compiled code did."""
-        self._timeline.now_ns = int(self._run[at.NOW])
+        self._timeline.now_ns = self._now[at.NOW]
+        state = self._of_venue
         for place, venue in enumerate(self._venues):
-            _, hold_ns, _, venue_ns, feed_ns = self._venue_state[place, : at.ACTION_AT].tolist()
-            _hold_of(venue).ns = hold_ns
-            venue._house.venue_ns = venue_ns
+            _hold_of(venue).ns = state[place, at.HOLD]
+            venue._house.venue_ns = state[place, at.VENUE_NS]
+            feed_ns = state[place, at.FEED_NS]
             if feed_ns >= 0 and isinstance(venue.latency, FollowingLatency):
                 venue.latency._feed_ns = feed_ns
             if self.waiting_at(place) == self._waiting.shape[1]:
                 self._make_room()
-        for place, name in enumerate(self.names):
-            venue = self._venues[self._venue_of[place]]
-            book_ns = self.its[place, at.BOOK_NS]
-            if book_ns:
-                venue._book_ns[name] = book_ns
-            if self.its[place, at.VENUE_CHANGED]:
-                self.its[place, at.VENUE_CHANGED] = 0
-                event_ns, recv_ns = self.its[place, at.SHOWN_EVENT_NS], self.its[place, at.SHOWN_RECV_NS]
-                self._books[place].refresh(event_ns, recv_ns)
-            if self.its[place, at.IS_PLAYED]:
-                self._learn_orders(place, venue.markets[name])
+        its = self.its
+        for place in range(len(self.names)):
+            changed = its[place, at.CHANGED]
+            if changed:
+                self._learn_of(place, changed)
+
+    def _learn_of(self, place: int, changed: int) -> None:
+        """Learn of one instrument; that something of the engine's changed is left for the engine to learn."""
+        name, row = self.names[place], self.state[place].tolist()
+        venue = self._venues[self._venue_of[place]]
+        if row[at.BOOK_NS]:
+            venue._book_ns[name] = row[at.BOOK_NS]
+        if changed & at.OF_VENUE:
+            self._books[place].become(*row[at.SHOWN_EVENT_NS : at.SHOWN_ASK_LOTS + 1])
+        if changed & at.OF_PLACES:
+            self._learn_orders(place, venue.markets[name])
+        if changed & at.OF_TAKEN:
+            self._learn_taken(place, venue.markets[name])
+        self.its[place, at.CHANGED] = changed & (at.HEARD | at.OF_ENGINE)
 
     def _learn_orders(self, place: int, market: Market) -> None:
+        of_orders = self._of_orders
         for number, side, _ in _SIDES:
-            resting = market._resting[side]
-            if not resting:
-                continue
-            rows = self._orders[place, number, : len(resting)].tolist()
-            for order, row in zip(resting, rows, strict=True):
-                order.ahead = row[at.AHEAD]
-                market._traded[(side, order.px_ticks)] = row[at.TRADED]
+            for row, order in enumerate(market._resting[side]):
+                order.ahead = of_orders[place, number, row, at.AHEAD]
+                market._traded[(side, order.px_ticks)] = of_orders[place, number, row, at.TRADED]
+
+    def _learn_taken(self, place: int, market: Market) -> None:
+        left: dict[tuple[Side, int], int] = {}
+        for number, side, sign in _SIDES:
+            for row in range(1, self._of_taken[place, number, 0] + 1):
+                px_ticks = sign * self._of_taken[place, number, row]
+                left[(side, px_ticks)] = self._of_taken_lots[place, number, row]
+        for level in list(market._taken):
+            if level in left:
+                market._taken[level] = left[level]
+            else:
+                del market._taken[level]
 
     # --- inside
 
@@ -352,7 +400,7 @@ class Track:
         venues, before, width = self._waiting.shape
         room = np.zeros((venues, 2 * before, width), dtype=np.int64)
         room[:, :before] = self._waiting
-        self._waiting = room
+        self._waiting, self._waits = room, _view(room)
 
     def _venue_place(self, name: InstrumentId) -> int:
         return list(self._timeline.venues).index(name.partition("@")[2] or HOME_EXCHANGE)
@@ -370,8 +418,15 @@ def _hold_of(venue: SimulatedVenue) -> Hold:
 
 
 def _rows(columns: Columns) -> Rows:
-    first: tuple[np.ndarray, ...] = tuple(getattr(columns, name) for name in ARRAYS[:-1])
-    return tuple(one if one.flags.writeable and one.flags.c_contiguous else one.copy() for one in first)  # type: ignore[return-value]
+    table = np.empty((columns.rows, len(ARRAYS) - 1), dtype=np.int64)
+    for place, name in enumerate(ARRAYS[:-1]):
+        table[:, place] = getattr(columns, name)
+    return table
+
+
+def _view(array: np.ndarray) -> Any:
+    """Return a view whose items are plain integers: a third of what numpy takes for one."""
+    return memoryview(array)  # type: ignore[arg-type]  # of several dimensions
 
 
 def _end(columns: Columns, row: int) -> int:
