@@ -45,7 +45,8 @@ def keys(home: Path, config: Config, account: AccountSection) -> tuple[dict[str,
     from perpmaker.control.home import running
 
     if config.env != "local":
-        found = configuration.credentials(account, dotenv=Path(".env"))
+        dotenv = next((path for path in (home / ".env", Path(".env")) if path.is_file()), None)
+        found = configuration.credentials(account, dotenv=dotenv)
         return None, found.api_key.get_secret_value(), found.sub_account_id
     exchange = running(home, "exchange")
     if exchange is None:
