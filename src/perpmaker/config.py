@@ -326,7 +326,7 @@ def _with_whole_paths(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
         file, _, name = kind.rpartition(".py:") if isinstance(kind, str) else ("", "", "")
         if file:
             row["kind"] = f"{(folder / Path(file + '.py').expanduser()).resolve()}:{name}"
-        regime = row.get("regime") if isinstance(row, dict) else None
+        regime = row.get("regime") if isinstance(row, dict) and kind == "market_maker" else None
         if isinstance(regime, dict) and isinstance(regime.get("model"), str) and regime["model"]:
             regime["model"] = str((folder / Path(regime["model"]).expanduser()).resolve())
     return raw

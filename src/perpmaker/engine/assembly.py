@@ -22,6 +22,7 @@ from perpmaker.model.ids import HOME_EXCHANGE, NARROW_INSTANCE_BITS, AccountId, 
 from perpmaker.risk.limits import Limits
 from perpmaker.strategies.api import Strategy
 from perpmaker.strategies.own import code_of, shown_kind
+from perpmaker.strategies.regimes.model import trained_of
 from perpmaker.strategies.registry import make_strategy
 from perpmaker.venues.ccxt.gateway import CcxtAccount
 from perpmaker.venues.ccxt.library import addresses
@@ -231,10 +232,10 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
 
 
 def _hash_of(config: Config) -> str:
-    """Name what is run, the code of people's own strategies included: who armed one has not armed another."""
+    """Name what is run, the code of people's own strategies and trained models included: who armed one armed no other."""
     state = hashlib.blake2b(config.model_dump_json().encode(), digest_size=8)
     for row in config.strategy:
-        state.update(code_of(row.kind))
+        state.update(code_of(row.kind) + trained_of(row.kind, row.params))
     return state.hexdigest()
 
 

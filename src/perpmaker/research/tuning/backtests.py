@@ -20,6 +20,7 @@ from perpmaker.research.tuning.scoring import Score
 from perpmaker.research.tuning.space import Value
 from perpmaker.simulation import FillModel
 from perpmaker.strategies.own import code_of, is_own
+from perpmaker.strategies.regimes.model import trained_of
 from perpmaker.tape.reader import open_tape
 
 
@@ -74,6 +75,7 @@ class BacktestEvaluation(msgspec.Struct, frozen=True):
             self.period_s,
             self.named,
             *(code_of(row.kind).hex() for row in config.strategy if is_own(row.kind)),
+            *(digest.hex() for row in config.strategy if (digest := trained_of(row.kind, row.params))),
         ]
         return hashlib.blake2b(msgspec.json.encode(told), digest_size=16).hexdigest()
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -145,6 +145,13 @@ def read_model(path: Path) -> RegimeModel:
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}") from error
     return parse_model(data)
+
+
+def trained_of(kind: str, params: Mapping[str, Any]) -> bytes:
+    """Return a digest of the model that a strategy's keys name, as it was when first read; b"" for none."""
+    regime = params.get("regime") if kind == "market_maker" else None
+    path = regime.get("model") if isinstance(regime, Mapping) else None
+    return blake2b(model_bytes(read_model(Path(path))), digest_size=16).digest() if isinstance(path, str) else b""
 
 
 def _checksum(body: bytes) -> str:

@@ -13,7 +13,7 @@ import pytest
 from perpmaker.errors import ConfigError
 from perpmaker.research.regime.fitting import fit
 from perpmaker.strategies.regimes.features import FEATURES
-from perpmaker.strategies.regimes.model import COMPONENTS, SCHEMA, model_bytes, parse_model, read_model
+from perpmaker.strategies.regimes.model import COMPONENTS, SCHEMA, model_bytes, parse_model, read_model, trained_of
 
 from .made_model import made_model, write_model
 
@@ -117,3 +117,16 @@ def test_nothing_of_scikit_learn_is_needed_to_use_it() -> None:
     code = "import sys, perpmaker.strategies.market_maker; print([m for m in ('sklearn', 'numpy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_keys_that_name_another_model_are_another_configuration(tmp_path: Path) -> None:
+    one, same = (write_model(tmp_path / f"{name}.json") for name in "ab")
+    other = write_model(tmp_path / "c.json", window_s=30)
+    digests = [trained_of("market_maker", {"regime": {"model": str(path)}}) for path in (one, same, other)]
+    assert digests[0] == digests[1] != digests[2]
+    assert (
+        trained_of("market_maker", {})
+        == trained_of("market_maker", {"regime": {"filter": "adx"}})
+        == trained_of("my.py:Own", {"regime": {"model": "x"}})
+        == b""
+    )
