@@ -20,7 +20,7 @@ from tests.contract.exchange.process import ExchangeProcess
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-clients" / "bin" / "python"
 SCRIPTS = Path(__file__).parent / "clients"
-LONGEST_S = 100.0
+LONGEST_S = 200.0
 CLIENTS = {
     "GrvtCcxt": ("pysdk_ccxt.py",),
     "GrvtCcxtPro": ("pysdk_pro.py",),
@@ -31,6 +31,7 @@ CLIENTS = {
     "ccxt.pro": ("ccxt_pro.py",),
 }
 BACKPACK_CLIENTS = {"ccxt": "backpack_rest.py", "ccxt.pro": "backpack_pro.py"}
+pytestmark = pytest.mark.timeout(400)
 PUBLIC_STREAMS = {"mini.s", "mini.d", "ticker.s", "ticker.d", "book.s", "book.d", "trade", "candle"}
 
 
@@ -94,7 +95,10 @@ async def test_client_rests_is_filled_closes_and_agrees_with_the_books(name: str
             await client.log_in()
             async with overheard(client) as said:
                 found = await run(CLIENTS[name][0], exchange.line, *CLIENTS[name][1:])
-            books = await client.ledger()
+                books = await client.ledger()
+                async with asyncio.timeout(LONGEST_S):
+                    while len(said["fills"]) < len(books["fills"]):  # noqa: ASYNC110 (a socket of our own may lag)
+                        await asyncio.sleep(0.05)
             violations = (await client.control("GET", "/ledger"))["violations"]
     assert found["markets"]["names"] == ["BTC_USDT_Perp", "ETH_USDT_Perp", "SOL_USDT_Perp"]
     assert Decimal(found["start balance"]["usdt"]) == 100_000

@@ -14,6 +14,7 @@ from scenario import main
 
 class Pro:
     has_streams = True
+    streams_each_fill = False
 
     async def start(self, line: dict[str, Any]) -> list[str]:
         self.seen: dict[str, list[str]] = {"orders": [], "fills": [], "positions": []}

@@ -21,7 +21,7 @@ def options(line: dict[str, Any]) -> dict[str, Any]:
 
 
 class Rest:
-    has_streams = False
+    has_streams = streams_each_fill = False
 
     async def start(self, line: dict[str, Any]) -> list[str]:
         self.api = ccxt.backpack(options(line))

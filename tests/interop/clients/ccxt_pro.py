@@ -16,7 +16,7 @@ from scenario import main
 
 
 class Pro:
-    has_streams = True
+    has_streams = streams_each_fill = True
 
     async def start(self, line: dict[str, Any]) -> list[str]:
         self.seen: dict[str, list[str]] = {"orders": [], "fills": [], "positions": []}

@@ -12,7 +12,7 @@ from scenario import INSTRUMENT, main
 
 
 class Sync:
-    has_streams = False
+    has_streams = streams_each_fill = False
 
     async def start(self, line: dict[str, Any]) -> list[str]:
         self.api = GrvtCcxt(GrvtEnv.TESTNET, QUIET, point_at(line))

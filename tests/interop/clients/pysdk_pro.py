@@ -13,7 +13,7 @@ from scenario import INSTRUMENT, main
 
 
 class Pro:
-    has_streams = False
+    has_streams = streams_each_fill = False
 
     async def start(self, line: dict[str, Any]) -> list[str]:
         self.api = GrvtCcxtPro(GrvtEnv.TESTNET, QUIET, point_at(line))

@@ -20,7 +20,7 @@ from scenario import INSTRUMENT, main
 
 
 class Raw:
-    has_streams = False
+    has_streams = streams_each_fill = False
 
     def __init__(self, kind: type) -> None:
         self._kind = kind

@@ -18,7 +18,7 @@ PUBLIC_STREAMS = ("mini.s", "mini.d", "ticker.s", "ticker.d", "book.s", "book.d"
 
 
 class Ws(Pro):
-    has_streams = True
+    has_streams = streams_each_fill = True
 
     async def start(self, line: dict[str, Any]) -> list[str]:
         self.seen: dict[str, list[str]] = {"orders": [], "fills": [], "positions": []}

@@ -20,7 +20,7 @@ FILL_S = 60.0
 """How long simulated flow may take to fill an order at the touch."""
 REST_S = 8.0
 """An order that is not filled by then is moved to the new touch."""
-STEP_S = 15.0
+STEP_S = 60.0
 STEP = Decimal("0.5")
 """A step of price that both venues' ticks divide."""
 BEHIND = 2 * STEP
@@ -31,6 +31,8 @@ class Steps(Protocol):
     """One client, its way of doing things. Orders are known by their client order ids, on Backpack by the venue's."""
 
     has_streams: bool
+    streams_each_fill: bool
+    """Whether none is passed over where several come at once."""
 
     async def start(self, line: dict[str, Any]) -> list[str]:
         """Log in and load the markets; return their instrument names."""
@@ -87,6 +89,10 @@ async def walk(steps: Steps, line: dict[str, Any]) -> None:
     taker = await steps.place("sell", str(QTY), None, post_only=False, reduce_only=True)
     await until("a flat position", lambda: is_flat(steps))
     await until("the closing fill", lambda: has_fill_of(steps, taker))
+    if steps.has_streams:
+        await until("the flat position in its stream", lambda: now(0 in map(Decimal, steps.streamed()["positions"])))
+    if steps.has_streams and steps.streams_each_fill:
+        await until("each fill in its stream", lambda: has_streamed_fills(steps))
     say("streams", **steps.streamed())
     say("end", usdt=await steps.balance(), fills=await steps.fills(), maker=maker, open=await steps.open_orders())
     await steps.stop()
@@ -162,6 +168,10 @@ async def is_flat(steps: Steps) -> bool:
 
 async def has_fill_of(steps: Steps, order: str) -> bool:
     return any(fill["client_order_id"] in ("", order) for fill in await steps.fills())
+
+
+async def has_streamed_fills(steps: Steps) -> bool:
+    return {fill["trade_id"] for fill in await steps.fills()} <= set(steps.streamed()["fills"])
 
 
 async def now(value: bool) -> bool:

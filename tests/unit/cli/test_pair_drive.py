@@ -204,7 +204,7 @@ async def test_a_person_at_the_terminal_is_asked_until_the_answer_is_one(
                 os.write(person, lines.pop(0).encode())
 
         table.engine.on_look = look
-        row = await asyncio.wait_for(table.run(words=sol), 20)
+        row = await asyncio.wait_for(table.run(words=sol), 60)
     os.close(person)
     answers = [request.arguments["answer"] for request in table.engine.requests if request.kind == "pair_answer"]
     assert answers == ["continue" if ends else "stop"]

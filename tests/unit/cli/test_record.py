@@ -122,7 +122,7 @@ async def test_a_disk_that_fails_ends_the_recording_with_its_reason(
         monkeypatch.setattr(live.LiveFile, "_put", full)
 
     with pytest.raises(RecordingStopped, match="No space left on device"):
-        await asyncio.wait_for(recorded(ScriptedFeed(script(), fill_up), tmp_path), 20)
+        await asyncio.wait_for(recorded(ScriptedFeed(script(), fill_up), tmp_path), 60)
 
 
 def test_the_table_shows_counts_rates_and_gaps(tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ async def test_frames_carry_their_number_the_time_and_the_engines_age(stand: Sta
     assert second["number"] == first["number"] + 1
     assert not second["full"]
     assert second["link"]["state"] == "live"
-    assert 0 <= second["link"]["age_ms"] < 1000
+    assert 0 <= second["link"]["age_ms"] < 5000
     assert int(second["ts_ns"]) > 1_700_000_000_000_000_000
     assert int(first["status"]["ts_ns"]) > 1_700_000_000_000_000_000
     assert first["books"]["BTC_USDT_Perp"]["ts_event_ns"]

@@ -60,7 +60,7 @@ class FakeBackpack:
                 await socket.send_str(json.dumps({"stream": stream, "data": data}))
 
     async def until_subscribed(self, topic: str, times: int = 1) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (
                 sum(topic in one.get("params", []) for one in self.subscribed if one["method"] == "SUBSCRIBE") < times
             ):

@@ -224,7 +224,7 @@ async def test_what_breaks_the_protocol_ends_the_link_and_tells_the_peer_1002(
     assert not link.is_open
     assert b"whole" not in got
     assert b"after" not in got
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await peer[0].gone.wait()
     assert peer[0].ws.close_code == 1002
 
@@ -243,7 +243,7 @@ async def test_a_close_is_told_as_it_was_meant(peer: tuple[Peer, int], payload: 
     peer[0].transport.write(frame(CLOSE, payload))
     with pytest.raises(VenueUnavailable, match=said):
         await link.ended()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await peer[0].gone.wait()
     assert peer[0].ws.close_code == 1000
 
@@ -278,7 +278,7 @@ async def test_a_link_that_nobody_waits_for_any_more_is_dropped(peer: tuple[Peer
     with pytest.raises(asyncio.CancelledError):
         await opening
     peer[0].answering.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await peer[0].gone.wait()
 
 
