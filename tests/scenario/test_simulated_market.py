@@ -43,7 +43,7 @@ def hours() -> list[dict[str, float | str]]:
         )
         for hash_seed in ("random", "1")
     ]
-    answers = [process.communicate(timeout=110)[0] for process in processes]
+    answers = [process.communicate(timeout=280)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     return [json.loads(answer) for answer in answers]
 
