@@ -19,6 +19,7 @@ from perpmaker.research.regime.evaluation import (
     WITHOUT,
     Evaluation,
     Fold,
+    Gain,
     Verdict,
     feature_means,
     posteriors,
@@ -48,6 +49,7 @@ _ARMS: Final = {
     WITH: "with the model",
     CONTROL: "control: its average factors all the time",
 }
+_OVER: Final = {WITHOUT: "trading without it", CONTROL: "its average factors all the time"}
 _LOOKS: Final = {WITHOUT: "s4", WITH: "s0 thick", CONTROL: "s5"}
 _STATE_LOOKS: Final = {"trending": "s1", "ranging": "s2", "volatile": "s3"}
 _NATURAL: Final = {"volatility": ("bps per √s", math.exp), "trend": ("", float), "spread": ("bps", math.exp),
@@ -219,7 +221,12 @@ def _body(found: Evaluation, samples: Samples, told: Told) -> Iterator[str]:
     yield panel(
         "Gain of the model",
         "In the account's currency over all tests, with the central 90 % of a stationary bootstrap.",
-        bars({"": [_gain_bar(found, over, model) for over, model in _gain_keys(found)]}),
+        bars(
+            {
+                f"over {name}": [_gain_bar(one) for one in found.gains if one.over == over]
+                for over, name in _OVER.items()
+            }
+        ),
     )
     yield "<h2>The states</h2>"
     yield drawn(_price_chart(found, samples), *tested)
@@ -320,14 +327,8 @@ def _state_chart(found: Evaluation, samples: Samples) -> Chart:
     return Chart("How likely each state is", "Second by second, not averaged.", "%", 0, lines, with_zero=True)
 
 
-def _gain_keys(found: Evaluation) -> list[tuple[str, str]]:
-    return [(one.over, one.fill_model) for one in found.gains]
-
-
-def _gain_bar(found: Evaluation, over: str, fill_model: str) -> Bar:
-    one = found.gain(over, fill_model)
-    name = f"over {'the average factors' if over == CONTROL else 'without'}, {fill_model}"
-    return Bar(name, one.pnl, number(one.pnl, 2, signed=True), one.low, one.high)
+def _gain_bar(gain: Gain) -> Bar:
+    return Bar(gain.fill_model, gain.pnl, number(gain.pnl, 2, signed=True), gain.low, gain.high)
 
 
 def _ahead_panel(found: Evaluation) -> str:
