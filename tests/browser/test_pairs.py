@@ -166,6 +166,9 @@ CALCULATIONS = """async () => {
     problems: plan.problems, notional: notional.qty,
     small: pairs.preview({ ...form, size: "0.02" }, markets, status).problems,
     words: pairs.wordsOf(form), closing: pairs.wordsOf({ ...form, mode: "close_existing", size: "9", clip: "0.1" }).size,
+    making: pairs.wordsOf({ ...form, mode: "make", clip: "0.1", min_profit_bps: "2", "rule.entry_edge_bps": "1" }),
+    quote: pairs.wordsOf({ ...form, mode: "make" }).qty,
+    unknown: pairs.preview(form, markets, { ...status, conversions: { "USDC/USDT": "1, assumed: nobody told" } }).edges,
     partner: pairs.partnerOf(markets, markets[1]).instrument,
   };
 }"""
@@ -185,4 +188,10 @@ def test_sizes_lots_fees_and_rates_are_worked_out_before_anything_is_sent(
     assert "hold_min" not in found["words"]  # of another mode
     assert found["words"]["size"] == "0.5"
     assert found["closing"] == "0.1"
+    assert found["making"] == {
+        "kind": "cross_maker", "instrument": "ETH@grvt", "hedge_instrument": "ETH@backpack", "max_qty": "0.5",
+        "qty": "0.1", "min_profit_bps": "2",
+    }  # fmt: skip
+    assert found["quote"] == "0.5"
+    assert found["unknown"] is None  # nobody told a rate
     assert found["partner"] == "ETH@grvt"

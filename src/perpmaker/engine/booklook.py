@@ -31,6 +31,7 @@ from perpmaker.venues.transport.http import open_http
 PATIENCE_S: Final = 15.0
 """How long a usable book is waited for."""
 RATE_PATIENCE_S: Final = 5.0
+LISTING_PATIENCE_S, AGAIN_S = 6.0, 0.5
 
 
 class Market(msgspec.Struct, frozen=True):
@@ -45,7 +46,7 @@ async def look(market: Market, instrument: InstrumentId, clock: Clock) -> OrderB
     """Return the book as it is now; ConfigError for an unknown instrument, VenueError when the venue cannot be seen."""
     async with _feed(market, clock) as feed:
         try:
-            listed = {one.instrument_id: one for one in await feed.instruments()}
+            listed = {one.instrument_id: one for one in await _listing(feed)}
             if instrument not in listed:
                 raise unknown(instrument, listed, market)
             return await _first_book(feed, listed[instrument], clock)
@@ -72,6 +73,19 @@ async def told_rate(market: Market, source: str, target: str, clock: Clock) -> C
             return None
         finally:
             await feed.stop()
+
+
+async def _listing(feed: MarketFeed) -> Sequence[Instrument]:
+    """Read what is listed; a venue that cannot be reached is tried again for a while."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + LISTING_PATIENCE_S
+    while True:
+        try:
+            return await feed.instruments()
+        except VenueUnavailable:
+            if loop.time() >= until:
+                raise
+        await asyncio.sleep(AGAIN_S)
 
 
 async def _first_book(feed: MarketFeed, rules: Instrument, clock: Clock) -> OrderBook:

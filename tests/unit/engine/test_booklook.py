@@ -126,3 +126,23 @@ def test_an_unknown_instrument_is_told_with_what_sounds_alike(fed: Callable[...,
     with pytest.raises(ConfigError, match="did you mean ETH_USDT_Perp"):
         looked("ETHUSDT_Perp")
     assert feed.stopped
+
+
+def test_a_venue_that_cannot_be_reached_at_once_is_tried_again_for_a_while(
+    fed: Callable[..., Feed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed, tries = fed(UP, WHOLE), [VenueUnavailable("slow"), VenueUnavailable("slow"), None]
+
+    async def instruments() -> Sequence[Instrument]:
+        trouble = tries.pop(0)
+        if trouble is not None:
+            raise trouble
+        return (RULES,)
+
+    monkeypatch.setattr(feed, "instruments", instruments)
+    monkeypatch.setattr(booklook, "AGAIN_S", 0.0)
+    assert looked().instrument == RULES
+    monkeypatch.setattr(booklook, "LISTING_PATIENCE_S", 0.0)
+    tries.append(VenueUnavailable("gone"))
+    with pytest.raises(VenueUnavailable, match="gone"):
+        looked()

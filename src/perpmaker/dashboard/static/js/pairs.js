@@ -9,6 +9,7 @@ export const MODES = [
   ["build_hold_close", "Build, hold, close", "Builds, holds for some minutes, closes."],
   ["build_and_hold", "Build and hold", "Builds and ends; the position stays."],
   ["close_existing", "Close existing", "Closes what both accounts hold against each other."],
+  ["make", "Quote across the venues", "Quotes both sides of the lead from the hedge's prices until it is stopped; every fill is hedged."],
 ];
 export const DIRECTIONS = [
   ["buy", "Buy the lead"],
@@ -22,10 +23,15 @@ export const DIRECTIONS = [
 export const EMPTY = {
   instrument: "", hedge_instrument: "", account: "", hedge_account: "", mode: "alternate", size: "", clip: "", size_in: "contracts", iterations: "1",
   "rule.direction": "buy", delay_s: "", hold_min: "", pause_s: "", "rule.entry_edge_bps": "", "rule.exit_edge_bps": "",
-  "maker.stability_s": "", "maker.timeout_s": "", "maker.on_timeout": "", "hedge.max_slippage_bps": "", on_unexpected: "",
+  "maker.stability_s": "", "maker.timeout_s": "", "maker.on_timeout": "", "hedge.max_slippage_bps": "", on_unexpected: "", min_profit_bps: "",
 };
 /** Fields that only one mode has. */
-export const OF_MODE = { delay_s: "open_and_close", hold_min: "build_hold_close" };
+export const OF_MODE = { delay_s: "open_and_close", hold_min: "build_hold_close", min_profit_bps: "make" };
+/** What quoting across the venues has of a pair's words, and how it calls them: its size is the largest position, its clip a quote. */
+const OF_MAKING = {
+  instrument: "instrument", hedge_instrument: "hedge_instrument", account: "account", hedge_account: "hedge_account",
+  size: "max_qty", clip: "qty", min_profit_bps: "min_profit_bps", "hedge.max_slippage_bps": "hedge.max_slippage_bps", on_unexpected: "on_unexpected",
+};
 
 /**
  * Markets whose name, base or exchange has the text, the likeliest first: free ones, those that begin so, those on GRVT; with
@@ -99,7 +105,7 @@ export function rateOf(status, source, target) {
   if (source === target) return { rate: 1, text: "" };
   const text = status.conversions?.[`${source}/${target}`] ?? "";
   const turned = status.conversions?.[`${target}/${source}`] ?? "";
-  const told = toNumber((text || turned).split(",")[0]);
+  const told = (text || turned).includes("assumed") ? null : toNumber((text || turned).split(",")[0]);
   if (told === null || told <= 0) return { rate: null, text: "unknown: nobody told a rate" };
   return { rate: text ? told : 1 / told, text: text || `turned round: ${turned}` };
 }
@@ -144,8 +150,14 @@ export function wordsOf(form) {
     const text = String(value).trim();
     if (text && (!(key in OF_MODE) || OF_MODE[key] === form.mode)) words[key] = text;
   }
+  if (form.mode === "make") return making(words);
   if (form.mode === "close_existing") words.size = words.clip;
   return words;
+}
+
+function making(words) {
+  const known = Object.entries(OF_MAKING).filter(([key]) => key in words);
+  return { kind: "cross_maker", qty: words.size, ...Object.fromEntries(known.map(([key, name]) => [name, words[key]])) };
 }
 
 /** "good", "warn", "danger" or "" for a pair's status. */

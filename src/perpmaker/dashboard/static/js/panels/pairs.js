@@ -137,11 +137,13 @@ function troubles(pair) {
 }
 
 function modeName(mode) {
-  if (mode === "make") return "Quotes the lead, hedges every fill";
   return MODES.find(([key]) => key === mode)?.[1] ?? clean(mode.replaceAll("_", " "), 24);
 }
 
 // Starting one.
+
+/** Label and default of the fields that one mode has. */
+const MODE_FIELDS = { delay_s: ["Delay, s", "0"], hold_min: ["Hold, min", "10"], min_profit_bps: ["Least profit, bps", "1"] };
 
 function StartPanel({ status, freshness, ageMs, onStart }) {
   const markets = status.markets ?? [];
@@ -149,6 +151,7 @@ function StartPanel({ status, freshness, ageMs, onStart }) {
   const [asking, setAsking] = useState(false);
   const change = (fields) => setForm((draft = { ...draft, ...fields }));
   const plan = preview(form, markets, status);
+  const makes = form.mode === "make";
   const problem = unavailable(status, freshness) || plan.problems[0] || "";
   function chooseLead(row) {
     const known = markets.find((market) => market.instrument === form.hedge_instrument);
@@ -161,27 +164,27 @@ function StartPanel({ status, freshness, ageMs, onStart }) {
       <${MarketField} label="Lead" hint="orders rest here" name="lead" markets=${markets} value=${form.instrument} lead=${null} onChoose=${chooseLead} />
       <${MarketField} label="Hedge" hint="fills are hedged here" name="hedge" markets=${markets} value=${form.hedge_instrument} lead=${plan.lead} onChoose=${(row) => change({ hedge_instrument: row.instrument, hedge_account: several(row) })} />
       ${[["account", "Lead account", plan.lead], ["hedge_account", "Hedge account", plan.hedge]].map(([name, label, row]) => several(row) && html`<${Choice} key=${name} label=${label} form=${form} name=${name} onChange=${change} options=${row.accounts.map((account) => [account, clean(account, 24)])} />`)}
-      <label class="field whole">Mode <select data-testid="pair-mode" value=${form.mode} onChange=${(event) => change({ mode: event.currentTarget.value })}>
+      <label class="field whole">Mode <select data-testid="pair-mode" value=${form.mode} onChange=${(event) => change({ mode: event.currentTarget.value, ...(event.currentTarget.value === "make" && { size_in: "contracts" }) })}>
         ${MODES.map(([key, name]) => html`<option value=${key} selected=${key === form.mode}>${name}</option>`)}</select>
         <small class="hint">${MODES.find(([key]) => key === form.mode)[2]}</small></label>
       <div class="field whole amounts"><span class="amounts-head">Sizes in
-        <span class="choices" role="group" aria-label="Sizes in">${[["contracts", plan.lead?.base ?? "contracts"], ["notional", plan.lead?.quote ?? "notional"]].map(([key, name]) => html`<button type="button" aria-pressed=${form.size_in === key} data-testid=${`pair-in-${key}`} onClick=${() => change({ size_in: key })}>${clean(name, 12)}</button>`)}</span></span>
+        <span class="choices" role="group" aria-label="Sizes in">${[["contracts", plan.lead?.base ?? "contracts"], ...(makes ? [] : [["notional", plan.lead?.quote ?? "notional"]])].map(([key, name]) => html`<button type="button" aria-pressed=${form.size_in === key} data-testid=${`pair-in-${key}`} onClick=${() => change({ size_in: key })}>${clean(name, 12)}</button>`)}</span></span>
         <span class="two-fields">
-          ${form.mode !== "close_existing" && html`<${Field} label="Size" form=${form} name="size" onChange=${change} inputmode="decimal" placeholder="each cycle" />`}
-          <${Field} label="Clip" form=${form} name="clip" onChange=${change} inputmode="decimal" placeholder=${form.mode === "close_existing" ? "largest piece" : "the size"} />
+          ${form.mode !== "close_existing" && html`<${Field} label="Size" form=${form} name="size" onChange=${change} inputmode="decimal" placeholder=${makes ? "largest position" : "each cycle"} />`}
+          <${Field} label="Clip" form=${form} name="clip" onChange=${change} inputmode="decimal" placeholder=${form.mode === "close_existing" ? "largest piece" : makes ? "a quote; the size" : "the size"} />
         </span></div>
-      ${form.mode !== "close_existing" && html`<${Field} label="Cycles" form=${form} name="iterations" onChange=${change} inputmode="numeric" />
+      ${form.mode !== "close_existing" && !makes && html`<${Field} label="Cycles" form=${form} name="iterations" onChange=${change} inputmode="numeric" />
       <label class="field">Direction <select data-testid="pair-direction" value=${form["rule.direction"]} onChange=${(event) => change({ "rule.direction": event.currentTarget.value })}>
         ${DIRECTIONS.map(([key, name]) => html`<option value=${key} selected=${key === form["rule.direction"]}>${name}</option>`)}</select></label>`}
-      ${Object.entries(OF_MODE).filter(([, mode]) => mode === form.mode).map(([name]) => html`<${Field} label=${name === "hold_min" ? "Hold, min" : "Delay, s"} form=${form} name=${name} onChange=${change} inputmode="decimal" placeholder=${name === "hold_min" ? "10" : "0"} />`)}
-      <${Field} label="Pause, s" form=${form} name="pause_s" onChange=${change} inputmode="decimal" placeholder="0" />
+      ${Object.entries(OF_MODE).filter(([, mode]) => mode === form.mode).map(([name]) => html`<${Field} label=${MODE_FIELDS[name][0]} form=${form} name=${name} onChange=${change} inputmode="decimal" placeholder=${MODE_FIELDS[name][1]} />`)}
+      ${!makes && html`<${Field} label="Pause, s" form=${form} name="pause_s" onChange=${change} inputmode="decimal" placeholder="0" />`}
       <details class="whole"><summary>Thresholds and limits</summary><div class="pair-form inner">
-        <${Field} label="Entry edge, bps" form=${form} name="rule.entry_edge_bps" onChange=${change} inputmode="text" placeholder="any" />
+        ${!makes && html`<${Field} label="Entry edge, bps" form=${form} name="rule.entry_edge_bps" onChange=${change} inputmode="text" placeholder="any" />
         <${Field} label="Exit edge, bps" form=${form} name="rule.exit_edge_bps" onChange=${change} inputmode="text" placeholder="any" />
         <${Field} label="Stable for, s" form=${form} name="maker.stability_s" onChange=${change} inputmode="decimal" placeholder="2" />
-        <${Field} label="Re-price after, s" form=${form} name="maker.timeout_s" onChange=${change} inputmode="decimal" placeholder="8" />
+        <${Field} label="Re-price after, s" form=${form} name="maker.timeout_s" onChange=${change} inputmode="decimal" placeholder="8" />`}
         <${Field} label="Hedge cap, bps" form=${form} name="hedge.max_slippage_bps" onChange=${change} inputmode="decimal" placeholder="10" />
-        <${Choice} label="Not filled in time" form=${form} name="maker.on_timeout" onChange=${change} options=${[["", "skip the clip"], ["take", "take on both"]]} />
+        ${!makes && html`<${Choice} label="Not filled in time" form=${form} name="maker.on_timeout" onChange=${change} options=${[["", "skip the clip"], ["take", "take on both"]]} />`}
         <${Choice} label="Unexpected fill" form=${form} name="on_unexpected" onChange=${change} options=${[["", "ask"], ["continue", "go on"], ["stop", "stop"]]} />
       </div></details>
       <${Preview} form=${form} plan=${plan} status=${status} />
@@ -253,7 +256,7 @@ function Preview({ form, plan, status }) {
   const { lead, hedge } = plan;
   const rate = rateOf(status, hedge.quote, lead.quote);
   return html`<dl class="facts whole preview" data-testid="pair-preview">
-    ${plan.qty !== null && html`<${Fact} name="Each cycle">${plan.qty} ${clean(lead.base, 8)} <small>${plan.notional === null ? "" : `${rounded(plan.notional, 0)} ${clean(lead.quote, 8)}`}</small><//>`}
+    ${plan.qty !== null && html`<${Fact} name=${form.mode === "make" ? "Position at most" : "Each cycle"}>${plan.qty} ${clean(lead.base, 8)} <small>${plan.notional === null ? "" : `${rounded(plan.notional, 0)} ${clean(lead.quote, 8)}`}</small><//>`}
     ${plan.clipQty !== null && html`<${Fact} name="Unhedged at most">${plan.clipQty} ${clean(lead.base, 8)}<//>`}
     <${Fact} name="Lots of both" title="Whole lots of both venues; smallest order">${plan.lot} <small>at least ${plan.least}</small><//>
     <${Fact} name="Fees" title="Maker on the lead, taker on the hedge; above 0 is a cost">${fee(lead.maker_fee_bps)} + ${fee(hedge.taker_fee_bps)} <small>bps</small><//>
@@ -281,12 +284,13 @@ function Dialog({ title, kind, testid, children, buttons, onCancel }) {
 
 function StartDialog({ form, plan, onNo, onYes }) {
   const { lead, hedge } = plan;
-  const cycles = toNumber(form.iterations) === 1 ? "once" : `${form.iterations} times`;
+  const makes = form.mode === "make";
+  const cycles = makes ? "until it is stopped" : toNumber(form.iterations) === 1 ? "once" : `${form.iterations} times`;
   return html`<${Dialog} title="Start this pair?" kind="resume" testid="pair-confirm" onCancel=${onNo} buttons=${html`
       <button type="button" class="control" onClick=${onNo} data-testid="pair-confirm-no">Cancel</button>
       <button type="button" class="control strong resume" autofocus onClick=${onYes} data-testid="pair-confirm-yes">Start</button>`}>
     <p>${modeName(form.mode)}${form.mode === "close_existing" ? "" : `, ${cycles}`}: orders rest on <b>${clean(lead.instrument, 32)}</b> (${clean(lead.exchange, 14)}); every fill is hedged at once by taking on <b>${clean(hedge.instrument, 32)}</b> (${clean(hedge.exchange, 14)}).</p>
-    <p>${plan.qty === null ? "" : `${plan.qty} ${clean(lead.base, 8)} a cycle, `}at most ${plan.clipQty} ${clean(lead.base, 8)} unhedged at a time.${plan.breakevenBps === null ? "" : ` Fees of both venues: ${rounded(plan.breakevenBps, 2)} bps each time a position is built or closed.`}</p>
+    <p>${plan.qty === null ? "" : `${plan.qty} ${clean(lead.base, 8)} ${makes ? "held at most, either way" : "a cycle"}, `}at most ${plan.clipQty} ${clean(lead.base, 8)} unhedged at a time.${plan.breakevenBps === null ? "" : ` Fees of both venues: ${rounded(plan.breakevenBps, 2)} bps each time a position is built or closed.`}</p>
     <p>A fill that no order of the pair explains ${form.on_unexpected === "continue" ? "is noted" : form.on_unexpected === "stop" ? "stops it" : "pauses it and asks you"}.</p>
   <//>`;
 }
