@@ -113,7 +113,7 @@ class TwoVenues:
         self.on_step: Callable[[], None] = lambda: None
         """Played each 100 ms."""
         self.rates = {("USDC", "USDT"): "1"}
-        """What each currency is worth in another, told with all market data; without one nobody tells it."""
+        """What each currency is worth in another, told each second; without one nobody tells it."""
         self.kill_at = 0
         """The process is killed at this one of its steps, counted over all lives; 0: never."""
         self.steps = 0
@@ -229,7 +229,8 @@ class TwoVenues:
                 self.now_ns = max(self.now_ns, at_ns)
                 job()
             self.now_ns = until
-            self._tell_rates()
+            if until % NS_PER_S == 0:
+                self._tell_rates()
             for face in self.faces.values():
                 if face.up:
                     self.market(face)
