@@ -81,14 +81,15 @@ name = "{name}"
 kind = "market_maker"
 account = "main"
 instrument = "{instrument}"
-book_interval_ms = 5000
+book_interval_ms = 10000
 [strategy.quoting]
 model = "glft"
 order_notional = 300
 layers = 2
 layer_spacing_bps = 4
-tolerance_bps = 2
-refresh_interval_s = 15
+min_half_spread_bps = 6
+tolerance_bps = 3
+refresh_interval_s = 10
 """
 
 
