@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from tests.browser.stacks import FakeStack
 
-pytestmark = [pytest.mark.mostly_waits, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.mostly_waits, pytest.mark.timeout(240)]
 
 
 @pytest.fixture

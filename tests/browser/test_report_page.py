@@ -12,7 +12,7 @@ from tests.unit.research import made_up
 
 from perpmaker.research.report import write_report
 
-pytestmark = [pytest.mark.mostly_waits, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.mostly_waits, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from perpmaker.cli.main import COMMANDS
 
 def perpmaker(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "perpmaker", "--home", str(home), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
 
 
 def test_help_answers_in_under_four_tenths_of_a_second() -> None:
@@ -22,7 +22,7 @@ def test_help_answers_in_under_four_tenths_of_a_second() -> None:
     times = []
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "perpmaker", "--help"], capture_output=True, check=True, timeout=60)
+        subprocess.run([sys.executable, "-m", "perpmaker", "--help"], capture_output=True, check=True, timeout=200)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert 0 < min(times) < 0.4
@@ -35,7 +35,7 @@ def test_help_imports_nothing_heavy() -> None:
         "heavy = {'aiohttp', 'pydantic', 'fastapi', 'structlog', 'coincurve', 'msgspec', 'rich'} & set(sys.modules)\n"
         "print(sorted(heavy))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=200)
     assert done.stdout.strip() == "[]"
 
 

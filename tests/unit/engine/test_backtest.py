@@ -58,7 +58,7 @@ def test_a_fresh_process_with_another_hash_seed_reproduces_the_hash(
     path = write_tape(tmp_path / "again.tape").name
     environment = {**os.environ, "PYTHONHASHSEED": "4242", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tests.unit.engine.backtest_tape", str(tmp_path / path), "queue"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=200)
     queue = results.run(FillModel.QUEUE)
     assert queue is not None
     assert done.stdout == queue.digest
