@@ -12,11 +12,17 @@ from hypothesis import strategies as st
 from tests.unit.strategies.fake_context import perp
 
 from perpmaker.model.order import Side
+from perpmaker.strategies.estimators.arrivals import ArrivalFit
+from perpmaker.strategies.estimators.market import Reading
+from perpmaker.strategies.estimators.params import EstimateParams
+from perpmaker.strategies.estimators.volatility import Sigma
 from perpmaker.strategies.quoting import avellaneda_stoikov, glft
 from perpmaker.strategies.quoting.ladder import SideWish, VenueRules, side_quotes
 from perpmaker.strategies.quoting.models import MODELS, floored, half_spread_floor
+from perpmaker.strategies.quoting.multiples import Multiples
 from perpmaker.strategies.quoting.params import QuotingParams
 from perpmaker.strategies.quoting.shape import Arrivals, Market, Shape
+from perpmaker.strategies.quoting.stance import Conditions, take_stance
 
 SEEDED = settings(derandomize=True, deadline=None, max_examples=200)
 
@@ -72,6 +78,31 @@ def test_quotes_straddle_fair_when_flat_and_pay_their_costs(
     assert bid < market.fair < ask
     least = max(tick, market.fair * (fee + params.min_edge_bps / 1e4))
     assert min(shape.half_bid, shape.half_ask) >= least * (1 - 1e-12)
+
+
+@SEEDED
+@given(markets(), quotings(), _log(0.05, 20), _log(0.05, 20), _log(1, 10), st.floats(-Q_MAX, Q_MAX))
+def test_whatever_a_regime_or_the_tuner_multiplies_quotes_pay_their_costs_and_lean_against_the_position(
+    market: Market, params: QuotingParams, gamma: float, kappa: float, width: float, q: float
+) -> None:
+    sigma, fair = market.sigma / market.fair, market.fair
+    fits = [ArrivalFit(side.rate, side.kappa * fair / 1e4, 1.0, 9, 600, 1) for side in (market.bid, market.ask)]
+    measured = Sigma(sigma, market.typical_sigma / fair, sigma, None)
+    reading = Reading(1, 1e6, measured, fits[0], fits[1], 999, 999, tick_sigma=1e-4)
+    conditions = Conditions(fair, fair * 1e-6, 1e-4, Q_MAX)
+    plain, changed = (
+        take_stance(params, EstimateParams(), reading, conditions, multiples=one)
+        for one in (Multiples(width=width), Multiples(gamma=gamma, kappa=kappa, width=width))
+    )
+    shape = changed.shape
+    least = fair * (1e-4 + params.min_edge_bps / 1e4)
+    assert min(shape.half_bid, shape.half_ask) >= least * (1 - 1e-12)
+    bid_px, ask_px = changed.apart(
+        fair - shape.half_bid - shape.skew_bid * q, fair + shape.half_ask - shape.skew_ask * q, q
+    )
+    assert ask_px - bid_px >= 2 * least * (1 - 1e-9)
+    assert min(shape.skew_bid, shape.skew_ask) >= 0
+    assert changed.market == plain.market
 
 
 @SEEDED

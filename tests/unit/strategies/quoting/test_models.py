@@ -31,6 +31,34 @@ def test_the_paper_s_example_of_avellaneda_and_stoikov() -> None:
     assert (r - delta / 2, r + delta / 2) == pytest.approx((98.75461, 100.44539), abs=1e-5)
 
 
+@pytest.mark.parametrize(("gamma", "spread"), [(0.1, 1.49), (0.01, 1.35)])
+def test_the_mean_spreads_of_the_papers_simulations(gamma: float, spread: float) -> None:
+    """Avellaneda and Stoikov (2008), section 3.3: s 100, T 1, sigma 2, k 1.5; the mean over the day is that at its half."""
+    steps = [(step + 0.5) / 200 for step in range(200)]
+    mean = sum(avellaneda_stoikov.spread(gamma, 2.0, 1.5, left) for left in steps) / 200
+    assert mean == pytest.approx(spread, abs=5e-3)
+
+
+def test_hand_computed_values_of_every_model() -> None:
+    """On fair 50,000, sigma 10, A 1, kappa 0.1 for both sides, gamma 0.002, tau 60, q_max 20, worked out with 40 digits."""
+    arrivals = Arrivals(rate=1.0, kappa=0.1)
+    market = Market(fair=50_000.0, sigma=10.0, typical_sigma=10.0, bid=arrivals, ask=arrivals, tick_sigma=1e-4)
+    given = {"gamma": 0.002, "half_spread_bps": 4.0, "vol_mult": 2.0, "horizon_s": 60.0}
+    expected = {
+        "fixed": (20.0, 1.25),
+        "volatility": (20.0, 1.25),
+        "avellaneda_stoikov": (15.901314, 12.0),
+        "glft": (10.729779, 1.656931),
+    }
+    for model, (half, skew) in expected.items():
+        shape = MODELS[model].shape(market, QuotingParams(model=model, **given), 20.0)  # type: ignore[arg-type]
+        assert (shape.half_bid, shape.half_ask) == pytest.approx((half, half), rel=1e-5), model
+        assert (shape.skew_bid, shape.skew_ask) == pytest.approx((skew, skew), rel=1e-5), model
+    classic = MODELS["classic"].shape(market, QuotingParams(model="classic", min_half_spread_bps=25.0), 20.0)
+    assert classic.half_bid == pytest.approx(50_000 * 19.990 / 2 / 1e4, rel=1e-4)
+    assert classic.skew_bid == pytest.approx(0.5 * 125 / 20)
+
+
 def test_the_original_bots_spread_is_twenty_bps_in_every_market() -> None:
     def spread_bps(sigma: float, gamma: float) -> float:
         return avellaneda_stoikov.spread(gamma, sigma, 1000.0, 1.0) * 1e4
