@@ -1,8 +1,9 @@
 """Who is compared: ours and the peers' strategies, each as a `[[strategy]]` table, all under the same account and limits.
 
 `glft` is what `./run` starts; `glft_leaning` the same with the skew and the layers that the tuning days preferred. Orders
-are of 300 USDT wherever a strategy leaves the size to its user; hftbacktest's of 240, so that its 20 fit the limit. What
-else a peer leaves to its user was chosen on the tuning days (`tuning.py`); what it has a default for is left at it.
+are of 300 USDT wherever a strategy leaves the size to its user; hftbacktest's of 240, so that its 20 fit the limit;
+passivbot's of 130, since its 1 % of the limit is less than the venue takes. What else a peer leaves to its user was chosen
+on the tuning days (`tuning.py`); what it has a default for is left at it.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ CONTESTANTS: Final = (
         _peer("hummingbot_avellaneda", "HummingbotAvellaneda", order_refresh_time=30),
     ),
     Contestant("hftbacktest_glft", "hftbacktest", _peer("hftbacktest_glft", "HftbacktestGlft", order_notional=240)),
-    Contestant("passivbot_anchor", "passivbot", _peer("passivbot_anchor", "PassivbotAnchor")),
+    Contestant("passivbot_anchor", "passivbot", _peer("passivbot_anchor", "PassivbotAnchor", order_notional=130)),
     Contestant("classic", "the original bot", {"kind": "market_maker", "preset": "classic", "book_interval_ms": 1000}),
 )
 

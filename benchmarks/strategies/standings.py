@@ -165,7 +165,14 @@ def as_claim(found: Standings) -> str:
 
 def recordings_table(runs: Mapping[Run, Kept]) -> str:
     """Return what came of real recordings, one line per recording and strategy, with the interval of its minutes."""
-    head = ("recording", "strategy", "net per risk", "90 % of minutes", "net, pessimistic / queue / optimistic", *HEAD[8:])
+    head = (
+        "recording",
+        "strategy",
+        "net per risk",
+        "90 % of minutes",
+        "net, pessimistic / queue / optimistic",
+        *HEAD[8:],
+    )
     table, lines = by_day(runs), []
     for (day, name, model), measures in table.items():
         if model != MODELS[0] or not day.path:
