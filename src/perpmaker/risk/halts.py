@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -11,6 +12,8 @@ from perpmaker.model.ids import AccountId
 from perpmaker.portfolio.account import AccountBook
 from perpmaker.risk.codes import Code
 from perpmaker.risk.limits import Limits
+
+_UNKNOWN_USED: Final = Decimal("0.75")
 
 
 class Halt(msgspec.Struct, frozen=True):
@@ -80,6 +83,19 @@ def _breach(book: AccountBook, limits: Limits, now_ns: int) -> Halt | None:
     if loss_halt is not None and not flatten:
         return loss_halt
     return Halt(book.account, Code.MAX_DRAWDOWN, drawdown_text, flatten, now_ns)
+
+
+def loss_used(book: AccountBook, limits: Limits) -> Decimal:
+    """Return the part of a loss limit that is used up, the day's loss or the drawdown, whichever is nearer; 0 to 1.
+
+    Three quarters for figures that cannot be computed: no reason to trade, and none to panic (RELIABILITY M6).
+    """
+    if not book.opened:
+        return Decimal(0)
+    loss, drawdown = book.day_pnl, book.drawdown_frac
+    if loss is None or drawdown is None or not (loss.is_finite() and drawdown.is_finite()):
+        return _UNKNOWN_USED
+    return min(Decimal(1), max(Decimal(0), -loss / limits.max_loss, drawdown / limits.max_drawdown_frac))
 
 
 def _frac(drawdown_frac: Decimal | None) -> str:

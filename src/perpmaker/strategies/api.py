@@ -152,6 +152,13 @@ class Context(Protocol):
         """The most this strategy may hold per instrument, in quote currency, either way. The risk gate enforces it."""
         ...
 
+    def loss_used(self) -> float:
+        """The part of a loss limit of its accounts that is used up, the day's loss or the drawdown; 0 to 1.
+
+        From half of it on a strategy is to be careful (`strategies.caution`); at 1 the engine halts the account.
+        """
+        ...
+
     def maker_fee(self, instrument: InstrumentId) -> Decimal | None:
         """Maker fee as a fraction of notional, > 0 is a cost: last seen in own fills, else the venue's schedule."""
         ...

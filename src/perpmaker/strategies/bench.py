@@ -123,6 +123,7 @@ class BenchContext:
         self.live_orders: list[OrderView] = []
         self.equity_value = Decimal(100_000)
         self.position_limit = Decimal(5_000)
+        self.loss_part = 0.0
         self.fees: tuple[Decimal | None, Decimal | None] = (Decimal("-0.000001"), Decimal("0.00045"))
         self.fill_fee = Decimal(0)
         self.is_paused = False
@@ -254,6 +255,9 @@ class BenchContext:
 
     def max_position_notional(self) -> Decimal:
         return self.position_limit
+
+    def loss_used(self) -> float:
+        return self.loss_part
 
     def maker_fee(self, instrument: InstrumentId) -> Decimal | None:
         return self.fees[0]

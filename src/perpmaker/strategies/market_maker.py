@@ -21,6 +21,7 @@ from perpmaker.model.order import OrderView, Side
 from perpmaker.model.quote import Quote, Sweep
 from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.api import Context, Explained, Strategy, StrategyParams, Subscription
+from perpmaker.strategies.caution import WIDER_MULT, Caution, Tier
 from perpmaker.strategies.estimators.market import MarketEstimates
 from perpmaker.strategies.estimators.params import EstimateParams
 from perpmaker.strategies.idle import idle_keys
@@ -121,6 +122,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
         self._markouts = Markouts(params.markout)
         self._vpin = Vpin(params.toxicity)
         self._governor = Governor(params.governor)
+        self._caution = Caution()
         self._mixture = Mixture(params.regime.model, params.regime.blend)
         self._tuner = Tuner(params.adapt, keys=f"{params.quoting} {params.adapt}")
         self._plan: _Plan | None = None
@@ -193,7 +195,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
                 float(order.qty * (order.px or 0)), float(ctx.instrument(order.instrument).min_notional)
             )
             self._governor.on_end(ctx.now_ns(), order.state, filled=bool(order.cum_qty), is_dust=is_dust)
-            if self._protection.closing:
+            if self._closes:
                 self._close(ctx)
 
     def on_timer(self, ctx: Context, key: str) -> None:
@@ -218,7 +220,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
             self._plan = self._planned(ctx, book)
             self._adapt(ctx, book, self._plan)
         self._quote_or_withdraw(ctx)
-        if self._protection.closing:
+        if self._closes:
             self._close(ctx)
 
     def _see(self, ctx: Context, book: Book) -> None:
@@ -261,7 +263,8 @@ class MarketMaker(Strategy[MarketMakerParams]):
         reading = self._estimates.reading(now_ns)
         regime = self._regime.state(now_ns, is_flat=not ctx.position(p.instrument).qty)
         mixture = self._mixture.state(now_ns)
-        width = Multiples(width=p.regime.width_mult(regime.regime))
+        tier = self._caution.update(ctx.loss_used())
+        width = Multiples(width=p.regime.width_mult(regime.regime) * (WIDER_MULT if tier >= Tier.WIDEN else 1.0))
         multiples = width.times(mixture.multiples).times(self._tuner.multiples)
         stance = take_stance(p.quoting, p.estimates, reading, conditions, multiples=multiples)
         if stance.market is not None and now_ns >= self._inert_checked_ns + _INERT_CHECK_NS:
@@ -282,6 +285,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
                 **regime.shown,
                 **mixture.shown,
                 **self._tuner.shown(),
+                **({"caution": f"{tier.name.lower()}: {self._caution.text}"} if tier else {}),
                 **explain_watching(self._markouts, self._governor.ratios(now_ns), self._vpin.value),
             },
         )
@@ -316,8 +320,20 @@ class MarketMaker(Strategy[MarketMakerParams]):
             self._governor.permit(now_ns),
             self._vpin.permit(now_ns),
             self._regime_permit(regime),
+            self._caution_permit(),
         )
         return strictest(permits)
+
+    @property
+    def _closes(self) -> bool:
+        return bool(self._protection.closing) or self._caution.tier is Tier.FLATTEN
+
+    def _caution_permit(self) -> Permit:
+        if self._caution.tier is Tier.FLATTEN:
+            return Permit(Mode.NONE, f"closing: {self._caution.text}")
+        if self._caution.tier is Tier.REDUCE:
+            return Permit(Mode.REDUCE, f"only what reduces the position is quoted: {self._caution.text}")
+        return FREE
 
     def _regime_permit(self, regime: RegimeState) -> Permit:
         wanted = self.params.regime.when_trending
@@ -438,6 +454,8 @@ class MarketMaker(Strategy[MarketMakerParams]):
 
     def _close(self, ctx: Context) -> None:
         """Flatten by a capped sweep once no quote of ours stands in its way."""
+        if not ctx.position(self.params.instrument).qty:
+            return
         if not any(quote_place(order.tag) for order in ctx.open_orders(self.params.instrument)):
             cap = Sweep(max_slippage_bps=self.params.protection.close_slippage_bps)
             ctx.target(self.params.instrument, Decimal(0), cap)

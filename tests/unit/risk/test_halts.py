@@ -7,7 +7,7 @@ from tests.unit.execution.stage import BTC_ID, BUY, MAIN, T0, D, S, fill, snapsh
 
 from perpmaker.portfolio.account import AccountBook
 from perpmaker.risk.codes import Code
-from perpmaker.risk.halts import Halt, Halts
+from perpmaker.risk.halts import Halt, Halts, loss_used
 from perpmaker.risk.limits import Limits
 
 
@@ -90,3 +90,21 @@ def test_a_halt_outlives_its_cause_until_a_person_resumes(account: AccountBook) 
     assert halts.resume(MAIN, actor="ann") is not None
     assert halts.active == {}
     assert halts.resume(MAIN, actor="ann") is None
+
+
+def test_the_part_of_a_limit_that_is_used_is_the_nearer_of_loss_and_drawdown(account: AccountBook) -> None:
+    account.on_mark(BTC_ID, D(59_750))
+    assert loss_used(account, Limits(max_drawdown_frac=D("0.5"))) == D("0.5")
+    assert loss_used(account, Limits(max_loss=D(1000), max_drawdown_frac=D("0.1"))) == D("0.25")
+    account.on_mark(BTC_ID, D(50_000))
+    assert loss_used(account, Limits()) == 1
+    account.on_mark(BTC_ID, D(70_000))
+    assert loss_used(account, Limits()) == 0
+
+
+def test_what_cannot_be_computed_is_three_quarters_and_nothing_before_the_first_snapshot() -> None:
+    account = AccountBook(MAIN)
+    assert loss_used(account, Limits()) == 0
+    account.open(snapshot(balance="1000"))
+    account.on_fill(fill(1, "0.1", "60000", BUY))
+    assert loss_used(account, Limits()) == D("0.75")

@@ -20,6 +20,7 @@ from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, Strategy
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import CancelOrder, NewOrder, OrderView, Side, TimeInForce
 from perpmaker.model.quote import Algorithm, Quote
+from perpmaker.risk.halts import loss_used
 from perpmaker.strategies.api import DEFAULT_ALGORITHM, Booked, Conversion, Explained
 
 if TYPE_CHECKING:
@@ -88,6 +89,10 @@ class SlotContext:
 
     def max_position_notional(self) -> Decimal:
         return min(self._world.limits[account].max_position_notional for account in self._slot.spec.accounts)
+
+    def loss_used(self) -> float:
+        world = self._world
+        return float(max(loss_used(world.ledgers[name].book, world.limits[name]) for name in self._slot.spec.accounts))
 
     def maker_fee(self, instrument: InstrumentId) -> Decimal | None:
         return self._world.fees.maker(self._account(instrument), instrument)

@@ -20,6 +20,7 @@ from perpmaker.model.order import OrderView, Side
 from perpmaker.model.quote import Quote, Sweep
 from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.api import Booked, Context, Explained, Strategy, StrategyParams, Subscription
+from perpmaker.strategies.caution import Caution, Tier
 from perpmaker.strategies.estimators.volatility import VolatilityEstimator
 from perpmaker.strategies.grid.cells import ZERO, Cells
 from perpmaker.strategies.grid.layout import Site, lay_out, least_qty, next_cell
@@ -52,6 +53,7 @@ class Grid(Strategy[GridParams]):
         self._question = ""
         self._seed_qty = self._seed_px = ZERO
         self._pnl_from = self._lost = ZERO
+        self._caution = Caution()
         self._volatility = VolatilityEstimator(half_life_s=60.0, typical_half_life_s=1800.0)
         self._cell_of: dict[ClientOrderId, int] = {}
         self._ids: deque[ClientOrderId] = deque()
@@ -244,7 +246,10 @@ class Grid(Strategy[GridParams]):
         return f"{self._why_stopped()}: flattens {held}"
 
     def _mind_loss(self, ctx: Context, book: Book) -> None:
-        """Leave once closings, fees and what is open have lost as much as is allowed."""
+        """Leave once closings, fees and what is open have lost as much as is allowed, here or in the whole account."""
+        if self._caution.update(ctx.loss_used()) is Tier.FLATTEN and self._phase in ("seeding", "working"):
+            self._enter(ctx, "leaving")
+            return
         limit, cells = self.params.stop_loss, self._cells
         if limit is None or cells is None or self._phase not in ("seeding", "working"):
             return
@@ -263,6 +268,8 @@ class Grid(Strategy[GridParams]):
         return totals.profit - totals.fees + totals.inventory_pnl
 
     def _why_stopped(self) -> str:
+        if self._caution.tier is Tier.FLATTEN:
+            return self._caution.text
         return f"stop loss, it lost {self._lost:.2f}" if self._lost else "the price left the grid"
 
     def _stop(self, ctx: Context) -> None:
@@ -289,6 +296,8 @@ class Grid(Strategy[GridParams]):
         rules = ctx.instrument(self.params.instrument)
         least = least_qty(rules, cells.lower_px)
         position, limit = ctx.position(self.params.instrument).qty, ctx.max_position_notional()
+        if self._caution.tier is Tier.REDUCE:
+            limit, outside = ZERO, f"opens nothing: {self._caution.text}"
         orders, missing = wanted_orders(cells, book, self.params, least=least, position=position, limit_notional=limit)
         return orders, tuple(text for text in (outside, missing) if text)
 
