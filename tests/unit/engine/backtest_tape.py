@@ -10,7 +10,7 @@ from pathlib import Path
 from perpmaker import config as configuration
 from perpmaker.config import Config
 from perpmaker.engine.backtest import Setup, backtest, only
-from perpmaker.model.events import BookDelta, BookSnapshot, Event, Ticker, Trade
+from perpmaker.model.events import BookDelta, BookSnapshot, ConversionRate, Event, Ticker, Trade
 from perpmaker.model.ids import InstrumentId, TradeId, instrument_id
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import Side
@@ -82,13 +82,18 @@ def write_tape(
     marks: bool = True,
     contract: Contract = "linear",
     worth: int = 1,
+    rate: str | None = None,
 ) -> Tape:
+    """Write what the instruments' markets told; `rate`: what 1 USDC is worth in USDT, told each 10 s."""
     traded = instruments or (rules(),)
-    told = [
+    told: list[Event] = [
         event
         for place, one in enumerate(traded)
         for event in market(one.instrument_id, seconds=seconds, seed=seed + place, marks=marks)
     ]
+    if rate is not None:
+        times = range(START_NS, START_NS + seconds * NS_PER_S, 10 * NS_PER_S)
+        told += [ConversionRate("USDC", "USDT", Decimal(rate), "a bank", at_ns, at_ns) for at_ns in times]
     with TapeWriter(
         path, [TapeInstrument(one, contract, Decimal(worth)) for one in traded], chunk_rows=4_000
     ) as writer:

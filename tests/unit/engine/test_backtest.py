@@ -277,7 +277,7 @@ min_profit_bps = -0.02
 
 def test_a_tape_of_two_venues_plays_a_pair_that_stays_hedged(tmp_path: Path) -> None:
     other = msgspec.structs.replace(rules("BTC_USDC_PERP", "backpack"), quote="USDC")
-    tape = write_tape(tmp_path / "two.tape", rules(), other, seconds=60)
+    tape = write_tape(tmp_path / "two.tape", rules(), other, seconds=60, rate="1")
     (run,) = backtest(Setup(config(HEDGED)), tape, only(["optimistic"])).runs
     fills, texts = run.tables["fills"], run.texts
     of_venue = {texts[account]: 0 for account in fills["account"]}
@@ -286,13 +286,21 @@ def test_a_tape_of_two_venues_plays_a_pair_that_stays_hedged(tmp_path: Path) -> 
     assert set(of_venue) == {"main", "hedge"}
     assert abs(of_venue["main"] + of_venue["hedge"]) <= 5_000_000  # at most one quote, 0.005, under way to its hedge
     assert run.figures.fills > 20
-    assert run.models["conversion"] == "USDC/USDT 1 (assumed)"
+    assert run.models["conversion"] == "USDC/USDT 1 (a bank)"
     takers = [
         bool(taker)
         for taker, account in zip(fills["is_taker"], fills["account"], strict=True)
         if texts[account] == "hedge"
     ]
     assert all(takers)
+
+
+def test_a_tape_on_which_nobody_tells_a_rate_compares_no_prices_of_two_currencies(tmp_path: Path) -> None:
+    other = msgspec.structs.replace(rules("BTC_USDC_PERP", "backpack"), quote="USDC")
+    tape = write_tape(tmp_path / "two.tape", rules(), other, seconds=10)
+    (run,) = backtest(Setup(config(HEDGED)), tape, only(["optimistic"])).runs
+    assert run.figures.fills == 0
+    assert run.models["conversion"] == "USDC/USDT 1 (assumed)"
 
 
 def test_results_on_disk_are_exact_and_say_what_was_assumed(results: Results, tmp_path: Path) -> None:
