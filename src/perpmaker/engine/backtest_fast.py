@@ -6,6 +6,7 @@ What it plays is the same to the last bit as event by event: each time something
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from perpmaker.engine.backtest_feed import Played, TapeFeed
 from perpmaker.engine.core import Engine
@@ -19,9 +20,14 @@ from perpmaker.simulation.fast.mids import TrackedMids
 from perpmaker.simulation.fast.track import Track
 from perpmaker.tape.columns import Columns
 
+JUDGED_EVERY: Final = 2_000
+WORTH: Final = 2
+"""Every so many stops it is judged whether compiled code took at least so many messages from one to the next; where it did
+not, stopping costs more than it saves, and the rest is played event by event."""
+
 
 class FastPlay:
-    """One pass over a tape, from where the timeline stands."""
+    """One pass over a tape, from where the timeline stands. It gives up for good where that is faster."""
 
     def __init__(self, engine: Engine, timeline: Timeline, feed: TapeFeed, played: Played) -> None:
         self._engine = engine
@@ -30,6 +36,8 @@ class FastPlay:
         self._names = list(played.instruments)
         self._track = Track(timeline, feed.names, played.instruments)
         self._track.attach()
+        self._stops = self._skipped = 0
+        self.is_given_up = False
         self._histories: dict[InstrumentId, TrackedMids] = {}
         self._books: list[ShelfBook] = []
         self._mark_books: dict[InstrumentId, ShelfBook] = {}
@@ -43,19 +51,26 @@ class FastPlay:
         """
         track, timeline = self._track, self._timeline
         track.load(columns)
-        skipped = 0
-        while True:
+        before = self._skipped
+        while not self.is_given_up:
             self._tell()
             why, count = track.go(sample_ns())
             self._learn()
-            skipped += count
+            self._stops += 1
+            self._skipped += count
             if why == at.ENDED:
-                return skipped
-            if why == at.DUE:
+                return self._skipped - before
+            if self._stops % JUDGED_EVERY == 0 and self._skipped < WORTH * self._stops:
+                self._give_up()
+            elif why == at.DUE:
                 timeline.advance(track.next_recv_ns)
-                continue
-            for event in self._feed.told(track.next_message()):
+            else:
+                for event in self._feed.told(track.next_message()):
+                    hear(event)
+        for message in track.rest():
+            for event in self._feed.told(message):
                 hear(event)
+        return self._skipped - before
 
     # --- what the engine knows, and learns
 
@@ -71,6 +86,21 @@ class FastPlay:
             shared = ShelfBook(marked.instrument, track.shelf, 2 * count + place)
             shared.take_over(marked)
             self._feed.mark_books[name] = self._mark_books[name] = shared
+
+    def _give_up(self) -> None:
+        """Go on event by event, with books and histories as they would be there."""
+        self.is_given_up = True
+        self._track.detach()
+        for place, name in enumerate(self._names):
+            feed = self._engine.world.books._feeds.get(name)
+            if feed is not None and feed.book is self._books[place]:
+                feed.book = self._books[place].plain()
+            if name in self._mark_books:
+                self._feed.mark_books[name] = self._mark_books[name].plain()
+            for ledger in self._engine.world.ledgers.values():
+                leg = ledger.attribution._legs.get(name)
+                if leg is not None and isinstance(leg.history, TrackedMids):
+                    leg.history = leg.history.plain()
 
     def _tell(self) -> None:
         engine, its = self._engine, self._track.its

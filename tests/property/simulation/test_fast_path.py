@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from perpmaker import config as configuration
 from perpmaker.config import Config
+from perpmaker.engine import backtest_fast
 from perpmaker.engine.backtest import RunResult, Setup, backtest, only
 from perpmaker.model.events import BookDelta, BookSnapshot, BookStale, Event, StaleReason, Ticker, Trade
 from perpmaker.model.ids import InstrumentId, TradeId, instrument_id
@@ -158,6 +159,7 @@ def assert_same(slow: RunResult, fast: RunResult) -> None:
     marks=st.booleans(),
     two=st.booleans(),
     feed_ms=st.sampled_from([None, 2]),
+    gives_up=st.booleans(),
 )
 def test_the_fast_path_gives_the_same_result_on_any_tape(
     seed: int,
@@ -171,6 +173,7 @@ def test_the_fast_path_gives_the_same_result_on_any_tape(
     marks: bool,
     two: bool,
     feed_ms: int | None,
+    gives_up: bool,
 ) -> None:
     names = (BTC, ETH) if two else (BTC,)
     events = [
@@ -184,7 +187,11 @@ def test_the_fast_path_gives_the_same_result_on_any_tape(
         made = made.model_copy(update={"simulation": made.simulation.model_copy(update={"feed_ms": Decimal(feed_ms)})})
     with tempfile.TemporaryDirectory() as folder:
         tape = write(Path(folder) / "x.tape", events, names)
-        assert_same(*both(Setup(made, seed=5), tape, model))
+        with pytest.MonkeyPatch.context() as patch:
+            if gives_up:  # in the middle, whatever it is worth
+                patch.setattr(backtest_fast, "JUDGED_EVERY", 25)
+                patch.setattr(backtest_fast, "WORTH", 1 << 40)
+            assert_same(*both(Setup(made, seed=5), tape, model))
 
 
 @pytest.mark.parametrize("strategy", [TIMER, MAKER], ids=["timer", "maker"])

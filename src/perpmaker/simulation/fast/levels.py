@@ -55,6 +55,12 @@ class ShelfBook(OrderBook):
         self._shelf = shelf
         self._place = place
 
+    def plain(self) -> OrderBook:
+        """Return the same book without arrays."""
+        book = OrderBook(self.instrument)
+        book.snapshot(tuple(self.each(Side.BUY)), tuple(self.each(Side.SELL)), self.ts_event_ns, self.ts_recv_ns)
+        return book
+
     def take_over(self, book: OrderBook) -> None:
         """Become what another book is."""
         self._start(tuple(book.each(Side.BUY)), tuple(book.each(Side.SELL)))

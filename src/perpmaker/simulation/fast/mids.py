@@ -29,6 +29,13 @@ class TrackedMids(MidHistory):
         total = int(mid_px * 2 / self._instrument.tick)
         keep_mid(track.mid_times, track.mid_sums, track.mids_kept, self._place, total, ts_event_ns)
 
+    def plain(self) -> MidHistory:
+        """Return the same history without arrays."""
+        history = MidHistory()
+        history._times = self._track.mid_times[self._place, : self._count].tolist()
+        history._mids = [self._mid(index) for index in range(self._count)]
+        return history
+
     @property
     def last(self) -> Decimal | None:
         count = self._count

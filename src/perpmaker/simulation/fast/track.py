@@ -6,6 +6,7 @@ what it did. Python's own code then goes on as if it had done all of it itself.
 
 from __future__ import annotations
 
+import heapq
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -29,6 +30,7 @@ from perpmaker.simulation.timeline import Timeline
 from perpmaker.simulation.venue import SimulatedVenue
 from perpmaker.tape.columns import ARRAYS, Columns, columns_of, join, take
 from perpmaker.tape.rows import Row, events_of
+from perpmaker.tape.schema import Kind
 
 _MODELS: Final = {
     FillModel.QUEUE: at.QUEUE_MODEL,
@@ -149,7 +151,32 @@ class Track:
             self.its[place, at.QUEUE] = _QUEUES[settings.queue_model]
             self.its[place, at.EXPONENT] = settings.queue_exponent
 
+    def detach(self) -> None:
+        """Give everything back to Python, as if there had been no arrays; `rest` has the messages still to come."""
+        for place, venue in enumerate(self._venues):
+            actions, state = self._actions[place], self._of_venue
+            while state[place, at.HEAD] < state[place, at.TAIL]:
+                at_ns, number = self.head(place)
+                actions._heap.append((at_ns, MARKET, number, self.take_head(place)))
+            heapq.heapify(actions._heap)
+            venue._house.actions = plain = Schedule[Action | Shown]()
+            plain._heap, plain._number = actions._heap, self._now[at.NUMBER]
+        for place, name in enumerate(self.names):
+            market = self._venues[self._venue_of[place]].markets.get(name)
+            if market is not None and market.book is self._books[place]:
+                market.book = self._books[place].plain()
+
     # --- rows
+
+    def rest(self) -> Iterator[Event]:
+        """Take out all messages that are left of these rows."""
+        columns, row = self._columns, self._now[at.ROW]
+        if (columns.kind[row:] == Kind.EVENT).any():  # these carry a receive time of their own
+            while self._now[at.ROW] < columns.rows:
+                yield self.next_message()
+            return
+        self._now[at.ROW] = columns.rows
+        yield from events_of(_row_tuples(columns, row, columns.rows), columns.texts, self._listed)
 
     def load(self, columns: Columns) -> None:
         """Go on with the next rows; what waits of the rows before is kept."""
