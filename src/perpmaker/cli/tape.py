@@ -151,6 +151,27 @@ def convert(paths: tuple[Path, ...], output: Path, **said: Any) -> None:
 
 
 @command.command()
+@click.argument("path", metavar="TAPE", type=click.Path(exists=True, path_type=Path))
+@OUTPUT
+def fuse(path: Path, output: Path) -> None:
+    """Write a tape whose streams of best prices have become changes of its book.
+
+    Book frames are often coarser than the venue: between two of them the book is old, and a simulated order meets what is
+    no longer there. A stream of best prices (`bbo` rows) is fresher; backtests and the practice exchange take it in
+    where it is part of the book.
+    """
+    from perpmaker.tape.fuse import fuse as write_fused
+    from perpmaker.tape.reader import open_tape
+
+    _must_be_tape(output)
+    found = write_fused(open_tape(path), output)
+    click.echo(
+        f"{output}: {found.changed:,} messages of best prices changed the book, {found.known:,} said nothing new, "
+        f"{found.unplaced:,} could not be placed; {_size(output)}"
+    )
+
+
+@command.command()
 @OUTPUT
 @click.option("--hours", type=click.FloatRange(0.0, min_open=True), default=1.0, show_default=True, help="How long.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed writes the same tape.")
