@@ -63,6 +63,10 @@ class Setup(msgspec.Struct, frozen=True):
     """Let compiled code take what nothing listens to; the result is the same."""
     named: dict[str, str] = {}
     """Names on the tape -> names in the configuration, where they differ by more than currencies show."""
+    started_ns: int = 0
+    """When the engine starts, for a tape that is a session's market, whose times stand as they are. 0: with the tape."""
+    opening: tuple[Event, ...] = ()
+    """What the feeds told between that start and the tape's beginning."""
 
 
 class RunResult(msgspec.Struct, frozen=True):
@@ -112,6 +116,7 @@ def backtest(
     feed_ms = setup.config.simulation.feed_ms
     feed_ns = None if feed_ms is None else int(feed_ms * NS_PER_MS)
     played = plan_feed(tape, traded_instruments(setup.config), setup.named, setup.from_ns, setup.to_ns, feed_ns)
+    played = played.unshifted() if setup.started_ns else played
     runs = tuple(Run(setup, tape, played, model).play(progress(model)) for model in models)
     return Results(tape.name, tape.fingerprint, played, setup.seed, runs)
 
@@ -133,7 +138,7 @@ class Run:
             for place, name in enumerate(self._exchanges)
         }
         self._venue_of = {plan.account: self.venues[plan.exchange] for plan in self._plans}
-        self.timeline = Timeline(self.venues, self._deliver, played.first_ns)
+        self.timeline = Timeline(self.venues, self._deliver, setup.started_ns or played.first_ns)
         self._feed = TapeFeed(tape, played, _bars(self.engine))
         self._events = 0
         self._sample_ns = 0
@@ -190,17 +195,21 @@ class Run:
     # --- the life of the engine
 
     def _begin(self) -> None:
-        """Start the engine, list what is traded, open the accounts, bring all links up."""
-        now_ns = self.timeline.now_ns
-        self._carry_out(self.engine.start(now_ns))
+        """Start the engine, list what is traded, open the accounts, bring all links up: in the order of a paper session."""
+        self._carry_out(self.engine.start(self.timeline.now_ns))
+        for event in self._setup.opening:
+            self.timeline.feed(event)
+        now_ns = self._played.first_ns
+        self.timeline.advance(now_ns)
         for rules in self._played.instruments.values():
             self.timeline.feed(InstrumentListed(rules, now_ns))
         for plan in self._plans:
             self.venues[plan.exchange].open_account(plan.account, plan.balance, plan.currency)
-        for name in self._exchanges:
+        linked = {event.name for event in self._setup.opening if isinstance(event, Connectivity) and event.up}
+        for name in (name for name in self._exchanges if name not in linked):
             self.timeline.feed(Connectivity(name, Channel.MARKET_DATA, True, "the tape begins", now_ns))
         for plan in self._plans:
-            for channel in (Channel.ORDER_ENTRY, Channel.PRIVATE):
+            for channel in (Channel.PRIVATE, Channel.ORDER_ENTRY):
                 self.timeline.feed(Connectivity(plan.account, channel, True, "simulated", now_ns))
 
     def _deliver(self, event: Event) -> None:

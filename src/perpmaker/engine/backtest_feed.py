@@ -69,6 +69,21 @@ class Played(msgspec.Struct, frozen=True):
     not_linear: tuple[str, ...] = ()
     """What was taken for a linear perpetual and is none, for people."""
 
+    def unshifted(self) -> Played:
+        """Return it with the tape's own receive times: a session knows by how much its clock differs from the venue's."""
+        away_ns = self.shift_ns
+        return msgspec.structs.replace(
+            self,
+            shift_ns=0,
+            first_ns=self.first_ns - away_ns,
+            last_ns=self.last_ns - away_ns,
+            latencies=tuple(
+                LatencyPoint(point.at_ns - away_ns, point.entry_ns - away_ns, point.response_ns - away_ns)
+                for point in self.latencies
+                if min(point.entry_ns, point.response_ns) >= away_ns
+            ),
+        )
+
 
 def plan_feed(
     tape: Tape,

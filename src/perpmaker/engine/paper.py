@@ -61,8 +61,13 @@ class PaperClock:
         self._gateways[gateway.account] = gateway
 
     def take(self, event: Event) -> None:
-        """Take in what a feed says."""
-        self._turn(lambda: self.timeline.feed(event))
+        """Take in what a feed says: at its own time, or now when our clock has gone past that.
+
+        It leads to nothing before now, so that is when it counts as heard: its recording then leads to the same.
+        """
+        now_ns = self.timeline.now_ns
+        heard = event if event.ts_recv_ns >= now_ns else msgspec.structs.replace(event, ts_recv_ns=now_ns)
+        self._turn(lambda: self.timeline.feed(heard))
 
     def now_ns(self) -> int:
         """Bring everything to now, unless this is a reaction to something that is just being told; return the time."""

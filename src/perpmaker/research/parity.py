@@ -172,6 +172,8 @@ class Facts(msgspec.Struct):
     config: Config
     start_ns: int
     instruments: dict[InstrumentId, Instrument] = {}
+    opening: list[Event] = []
+    """What the feeds told before they listed anything; the clocks' difference above all."""
     fills: dict[str, Execution] = {}
     funding: dict[str, Decimal] = {}
     mids: dict[InstrumentId, Decimal] = {}
@@ -199,7 +201,7 @@ def parity(
     write_market(path, tape_path, facts)
     told("simulating as configured")
     config = facts.config
-    base = _simulated(config, tape_path, seed)
+    base = _simulated(Setup(config, seed, started_ns=facts.start_ns, opening=tuple(facts.opening)), tape_path)
     real = _real(facts)
     simulated = _traded(base, facts.mids)
     measured_ms = Decimal(median(facts.answers_ns)) / 2_000_000 if facts.answers_ns else None
@@ -207,7 +209,10 @@ def parity(
     is_real = config.mode != "paper"  # a paper session's latency is the model's own
     if is_real and measured_ms is not None and abs(measured_ms - config.simulation.entry_ms) > _LEAST_MS:
         told(f"simulating with {measured_ms:.1f} ms, as measured")
-        again = _traded(_simulated(_with_latency(config, measured_ms), tape_path, seed), facts.mids)
+        slower = Setup(
+            _with_latency(config, measured_ms), seed, started_ns=facts.start_ns, opening=tuple(facts.opening)
+        )
+        again = _traded(_simulated(slower, tape_path), facts.mids)
         latency = again.price_pnl - simulated.price_pnl
     whole = real.pnl - simulated.pnl
     fees, funding = simulated.fees - real.fees, real.funding - simulated.funding
@@ -278,6 +283,8 @@ def read_facts(path: Path) -> Facts:
         if _is_command(event):
             facts.commanded = event.kind
             break
+        if not facts.instruments and _is_public(event) and not isinstance(event, InstrumentListed):
+            facts.opening.append(event)
         match event:
             case InstrumentListed(instrument=rules):
                 facts.instruments[rules.instrument_id] = rules
@@ -322,6 +329,11 @@ def _is_command(event: Event) -> TypeGuard[Operator]:
     return isinstance(event, Operator) and event.kind != "epoch"
 
 
+def _is_public(event: Event) -> bool:
+    """Say whether the feeds told it."""
+    return isinstance(event, _FEED) or (isinstance(event, Connectivity) and event.channel is Channel.MARKET_DATA)
+
+
 def _public(path: Path) -> Iterator[Event]:
     """Yield what the feeds told from the first listing, where a backtest begins, to a person's first command."""
     listed = False
@@ -332,9 +344,7 @@ def _public(path: Path) -> Iterator[Event]:
         if _is_command(event):
             return
         listed = listed or isinstance(event, InstrumentListed)
-        if listed and (
-            isinstance(event, _FEED) or (isinstance(event, Connectivity) and event.channel is Channel.MARKET_DATA)
-        ):
+        if listed and _is_public(event):
             yield event
 
 
@@ -346,8 +356,8 @@ def _real(facts: Facts) -> Traded:
 # The simulation
 
 
-def _simulated(config: Config, tape: Path, seed: int) -> RunResult:
-    return backtest(Setup(config, seed), open_tape(tape), (FillModel(config.simulation.fill_model),)).runs[0]
+def _simulated(setup: Setup, tape: Path) -> RunResult:
+    return backtest(setup, open_tape(tape), (FillModel(setup.config.simulation.fill_model),)).runs[0]
 
 
 def _with_latency(config: Config, each_ms: Decimal) -> Config:

@@ -146,6 +146,17 @@ def test_a_loop_that_wakes_late_tells_everything_at_the_time_it_was_due() -> Non
     )  # fmt: skip
 
 
+def test_what_a_feed_says_after_our_clock_has_gone_past_it_counts_as_heard_now() -> None:
+    """Its recording then leads to the same as it did: nothing it led to was before now."""
+    desk = Desk().open()
+    heard_ns = desk.clock.now_ns()
+    desk.loop.sleep(100)
+    desk.paper.now_ns()
+    desk.paper.take(BookSnapshot(BTC, ((100, 11),), ((101, 10),), heard_ns, heard_ns + 1))
+    assert desk.of(BookSnapshot)[-1].ts_recv_ns == desk.clock.now_ns() == heard_ns + 100 * NS_PER_MS
+    assert desk.of(BookSnapshot)[-1].ts_event_ns == heard_ns
+
+
 def test_a_loop_that_stood_still_for_longer_than_the_countdown_finds_its_orders_cancelled() -> None:
     desk = Desk().open()
     desk.submit(desk.order())

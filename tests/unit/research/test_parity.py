@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner
-from tests.unit.engine.backtest_tape import config, write_tape
+from tests.unit.engine.backtest_tape import FEED_NS, START_NS, config, write_tape
 
 from perpmaker.cli.main import cli
 from perpmaker.config import Config
@@ -18,7 +18,7 @@ from perpmaker.engine.backtest_feed import plan_feed
 from perpmaker.engine.backtest_models import simulated_spec, traded_instruments
 from perpmaker.engine.recording import session_of
 from perpmaker.errors import DataError
-from perpmaker.model.events import Event
+from perpmaker.model.events import Channel, ClockOffset, Connectivity, Event
 from perpmaker.model.ids import InstrumentId
 from perpmaker.model.order import Side
 from perpmaker.research.parity import Execution, matched, parity
@@ -27,6 +27,7 @@ from perpmaker.simulation import FillModel
 from perpmaker.tape import live
 
 S = 1_000_000_000
+MS = 1_000_000
 BTC = InstrumentId("BTC_USDT_Perp")
 
 
@@ -40,10 +41,10 @@ class Recorded(Run):
         super()._deliver(event)
 
 
-def session(folder: Path, lived: Config, told: Config, seconds: int = 20) -> Path:
-    """A session that ran under `lived` and says that its configuration was `told`."""
-    tape = write_tape(folder / "btc.tape", seconds=seconds)
-    setup = Setup(lived, 1)
+def session(folder: Path, lived: Config, told: Config, *, before_ns: int = 0, opening: tuple[Event, ...] = ()) -> Path:
+    """A session that ran under `lived` and says that its configuration was `told`; it began before its market did."""
+    tape = write_tape(folder / "btc.tape", seconds=20)
+    setup = Setup(lived, 1, started_ns=tape.first_recv_ns - before_ns, opening=opening)
     played = plan_feed(tape, traded_instruments(lived), {})
     run = Recorded(setup, tape, played, FillModel.QUEUE)
     path = folder / "session"
@@ -52,7 +53,7 @@ def session(folder: Path, lived: Config, told: Config, seconds: int = 20) -> Pat
     began = session_of(
         told.model_dump(mode="python"), simulated_spec(told), build="t", latch=None, checkpoint=None, records=[]
     )
-    run.file.add(live.SESSION, msgspec.json.encode(msgspec.structs.replace(began, start_ns=played.first_ns)))
+    run.file.add(live.SESSION, msgspec.json.encode(msgspec.structs.replace(began, start_ns=setup.started_ns)))
     run.play(lambda events, rows: None)
     run.file.close()
     return path
@@ -77,6 +78,19 @@ def test_a_session_of_the_simulation_itself_is_the_same_fill_for_fill(same: Path
     assert (found.gap.whole, found.gap.queue) == (0, 0)
     assert found.latency_ms is not None
     assert 5 <= found.latency_ms < 6
+
+
+def test_a_clock_that_differs_and_was_asked_before_anything_was_listed_changes_no_fill(tmp_path: Path) -> None:
+    """What the feeds say before the market begins, and when the engine began, are the simulation's as well."""
+    asked_ns = START_NS + FEED_NS - 200 * MS
+    opening = (
+        Connectivity("grvt", Channel.MARKET_DATA, True, "connected", asked_ns),
+        ClockOffset("grvt", 7 * MS, 1 * MS, asked_ns + 20 * MS),
+    )
+    found = parity(session(tmp_path, config(), config(), before_ns=333 * MS, opening=opening), tmp_path)
+    assert len(found.real.fills) > 5
+    assert found.real.fills == found.simulated.fills
+    assert {pair.late_s for pair in found.pairs} == {0}
 
 
 def test_a_slower_session_is_a_gap_of_latency_and_nothing_else(tmp_path: Path) -> None:
