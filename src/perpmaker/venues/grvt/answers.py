@@ -31,6 +31,8 @@ class Refusal(msgspec.Struct, frozen=True):
     text: str
     outcome: Outcome
     retry_after_s: float = 0.0
+    over_http: bool = False
+    """A request over HTTP brings its own login, which may be older than the one a socket was opened with meanwhile."""
 
     @property
     def session_expired(self) -> bool:

@@ -280,7 +280,8 @@ class GrvtGateway:
         if not isinstance(answer, Refusal):
             return
         if answer.session_expired:
-            self._entry_socket.session_is_over()
+            if not answer.over_http:
+                self._entry_socket.session_is_over()
         elif answer.outcome is Outcome.RATE_LIMIT:
             self.rest.note(cost, answer)
             self._tell_budget()

@@ -185,7 +185,7 @@ class Rest:
         refused = refusal(error, http_status=status, retry_after_s=retry_after_s(headers))
         if refused.session_expired and self._session is not None:
             self._session.reject(login)
-        return refused
+        return msgspec.structs.replace(refused, over_http=True)
 
     def _decoded(self, route: Route[Q, R], answer: Reply) -> R:
         try:

@@ -25,6 +25,7 @@ from perpmaker.model.events import (
     RateBudget,
     SnapshotFailed,
     Source,
+    SubmitRejected,
     SubmitUnknown,
     VenueStatus,
 )
@@ -239,6 +240,36 @@ async def test_a_subscription_refused_for_an_expired_cookie_is_asked_for_with_a_
     await bench.link(Channel.PRIVATE, False)
     await bench.link(Channel.PRIVATE, True)
     assert bench.venue.logins == 2
+
+
+async def test_a_late_refusal_of_the_old_login_over_http_leaves_the_new_one(bench: Bench) -> None:
+    answer_now = asyncio.Event()
+
+    async def late(_: object) -> Error:
+        await answer_now.wait()
+        return Error(1000, 401)
+
+    bench.venue.upgrade_status = 503
+    await bench.entry.cut()
+    await bench.link(Channel.ORDER_ENTRY, False)
+    await bench.link(Channel.ORDER_ENTRY, True)
+    bench.venue.rpc["v1/create_order"] = late
+    bench.submit(order())
+    await until(lambda: bool(bench.venue.asked("v1/create_order")))
+    bench.venue.cookies.clear()
+    bench.venue.upgrade_status = None
+    bench.events.forget()
+    await bench.private.cut()
+    await bench.link(Channel.PRIVATE, False)
+    await bench.link(Channel.PRIVATE, True)
+    await until(lambda: bench.gateway._entry_socket.is_open)
+    answer_now.set()
+    await bench.events.first(object, lambda e: isinstance(e, SubmitRejected | SubmitUnknown))
+    account(bench.venue)
+    bench.gateway.request_snapshot(0)
+    await bench.events.first(AccountSnapshot)
+    assert bench.venue.logins == 2
+    assert bench.gateway._entry_socket.is_open
 
 
 async def test_no_secret_is_in_any_event_or_output(
