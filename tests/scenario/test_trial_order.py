@@ -102,7 +102,8 @@ def test_a_venue_behind_ccxt_is_examined_and_tried_as_well(tmp_path: Path) -> No
         out, err = process.communicate(timeout=180)
         rows = {row["name"]: row for row in json.loads(out)}
         assert process.returncode == 0, out + err
-        assert {row["state"] for row in rows.values()} == {"ok"}, out
+        assert {row["state"] for row in rows.values() if row["name"] != "clock"} == {"ok"}, out
+        assert rows["clock"]["state"] in ("ok", "warning")  # a slow answer makes its half the offset
         for name in ("instruments", "market data", "clock", "login", "balance", "positions", "open orders", "fees"):
             assert name in rows
         assert [name for name in rows if name.startswith(ABOUT)] == [f"{ABOUT}: {step}" for step in STEPS]
