@@ -22,7 +22,7 @@ from perpmaker.engine.store.history import Follower, NotOfThisJournal
 from perpmaker.engine.store.projection import Projection
 from perpmaker.errors import DataError
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
