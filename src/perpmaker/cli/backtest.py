@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -85,12 +86,14 @@ def command(
     from perpmaker.cli.config import load_whole
     from perpmaker.clock import WallClock
     from perpmaker.engine.backtest import BAND, Setup, backtest, only
-    from perpmaker.engine.backtest_files import summary, write_results
+    from perpmaker.engine.backtest_files import RESULT, summary, write_results
     from perpmaker.research.backtest_results import results_of
     from perpmaker.research.report import write_report
     from perpmaker.tape.reader import ALWAYS, open_tape
 
     load_whole(path)
+    if out is not None and (out / RESULT).exists():
+        raise ConfigError(f"{out}: holds results already")
     config = with_strategies(configuration.load(path), strategies)
     tape = open_tape(*tapes)
     console = Console(stderr=True)
@@ -99,7 +102,7 @@ def command(
         setup = Setup(config, seed, from_ns or 0, ALWAYS if to_ns is None else to_ns, named=named_instruments(named))
         results = backtest(setup, tape, only(models) or BAND, bars.begin)
     took_s = (WallClock().now_ns() - began_ns) / _NS
-    folder = out or home / "backtests" / f"{_stamp(began_ns)}-{config.name}"
+    folder = out or _claimed(home / "backtests", f"{_stamp(began_ns)}-{config.name}")
     write_results(results, folder, config=str(path))
     page = write_report(results_of(results, config), folder)
     if as_json:
@@ -107,6 +110,21 @@ def command(
         return
     _tell(Console(), results, took_s, folder)
     click.echo(f"report: {page}")
+
+
+def _claimed(above: Path, name: str) -> Path:
+    """Make a folder of that name, numbered where another run that began in the same second has it."""
+    folder = above / name
+    for number in count(2):
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            folder = above / f"{name}-{number}"
+        except OSError as error:
+            raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from error
+        else:
+            break
+    return folder
 
 
 def with_strategies(config: Config, names: tuple[str, ...]) -> Config:

@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from tests.unit.engine.backtest_tape import CONFIG, FEED_NS, START_NS, config, rules, write_tape
 
+from perpmaker.cli.backtest import _claimed
 from perpmaker.cli.main import cli
 from perpmaker.engine.backtest import BAND, Results, Run, RunResult, Setup, backtest, only
 from perpmaker.engine.backtest_feed import TapeFeed, plan_feed
@@ -347,3 +348,23 @@ def test_the_command_tells_the_band_the_tape_and_the_models(tape: Tape, tmp_path
     assert "--strategy eth: is not in the configuration; it has btc" in str(other.exception)
     wrong = CliRunner().invoke(cli, [*common, "--fill-model", "lucky"])
     assert "--fill-model lucky: is not one of queue, optimistic, pessimistic, classic" in str(wrong.exception)
+
+
+def test_two_runs_that_begin_in_one_second_have_a_folder_each(tmp_path: Path) -> None:
+    first, second, third = (_claimed(tmp_path / "backtests", "20261121T000000-bt") for _ in range(3))
+    assert [folder.name for folder in (first, second, third)] == [
+        "20261121T000000-bt",
+        "20261121T000000-bt-2",
+        "20261121T000000-bt-3",
+    ]
+
+
+def test_a_folder_with_results_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "result.json").touch()
+    (tmp_path / "a.toml").write_text(CONFIG)
+    tape = tmp_path / "broken.tape"
+    tape.write_bytes(b"it is not even looked at")
+    words = ["backtest", str(tmp_path / "a.toml"), "--tape", str(tape), "--out", str(tmp_path / "out")]
+    with pytest.raises(ConfigError, match="holds results already"):
+        CliRunner().invoke(cli, words, catch_exceptions=False, standalone_mode=False)
