@@ -328,7 +328,7 @@ class Status(msgspec.Struct, frozen=True):
     books: dict[str, BookTop]
     strategies: list[StrategyRow]
     latency_us: dict[str, Percentiles]
-    """Stages decode, book, decide, gate, sign, journal, write, ack; and tick_to_order, loop_lag."""
+    """Stages decode, book, decide, gate, sign, journal, write, ack; and tick_to_order, event, loop_lag."""
     links: dict[str, bool]
     """Channel name -> up."""
     rate_budget: dict[str, float]

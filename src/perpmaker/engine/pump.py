@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from perpmaker.clock import Clock
+from perpmaker.clock import Clock, cpu_ns
 from perpmaker.engine.core import Engine, for_journal
 from perpmaker.engine.failpoints import AFTER_ACK, AFTER_WRITE, BEFORE_SIGN, Failpoints
 from perpmaker.engine.journal import Journal
@@ -84,6 +84,7 @@ class Pump:
         self._busy = False
         self._beat_ns = clock.monotonic_ns()
         self._tick_to_order = telemetry.recorder("tick_to_order")
+        self._used_cpu = telemetry.recorder("event")
         self._probe = StageProbe(telemetry, clock)
         self._unsynced_latch: Latch | None = None
         self._carriers: Mapping[type, Callable[[Any], None]] = {
@@ -104,7 +105,9 @@ class Pump:
         if self._busy:
             return
         self._notice_stall(event.ts_recv_ns)
+        began_ns = cpu_ns()
         self._drain()
+        self._used_cpu(cpu_ns() - began_ns)
 
     def begin(self) -> None:
         """Start the core; its first commands are carried out."""

@@ -59,5 +59,6 @@ def test_prometheus_text_has_stages_counters_and_gauges() -> None:
     telemetry.count("orders_sent", 3)
     text = prometheus(telemetry, {"equity": 100.5}, 'engine="e"')
     assert 'perpmaker_stage_seconds_count{engine="e",stage="sign"} 1' in text
+    assert 'perpmaker_stage_seconds{engine="e",stage="sign",quantile="0.999"} 0.000024832' in text
     assert 'perpmaker_orders_sent_total{engine="e"} 3' in text
     assert 'perpmaker_equity{engine="e"} 100.5' in text

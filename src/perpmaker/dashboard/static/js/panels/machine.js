@@ -4,7 +4,7 @@ import { clean, micros, rounded } from "../format.js";
 import { html, memo } from "../view.js";
 import { Fact, Nothing, Panel } from "./panel.js";
 
-const STAGES = ["decode", "book", "decide", "gate", "sign", "journal", "write", "ack", "tick_to_order", "loop_lag"];
+const STAGES = ["decode", "book", "decide", "gate", "sign", "journal", "write", "ack", "tick_to_order", "event", "loop_lag"];
 
 export function LatencyPanel({ latency, ageMs }) {
   return html`<${Panel} title="Latency" name="latency" ageMs=${ageMs}><${Stages} latency=${latency} /><//>`;
