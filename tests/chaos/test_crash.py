@@ -14,11 +14,11 @@ from tests.chaos.oracle import Oracle, read_journal
 from perpmaker.engine.failpoints import AFTER_ACK, AFTER_JOURNAL, AFTER_WRITE, BEFORE_SIGN
 from perpmaker.model.units import NS_PER_S
 
-pytestmark = [pytest.mark.mostly_waits, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(300)]
 
 KILLS = 20
 BUSY = 3
-"""The median start keeps goal R16; a single one may meet other tests that have the processor."""
+"""The twenty starts are alone and keep goal R16 one by one; the others share the processor with other tests."""
 SEED = 20
 CREATES = ("create_order", "bulk_orders")
 BTC, SOL = SYMBOLS["btc"], SYMBOLS["sol"]
@@ -29,6 +29,7 @@ SPARED = {BEFORE_SIGN: SOL, AFTER_JOURNAL: SOL, AFTER_WRITE: "", AFTER_ACK: BTC}
 """Whose creations arrive though the others' are lost: the one that goes on to the place, or whose answer is to be read."""
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "seed", [SEED, *(pytest.param(SEED + number, marks=pytest.mark.long) for number in range(1, 6))]
@@ -49,10 +50,10 @@ def test_twenty_random_kills_while_quoting_leave_no_trace(stack: Stack, oracle: 
     assert len(journal.fills) > KILLS, "the makers hardly traded: the test proves little"
     ready_s.sort()
     print(f"ready after {ready_s[KILLS // 2]:.1f} s, {ready_s[-1]:.1f} s at most")
-    assert ready_s[KILLS // 2] <= READY_S
-    assert ready_s[-1] <= BUSY * READY_S
+    assert ready_s[-1] <= READY_S
 
 
+@pytest.mark.mostly_waits
 @pytest.mark.parametrize("fate", ["accepted", "lost"])
 @pytest.mark.parametrize("place", list(NTH))
 def test_a_kill_at_each_step_of_an_order_leaves_no_trace(stack: Stack, oracle: Oracle, place: str, fate: str) -> None:

@@ -52,7 +52,7 @@ CONFIRMATION = f"clear kill {NAME}"
     ("trials", "latched", "cancelled"),
     [
         # beside other work the quicker ones show what the engine needs: disk and processor are not ours alone
-        pytest.param(TRIALS, 0.25, 0.75, id="some"),
+        pytest.param(TRIALS, 0.25, 0.9, id="some"),
         pytest.param(MANY_TRIALS, 0.9, 0.99, id="many", marks=pytest.mark.long),
     ],
 )
