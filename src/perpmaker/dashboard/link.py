@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import aclosing
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import aiohttp
 import msgspec
@@ -121,13 +122,12 @@ class Link:
         self._set("connecting", f"engine with pid {run_file.pid}")
         self._number = None
         try:
-            async with AsyncControlClient.of(run_file) as engine, asyncio.TaskGroup() as group:
+            async with AsyncControlClient.of(run_file) as engine:
                 self._engine = engine
-                group.create_task(self._probe(run_file))
-                group.create_task(self._read(engine))
-        except* PerpmakerError as problems:
+                await _until_one_fails(self._probe(run_file), self._read(engine))
+        except PerpmakerError as problem:
             never_live = self._number is None
-            self._set("refused" if never_live else "connecting", "; ".join(map(str, problems.exceptions)))
+            self._set("refused" if never_live else "connecting", str(problem))
         finally:
             self._engine = None
 
@@ -172,3 +172,21 @@ class Link:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+async def _until_one_fails(*work: Coroutine[Any, Any, None]) -> None:
+    """Run side by side until one ends or fails, then end the others and raise what failed first.
+
+    No TaskGroup: of a failure and a cancellation at the same moment that raises the failure alone, and whoever handles it
+    goes on for ever.
+    """
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in ended:
+        if isinstance(result, Exception):
+            raise result
