@@ -44,6 +44,13 @@ READ_OVERFLOW = """() => {
   const out = [...document.querySelectorAll('body *')].filter(wide).map((el) => el.outerHTML.slice(0, 120));
   return { scrolled, content: document.documentElement.scrollWidth, out };
 }"""
+SCROLLED_UP = """async () => {
+    const filter = document.querySelector('[data-testid=log-filter]');
+    filter.value = '';
+    filter.dispatchEvent(new Event('input', {bubbles: true}));
+    await new Promise((resolve) => setTimeout(resolve));  // drawn, and put to its end, of which the page has not heard
+    document.querySelector('[data-testid=logs]').scrollTop = 0;
+}"""
 AT_END = """() => {
   const box = document.querySelector('[data-testid=logs]');
   return box.scrollHeight - box.scrollTop - box.clientHeight < 30;
@@ -303,8 +310,14 @@ def test_the_log_filters_and_follows(stack: Stack, open_page: OpenPage) -> None:
     page.wait_for_selector("[data-log-number]")
     page.set_viewport_size({"width": 1280, "height": 260})  # so that even a young engine's log has to scroll
     page.wait_for_function(AT_END)
-    page.evaluate("() => { document.querySelector('[data-testid=logs]').scrollTop = 0; }")
+    page.fill("[data-testid=log-filter]", "no such line anywhere")
+    page.wait_for_selector("[data-log-number]", state="detached")
+    page.evaluate(SCROLLED_UP)
     page.wait_for_selector("[data-testid=log-follow][aria-pressed=false]")
+    assert page.evaluate("() => document.querySelector('[data-testid=logs]').scrollTop") == 0
+    page.click("[data-testid=log-follow]")
+    page.wait_for_function(AT_END)
+    assert page.get_attribute("[data-testid=log-follow]", "aria-pressed") == "true"
 
 
 def test_the_token_leaves_the_address_and_the_session_stays(stack: Stack, open_page: OpenPage) -> None:
