@@ -168,6 +168,7 @@ def configuration_page() -> str:
         ("[dashboard]", config.DashboardSection),
         ("[exchange]", config.ExchangeSection),
         ("[simulation]", config.SimulationSection),
+        ("[[simulation.brackets]]", config.MarginBracketSection),
         ("[tune]", config.TuneSection),
         ("[tune.vary]", config.TuneRange),
         ("[[strategy]]", config.StrategySection),
@@ -203,7 +204,9 @@ def _keys(section: type[config.Section]) -> str:
     rows = []
     for name, field in section.model_fields.items():
         spec = schema["properties"][name]
-        if "$ref" in spec or name in ({"account", "strategy"} if section is config.Config else {"params", "vary"}):
+        if "$ref" in spec or name in (
+            {"account", "strategy"} if section is config.Config else {"params", "vary", "brackets"}
+        ):
             continue  # sections of their own
         default = "required" if field.is_required() else f"`{_toml(field.default)}`"
         rows.append((f"`{name}`", allowed(spec), default, docs[name]))

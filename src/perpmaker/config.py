@@ -139,6 +139,20 @@ class ExchangeSection(PortSection):
     """Fee tier of the venue's table; none: the fees last seen live."""
 
 
+class MarginBracketSection(Section):
+    """A range of a position's notional with its margin, as the venue's `margin_rules` has them; several in ascending order
+    for one instrument. Each ends where the next begins; maintenance margin grows without a step where they meet."""
+
+    instrument: str = ""
+    """Whose it is; "": of every instrument that has none of its own."""
+    up_to_notional: Positive | None = None
+    """Where it ends, in quote units, itself not included; none: it is the last one."""
+    maintenance_frac: Annotated[Exact, Field(gt=0, le=Decimal("0.5"))]
+    """Maintenance margin, a fraction of the notional within the range."""
+    initial_frac: Annotated[Exact, Field(gt=0, le=1)] | None = None
+    """The least initial margin: with `leverage` above 1 / this no position grows into the range; none: any leverage."""
+
+
 class SimulationSection(Section):
     """The simulated venue of `mode = "paper"` and of backtests; docs/explanation/simulation.md says what it does."""
 
@@ -172,9 +186,36 @@ class SimulationSection(Section):
     leverage: Annotated[int, Field(ge=1, le=100)] = 10
     """Initial margin is notional over this."""
     maintenance_bps: Annotated[Positive, Field(le=5000)] = Decimal(200)
-    """Maintenance margin, of notional; below that equity the account is liquidated."""
+    """Maintenance margin, of notional; below that equity the account is liquidated. For instruments without `brackets`."""
+    brackets: Annotated[list[MarginBracketSection], Field(max_length=256)] = []
+    """The venue's margin by notional, instead of `maintenance_bps`."""
     funding_rate_bps: Annotated[Exact, Field(ge=-100, le=100)] | None = None
     """Per funding interval, positive when longs pay; none: what the feed or the tape says, if it does."""
+
+    @model_validator(mode="after")
+    def _brackets_fit(self) -> SimulationSection:
+        for name in dict.fromkeys(row.instrument for row in self.brackets):
+            rows = [row for row in self.brackets if row.instrument == name]
+            for place, row in enumerate(rows):
+                said = f"brackets of {name or 'every instrument'}: {_shown(row)}:"
+                if (row.up_to_notional is None) != (row is rows[-1]):
+                    raise ValueError(f"{said} every bracket but the last one ends, with up_to_notional")
+                if row.initial_frac is not None and row.initial_frac < row.maintenance_frac:
+                    raise ValueError(f"{said} initial_frac must be at least maintenance_frac")
+                before = rows[place - 1] if place else None
+                if before is None or before.up_to_notional is None:
+                    continue
+                if row.up_to_notional is not None and row.up_to_notional <= before.up_to_notional:
+                    raise ValueError(f"{said} must end above {before.up_to_notional}, where the one before ends")
+                if row.maintenance_frac < before.maintenance_frac:
+                    raise ValueError(f"{said} must not be below {before.maintenance_frac}, that of the one before")
+        return self
+
+
+def _shown(row: MarginBracketSection) -> str:
+    ends = "" if row.up_to_notional is None else f"up_to_notional = {row.up_to_notional}, "
+    initial = "" if row.initial_frac is None else f", initial_frac = {row.initial_frac}"
+    return f"{ends}maintenance_frac = {row.maintenance_frac}{initial}"
 
 
 class TuneRange(Section):

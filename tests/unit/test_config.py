@@ -129,6 +129,36 @@ def test_a_dotenv_that_others_can_read_is_refused(tmp_path: Path) -> None:
     assert config.credentials(config.AccountSection(credentials="1"), {}, path).sub_account_id == "123"
 
 
+FIRST = {"up_to_notional": 1000, "maintenance_frac": "0.01", "initial_frac": "0.02"}
+LAST = {"maintenance_frac": "0.02"}
+
+
+def test_brackets_of_margin_are_read_as_exact_numbers() -> None:
+    read = config.parse(whole(simulation={"brackets": [FIRST, LAST]}), {}, source="x").simulation.brackets
+    assert [(row.up_to_notional, row.maintenance_frac) for row in read] == [
+        (Decimal(1000), Decimal("0.01")),
+        (None, Decimal("0.02")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([FIRST], "every bracket but the last one ends"),
+        ([LAST, LAST], "every bracket but the last one ends"),
+        ([FIRST, FIRST, LAST], "must end above 1000, where the one before ends"),
+        ([FIRST, {"maintenance_frac": "0.005"}], "must not be below 0.01, that of the one before"),
+        ([LAST | {"initial_frac": "0.01"}], "initial_frac must be at least maintenance_frac"),
+        ([LAST | {"instrument": "A_B_Perp"}, FIRST], "every bracket but the last one ends"),
+        ([{"maintenance_frac": "0.51"}], "simulation.brackets.0.maintenance_frac"),
+        ([{"maintenance_frac": "nan"}], "simulation.brackets.0.maintenance_frac"),
+        ([FIRST | {"up_to_notional": 0}, LAST], "simulation.brackets.0.up_to_notional"),
+    ],
+)
+def test_brackets_of_margin_that_cannot_be_are_named(rows: list[dict[str, Any]], said: str) -> None:
+    assert said in problems(whole(simulation={"brackets": rows}))
+
+
 @pytest.mark.parametrize("name", ["grid.toml", "local.toml"])
 def test_the_shipped_configurations_are_valid(name: str) -> None:
     config.load(Path(__file__).resolve().parents[2] / "configs" / name, {})

@@ -286,7 +286,7 @@ class Run:
             "feed": _feed(played),
             "fees": f"maker {section.maker_fee_bps} bps, taker {section.taker_fee_bps} bps of notional",
             "funding": f"{rate} bps an interval" if rate is not None else "as the tape says" if funded else "none told",
-            "margin": f"cross, leverage {section.leverage}, maintenance {section.maintenance_bps} bps",
+            "margin": venue.settings.margin.describe(),
             "mark": "mid, once a second" if played.marks_from_mid else "as the tape says",
             "balance": f"{section.balance} per account",
             **({"market": "; ".join(played.not_linear)} if played.not_linear else {}),

@@ -32,6 +32,7 @@ from perpmaker.simulation import (
     QueueModel,
     SampledLatency,
     VenueSettings,
+    margin_brackets,
 )
 from perpmaker.venues.ccxt.quirks import exchange_identity, quirks_of
 
@@ -55,12 +56,25 @@ def venue_settings(section: SimulationSection, *, resting_s: int = 120) -> Venue
         queue_model=QueueModel(section.queue_model),
         queue_exponent=section.queue_exponent,
         fees=FeeSchedule(section.maker_fee_bps / _BPS, section.taker_fee_bps / _BPS),
-        margin=MarginRules(section.leverage, section.maintenance_bps / _BPS),
+        margin=margin_rules(section),
         funding_rate=None if rate is None else rate / _BPS,
         speed_bump_ns=section.speed_bump_ms * NS_PER_MS,
         price_band_bps=section.price_band_bps,
         resting_life_ns=resting_s * NS_PER_S,
     )
+
+
+def margin_rules(section: SimulationSection) -> MarginRules:
+    """Return the margin of the simulated venue: brackets where some are given, else one rate."""
+    brackets = {
+        name: margin_brackets(
+            (row.up_to_notional, row.maintenance_frac, row.initial_frac)
+            for row in section.brackets
+            if row.instrument == name
+        )
+        for name in dict.fromkeys(row.instrument for row in section.brackets)
+    }
+    return MarginRules(section.leverage, section.maintenance_bps / _BPS, brackets)
 
 
 def latency_model(section: SimulationSection, seed: int = 1, points: Sequence[LatencyPoint] = ()) -> Latency:
@@ -106,6 +120,7 @@ def simulated_spec(
     if not used_accounts(config):
         raise ConfigError("nothing to trade: give at least one [[strategy]]")
     places = numbers or {row.name: number for number, row in enumerate(config.strategy, 1)}
+    know_brackets(config)
     section = config.simulation
     rates = FeeRates(section.maker_fee_bps / _BPS, section.taker_fee_bps / _BPS)
     limits = limits_of(config)
@@ -132,6 +147,17 @@ def simulated_spec(
         fees=dict.fromkeys(traded_instruments(config), rates),
         books_show_own=False,
     )
+
+
+def know_brackets(config: Config) -> None:
+    """Raise ConfigError for a bracket of margin of an instrument that nobody trades: a name mistyped."""
+    traded = {name for full in traded_instruments(config) for name in (full, full.partition("@")[0])}
+    for row in config.simulation.brackets:
+        if row.instrument and row.instrument not in traded:
+            raise ConfigError(
+                f"simulation.brackets: instrument = {row.instrument!r} is not traded; allowed: "
+                f"{', '.join(sorted(traded))}, or none for all"
+            )
 
 
 def traded_instruments(config: Config) -> list[InstrumentId]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from perpmaker.clock import Clock
 from perpmaker.config import Config
 from perpmaker.engine.assembly import used_accounts
-from perpmaker.engine.backtest_models import exchange_of, latency_model, venue_settings
+from perpmaker.engine.backtest_models import exchange_of, know_brackets, latency_model, venue_settings
 from perpmaker.engine.core import Engine
 from perpmaker.engine.paper import PaperClock, PaperGateway, at_rest
 from perpmaker.model.ids import HOME_EXCHANGE, AccountId
@@ -32,6 +32,7 @@ class PaperVenues:
         epoch: int,
         on_fatal: Callable[[Exception], None],
     ) -> None:
+        know_brackets(config)
         self._config = config
         section, used = config.simulation, used_accounts(config)
         accounts = {exchange_of(config, name): row for name, row in config.account.items() if name in used}

@@ -15,7 +15,16 @@ from perpmaker.simulation.latency import (
     LatencyPoint,
     SampledLatency,
 )
-from perpmaker.simulation.settings import CAPABILITIES, FeeSchedule, FillModel, MarginRules, QueueModel, VenueSettings
+from perpmaker.simulation.settings import (
+    CAPABILITIES,
+    FeeSchedule,
+    FillModel,
+    MarginBracket,
+    MarginRules,
+    QueueModel,
+    VenueSettings,
+    margin_brackets,
+)
 from perpmaker.simulation.timeline import Timeline
 from perpmaker.simulation.venue import SimulatedVenue
 
@@ -30,10 +39,12 @@ __all__ = [
     "InterpolatedLatency",
     "Latency",
     "LatencyPoint",
+    "MarginBracket",
     "MarginRules",
     "QueueModel",
     "SampledLatency",
     "SimulatedVenue",
     "Timeline",
     "VenueSettings",
+    "margin_brackets",
 ]

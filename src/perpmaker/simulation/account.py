@@ -142,8 +142,8 @@ class SimulatedAccount:
         for name, position in self.positions.items():
             market = markets.get(name)
             if position.qty and market is not None and (mark_px := mark_of(market)) is not None:
-                total += abs(position.qty) * mark_px
-        return total * rules.maintenance_frac
+                total += rules.maintenance(name, abs(position.qty) * mark_px)
+        return total
 
     # --- reports
 

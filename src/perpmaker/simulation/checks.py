@@ -81,7 +81,7 @@ def outgrown(
     order: NewOrder,
     qty: Decimal,
 ) -> Rejection | None:
-    """Refuse what grows the order-adjusted position beyond what position limit or initial margin allow."""
+    """Refuse what grows the order-adjusted position beyond what position limit, bracket or initial margin allow."""
     name, more = order.instrument, order.side.sign * qty
     after = account.adjusted_qty(name, more)
     if after <= account.adjusted_qty(name):
@@ -89,5 +89,11 @@ def outgrown(
     most = markets[name].instrument.max_position_qty
     if most is not None and after > most:
         return Rejection(2081, f"the position could become {after}, at most {most}")
+    mark_px = mark_of(markets[name])
+    bracket = None if mark_px is None else settings.margin.bracket(name, after * mark_px)
+    if bracket is not None and bracket.initial_frac is not None and settings.margin.leverage * bracket.initial_frac > 1:
+        return Rejection(
+            2083, f"from {bracket.floor:f} on an initial margin of {bracket.initial_frac:f} bounds the leverage"
+        )
     needed, equity = account.initial_margin(markets, settings.margin, {name: more}), account.equity(markets)
     return Rejection(2080, f"needs a margin of {needed} of {equity}") if needed > equity else None

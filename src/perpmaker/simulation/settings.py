@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -43,13 +44,65 @@ class FeeSchedule(msgspec.Struct, frozen=True):
     liquidation: Decimal = Decimal("0.009")
 
 
+class MarginBracket(msgspec.Struct, frozen=True):
+    """A range of a position's notional and its margin (PROTOCOL 7, RiskBracket); it ends where the next begins."""
+
+    floor: Decimal
+    """Inclusive."""
+    maintenance_frac: Decimal
+    initial_frac: Decimal | None
+    """Leverage above 1 / this is refused (2083); None: any leverage."""
+    cumulative: Decimal
+    """Maintenance margin is notional x rate - this, so that it has no step where brackets meet."""
+
+
 class MarginRules(msgspec.Struct, frozen=True):
-    """Cross margin (PROTOCOL 13). One maintenance rate stands for the venue's brackets by notional."""
+    """Cross margin (PROTOCOL 13): maintenance by brackets of notional where they are known, else at one rate."""
 
     leverage: int = 10
     """Initial margin is the order-adjusted notional over this."""
     maintenance_frac: Decimal = Decimal("0.02")
     """Of the position's notional at mark; below that equity the account is liquidated."""
+    brackets: Mapping[str, tuple[MarginBracket, ...]] = {}
+    """By instrument or its symbol, the smallest first; "" for all that have none of their own."""
+
+    def bracket(self, instrument: str, notional: Decimal) -> MarginBracket | None:
+        """Return the bracket an unsigned notional falls into, None where one rate counts."""
+        if not self.brackets:
+            return None
+        names = (instrument, instrument.partition("@")[0], "")
+        rows: tuple[MarginBracket, ...] = next((self.brackets[name] for name in names if name in self.brackets), ())
+        return next((row for row in reversed(rows) if notional >= row.floor), None)
+
+    def maintenance(self, instrument: str, notional: Decimal) -> Decimal:
+        """Return what a position of an unsigned notional needs, in quote units."""
+        bracket = self.bracket(instrument, notional)
+        if bracket is None:
+            return notional * self.maintenance_frac
+        return notional * bracket.maintenance_frac - bracket.cumulative
+
+    def describe(self) -> str:
+        """Say it in a line, for reports."""
+        parts = [
+            f"{name or 'every other'} {', '.join(f'{row.maintenance_frac:f} from {row.floor:f}' for row in rows)}"
+            for name, rows in self.brackets.items()
+        ]
+        if "" not in self.brackets:
+            parts.append(f"{'every other ' if parts else ''}one rate, {(self.maintenance_frac * 10_000).normalize():f} bps")
+        return f"cross, leverage {self.leverage}, maintenance of notional: {'; '.join(parts)}"
+
+
+def margin_brackets(rows: Iterable[tuple[Decimal | None, Decimal, Decimal | None]]) -> tuple[MarginBracket, ...]:
+    """Return the brackets of (end, maintenance, initial), the smallest first; the last has no end."""
+    told = list(rows)
+    floors = [Decimal(0), *(end for end, _, _ in told if end is not None)]
+    made: list[MarginBracket] = []
+    cumulative = Decimal(0)
+    for floor, (_, maintenance, initial) in zip(floors, told, strict=True):
+        if made:
+            cumulative += floor * (maintenance - made[-1].maintenance_frac)
+        made.append(MarginBracket(floor, maintenance, initial, cumulative))
+    return tuple(made)
 
 
 class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,7 +27,7 @@ from perpmaker.simulation.pace import Pace
 from perpmaker.simulation.settings import FillModel
 
 MIN_TTL_MS, DEFAULT_TTL_MS, MAX_TTL_MS = 100, 100, 5_000
-_REASON: Final = {2080: "BELOW_MARGIN", 2081: "EXCEED_MAX_POSITION_SIZE"}
+_REASON: Final = {2080: "BELOW_MARGIN", 2081: "EXCEED_MAX_POSITION_SIZE", 2083: "EXCEED_MAX_POSITION_SIZE"}
 
 
 class Trading:

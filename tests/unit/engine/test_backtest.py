@@ -315,6 +315,7 @@ def test_results_on_disk_are_exact_and_say_what_was_assumed(results: Results, tm
     assert models["latency"] == "constant, entry 5 ms, response 5 ms"
     assert models["queue"] == "power law, n = 3"
     assert {"fees", "funding", "margin", "mark", "feed"} <= set(models)
+    assert models["margin"] == "cross, leverage 10, maintenance of notional: one rate, 200 bps"
     fills = tmp_path / "out" / "parquet" / "queue" / "fills.parquet"
     sums = "sum(px * qty), sum(fee), any_value(instrument)"
     ((volume, fees, names),) = duckdb.read_parquet(str(fills)).aggregate(sums).fetchall()
@@ -323,6 +324,37 @@ def test_results_on_disk_are_exact_and_say_what_was_assumed(results: Results, tm
     assert names == BTC
     with pytest.raises(ConfigError, match="holds results already"):
         write_results(results, tmp_path / "out", config="bt.toml")
+
+
+BRACKETS = """
+[[simulation.brackets]]
+instrument = "{}"
+up_to_notional = 600000
+maintenance_frac = 0.01
+initial_frac = 0.02
+[[simulation.brackets]]
+instrument = "{}"
+maintenance_frac = 0.02
+initial_frac = 0.04
+"""
+
+
+def with_brackets_of(name: str) -> str:
+    return CONFIG.replace("[[strategy]]", BRACKETS.format(name, name) + "[[strategy]]")
+
+
+def test_a_result_says_by_which_brackets_margin_was_held(tmp_path: Path) -> None:
+    tape = write_tape(tmp_path / "short.tape", seconds=2)
+    (run,) = backtest(Setup(config(with_brackets_of("BTC_USDT_Perp"))), tape, only(["queue"])).runs
+    assert run.models["margin"] == (
+        "cross, leverage 10, maintenance of notional: BTC_USDT_Perp 0.01 from 0, 0.02 from 600000; "
+        "every other one rate, 200 bps"
+    )
+
+
+def test_brackets_of_an_instrument_nobody_trades_are_refused_by_name(tape: Tape) -> None:
+    with pytest.raises(ConfigError, match=r"instrument = 'BCT_USDT_Perp' is not traded; allowed: BTC_USDT_Perp"):
+        backtest(Setup(config(with_brackets_of("BCT_USDT_Perp"))), tape)
 
 
 def test_the_command_tells_the_band_the_tape_and_the_models(tape: Tape, tmp_path: Path) -> None:

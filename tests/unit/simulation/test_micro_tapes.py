@@ -13,7 +13,7 @@ import pytest
 from perpmaker.model.events import CancelFailed, Fill, OrderPrepared, Source, SubmitRejected
 from perpmaker.model.order import NewOrder, TimeInForce
 from perpmaker.model.units import NS_PER_MS
-from perpmaker.simulation import FeeSchedule, FillModel, MarginRules, QueueModel
+from perpmaker.simulation import FeeSchedule, FillModel, MarginRules, QueueModel, margin_brackets
 
 from .lab import BUY, MAIN, SELL, START_NS, Lab
 
@@ -253,6 +253,70 @@ def test_23_liquidation_when_equity_falls_below_maintenance() -> None:
     assert (last.px, last.qty, last.fee, last.is_liquidation) == (100, 8, 8, True)
     assert lab.ended(resting) == ("canceled", "LIQUIDATION", 0)
     assert lab.venue.accounts[MAIN].balance == 84
+
+
+TIERS = MarginRules(
+    leverage=20,
+    brackets={
+        "BTC_USDT_Perp": margin_brackets(
+            [
+                (Decimal(1000), Decimal("0.02"), Decimal("0.05")),
+                (Decimal(2000), Decimal("0.05"), Decimal("0.05")),
+                (None, Decimal("0.10"), Decimal("0.20")),
+            ]
+        )
+    },
+)
+"""Maintenance of a notional N: 0.02 N below 1000, 0.05 N - 30 below 2000, 0.10 N - 130 above."""
+
+
+def test_23b_maintenance_margin_is_that_of_the_bracket_the_notional_is_in() -> None:
+    """350 USD, leverage 20: short 19 at 100 is 1900, in the second bracket, 0.05 x 1900 - 30 = 65 to hold.
+
+    At a mark of 105 it is 1995, still there: equity 350 - 95 = 255 over 69.75. At 110 it is 2090, in the third:
+    0.10 x 2090 - 130 = 79 under 350 - 190 = 160: held. At 114 it is 2166: 86.6 over 350 - 266 = 84, so it is taken out,
+    where the rate of the second bracket (78.3) and the first's (43.32) would have held it. The 10 offered at 101, the 9
+    at 102: 1928 paid for 1900, at no fee, leave 350 - 28 = 322.
+    """
+    lab = opened(balance=350, margin=TIERS)
+    lab.book(1, {100: 30}, {101: 10, 102: 20})
+    lab.ticker(2, 100)
+    lab.take(10, SELL, 100, 19)
+    for ms, mark in ((50, 105), (70, 110), (90, 113)):
+        lab.ticker(ms, mark)
+        assert lab.to(ms + 10).position == -19
+    lab.ticker(110, 114)
+    assert lab.to(130).position == 0
+    assert [(fill.px, fill.qty, fill.is_liquidation) for fill in lab.of(Fill)] == [
+        (100, 19, False),
+        (101, 10, True),
+        (102, 9, True),
+    ]
+    assert lab.venue.accounts[MAIN].balance == 322
+
+
+def test_23c_a_bracket_bounds_the_leverage_with_which_a_position_grows_into_it() -> None:
+    """At leverage 20, 5 % of initial margin: 19 at 100 are in the second bracket, one more is in the third, of 20 %."""
+    lab = opened(margin=TIERS)
+    lab.ticker(2, 100)
+    lab.send(10, lab.order(BUY, 99, 19), lab.order(BUY, 98, 1))
+    (refused,) = lab.to(40).of(SubmitRejected)
+    assert (refused.client_order_id, refused.code) == (2, 2083)
+
+
+@pytest.mark.parametrize("floor", [Decimal(1000), Decimal(2000)])
+def test_23d_maintenance_margin_has_no_step_where_brackets_meet(floor: Decimal) -> None:
+    nano = Decimal("1e-9")
+    assert abs(TIERS.maintenance("BTC_USDT_Perp", floor) - TIERS.maintenance("BTC_USDT_Perp", floor - nano)) < nano
+
+
+def test_23e_an_instrument_has_its_own_brackets_else_those_of_all_else_the_one_rate() -> None:
+    own, everybody = TIERS.brackets["BTC_USDT_Perp"], margin_brackets([(None, Decimal("0.5"), None)])
+    rules = MarginRules(10, Decimal("0.03"), {"BTC_USDT_Perp": own})
+    assert rules.maintenance("BTC_USDT_Perp@elsewhere", Decimal(100)) == 2
+    assert rules.maintenance("ETH_USDT_Perp", Decimal(100)) == 3
+    both = MarginRules(10, Decimal("0.03"), {"BTC_USDT_Perp": own, "": everybody})
+    assert both.maintenance("ETH_USDT_Perp", Decimal(100)) == 50
 
 
 def test_24_an_order_beyond_the_initial_margin_is_refused() -> None:

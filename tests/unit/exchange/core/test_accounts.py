@@ -166,6 +166,16 @@ def test_order_adjusted_position_is_the_larger_side(desk: Desk) -> None:
     assert view.available_nano == view.total_equity_nano - nano("18000") - min(view.unrealized_pnl_nano, 0)
 
 
+def test_maintenance_margin_is_that_of_the_bracket_the_notional_is_in(desk: Desk) -> None:
+    """9 at 60,000 are 540,000 at 1 %; 11 are 660,000 at 2 % less 6,000, not 6,600 and not 13,200."""
+    desk.quote(SELL, "60000.1", "20")
+    for lots, needed in (("9", "5400"), ("2", "7200")):
+        desk.market(BUY, lots)
+        view = desk.venue.account(ALICE)
+        assert view is not None
+        assert view.maintenance_margin_nano == nano(needed)
+
+
 def test_reduce_only_orders_need_no_margin(desk: Desk) -> None:
     desk.market(BUY, "1")
     desk.maker(SELL, "1", "61000", reduce_only=True)
