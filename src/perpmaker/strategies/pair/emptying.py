@@ -10,7 +10,7 @@ from perpmaker.model.quote import Sweep
 from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.api import Context
 from perpmaker.strategies.pair.holdings import ZERO, Holdings
-from perpmaker.strategies.pair.sizes import smallest_qty, towards_zero
+from perpmaker.strategies.pair.sizes import next_piece, smallest_qty
 
 TAKE_MS: Final = 5_000
 AGAIN_NS: Final = NS_PER_S
@@ -23,7 +23,7 @@ class Emptying:
     def __init__(self, lead: InstrumentId, piece: Decimal, max_slippage_bps: Decimal) -> None:
         self._lead = lead
         self._piece = piece
-        """Largest one, and so the largest unhedged amount."""
+        """Largest one, and so the largest unhedged amount, unless the venue's smallest order has grown above it."""
         self._algorithm = Sweep(max_slippage_bps=max_slippage_bps, aim_children=20, deadline_ms=TAKE_MS)
         self._begun_ns = 0
 
@@ -39,19 +39,11 @@ class Emptying:
         if self.is_at_work(ctx) or ctx.now_ns() - self._begun_ns < AGAIN_NS:
             return
         leg = holdings.legs[self._lead]
-        piece = self._next(ctx, abs(leg.qty))
+        least = self._smallest(ctx)
+        piece = next_piece(abs(leg.qty), max(self._piece, least), ctx.instrument(self._lead).lot, least)
         if piece:
             self._begun_ns = ctx.now_ns()
             ctx.target(self._lead, leg.other_qty + leg.qty - piece.copy_sign(leg.qty), self._algorithm)
-
-    def _next(self, ctx: Context, held: Decimal) -> Decimal:
-        """Return a piece that the venue takes, and that leaves either nothing or what it takes as well."""
-        least = self._smallest(ctx)
-        piece = min(held, self._piece)
-        if ZERO < held - piece < least:
-            piece = held - least
-        piece = towards_zero(piece, ctx.instrument(self._lead).lot)
-        return piece if piece >= least else ZERO
 
     def _smallest(self, ctx: Context) -> Decimal:
         return smallest_qty(ctx.instrument(self._lead), ctx.mark_px(self._lead) or ZERO)

@@ -24,7 +24,7 @@ from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.strategies.api import Context
 from perpmaker.strategies.pair.holdings import ZERO, Holdings
 from perpmaker.strategies.pair.params import HedgeParams
-from perpmaker.strategies.pair.sizes import common_lot, hedgeable, smallest_qty, towards_zero
+from perpmaker.strategies.pair.sizes import common_lot, hedgeable, next_piece, smallest_qty
 
 ALARM_NS: Final = 5 * NS_PER_S
 HOME_AGAIN_NS: Final = 60 * NS_PER_S
@@ -96,11 +96,9 @@ class Hedger:
             return ZERO
         least = max(self._smallest(ctx, name), self._smallest(ctx, self._hedge))
         open_qty = max(holdings.delta.copy_sign(holdings.delta * there), ZERO)
-        piece = min(abs(there), clip - open_qty)
-        if ZERO < abs(there) - piece < least:
-            piece -= least
-        piece = towards_zero(piece, common_lot(ctx.instrument(name), ctx.instrument(self._hedge)))
-        if piece < least or ctx.hindrance(self._hedge) or ctx.hindrance(name):
+        lot = common_lot(ctx.instrument(name), ctx.instrument(self._hedge))
+        piece = next_piece(abs(there), clip - open_qty, lot, least)
+        if not piece or ctx.hindrance(self._hedge) or ctx.hindrance(name):
             return ZERO
         return piece if there > 0 else -piece
 

@@ -40,6 +40,19 @@ def towards_zero(qty: Decimal, lot: Decimal) -> Decimal:
     return lot * int(qty / lot)
 
 
+def next_piece(held: Decimal, most: Decimal, lot: Decimal, smallest: Decimal) -> Decimal:
+    """Return how much of what is held to trade away now: at most `most`, 0 where the venue would not take so little.
+
+    What it leaves is nothing, or can be traded later. Where no such piece exists it leaves less than the smallest order:
+    better than to keep all of it for ever.
+    """
+    piece = min(held, most)
+    if 0 < held - piece < smallest and held >= 2 * smallest:
+        piece = held - smallest
+    piece = towards_zero(piece, lot)
+    return piece if piece >= smallest else Decimal(0)
+
+
 def hedgeable(open_qty: Decimal, still_to_come: Decimal, lot: Decimal, smallest: Decimal) -> Decimal:
     """Return how much of an unhedged quantity to hedge now; both are > 0 and of one direction.
 

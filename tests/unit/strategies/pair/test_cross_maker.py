@@ -5,11 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from tests.unit.strategies.pair.sessions import cash
 from tests.unit.strategies.pair.two_venues import TwoVenues
 
 from perpmaker.engine.records import Remembered
+from perpmaker.model.events import InstrumentListed
 from perpmaker.model.ids import StrategyId
 from perpmaker.model.order import NewOrder, Side
 
@@ -251,3 +253,34 @@ def test_closing_needs_no_rate_of_currencies() -> None:
     rig.operate("pair_close")
     rig.until(lambda: rig.is_over, 60)
     assert (rig.lead.position, rig.hedge.position) == (0, 0)
+
+
+def small(least: str, *fills: str) -> TwoVenues:
+    """A maker of quotes of 0.2 whose fills added up so; then the lead takes nothing smaller than `least`."""
+    rig = maker(qty="0.2")
+    for qty in fills:
+        bid = quote(rig, Side.BUY)
+        assert bid is not None
+        rig.fill(rig.lead, bid, qty)
+        rig.run(1)
+    rig.lead.rules = msgspec.structs.replace(rig.lead.rules, min_qty=D(least))
+    rig.feed(InstrumentListed(rig.lead.rules, rig.now_ns))
+    return rig.run(1)
+
+
+def test_closing_leaves_less_than_the_smallest_order_where_pieces_do_not_come_out_even() -> None:
+    """0.3 in pieces of 0.2, of which nobody takes the last 0.1."""
+    rig = small("0.2", "0.2", "0.1")
+    assert rig.lead.position == D("0.3")
+    rig.operate("pair_close")
+    rig.until(lambda: rig.is_over, 60)
+    assert (rig.lead.position, rig.hedge.position) == (D("0.1"), D("-0.1"))
+
+
+def test_closing_goes_on_though_the_smallest_order_has_outgrown_a_quote() -> None:
+    rig = small("0.25", "0.2", "0.2", "0.2")
+    rig.bound = D("0.3")
+    rig.operate("pair_close")
+    rig.until(lambda: rig.is_over, 60)
+    assert abs(rig.lead.position) < D("0.25")
+    assert rig.delta == 0

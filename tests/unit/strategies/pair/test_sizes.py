@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from tests.unit.strategies.pair.face import HEDGE, LEAD, RULES
 
-from perpmaker.strategies.pair.sizes import common_lot, hedgeable, larger_lot, smallest_qty, towards_zero
+from perpmaker.strategies.pair.sizes import common_lot, hedgeable, larger_lot, next_piece, smallest_qty, towards_zero
 
 D = Decimal
 
@@ -60,3 +60,31 @@ def test_what_is_held_back_is_less_than_two_smallest_orders() -> None:
             assert 0 <= left < D("0.04")
             assert left < D("0.02") or to_come
             assert not to_come or not left or left + to_come >= D("0.02") or not now
+
+
+@pytest.mark.parametrize(
+    ("held", "most", "now"),
+    [
+        ("1", "0.3", "0.3"),
+        ("0.31", "0.3", "0.29"),  # 0.3 would leave 0.01 that nobody takes
+        ("0.3", "0.5", "0.3"),
+        ("0.03", "0.02", "0.02"),  # every piece leaves something that nobody takes
+        ("0.3", "0.01", "0"),
+        ("0.3", "-0.1", "0"),
+    ],
+)
+def test_a_piece_leaves_what_can_be_traded_later_or_as_little_as_possible(held: str, most: str, now: str) -> None:
+    assert next_piece(D(held), D(most), D("0.001"), D("0.02")) == D(now)
+
+
+def test_pieces_lead_whatever_is_held_to_less_than_the_smallest_order() -> None:
+    smallest = D("0.02")
+    for most in (D(thousandths) / 1000 for thousandths in range(20, 70, 3)):
+        for thousandths in range(1, 200):
+            held = D(thousandths) / 1000
+            for _ in range(20):
+                piece = next_piece(held, most, D("0.001"), smallest)
+                assert piece == 0 or smallest <= piece <= most
+                held -= piece
+            assert 0 <= held < smallest
+            assert held == 0 or thousandths < 40 or most < 2 * smallest
