@@ -577,3 +577,48 @@ def test_a_new_session_tells_what_the_one_before_it_still_holds() -> None:
     assert rig.pair(iterations="1", size="0.25").state == "done"
     (left,) = rig.told("pair_left_behind")
     assert left["held"] == "0.50 ETH_USDT_Perp, -0.500 ETH_USDC_PERP@backpack"
+
+
+@pytest.mark.parametrize("word", ["stop", "close"])
+def test_a_pair_that_fails_while_it_ends_is_not_called_done(word: str) -> None:
+    rig = bench()
+    rig.pair(mode="build_hold_close", size="2", clip="0.5", hold_min="60")
+    rig.until(lambda: rig.lead.position == 2)
+    rig.on_step = lambda: None  # nobody fills what closes it
+    rig.engine.world.slots[NAME].strategy.on_told = broken
+    rig.tell(f"pair_{word}", NAME)
+    rig.run(1)
+    assert rig.answer == Answer("refused", f"{NAME} is failed: on_told raised ZeroDivisionError: by zero")
+
+
+def test_a_pair_that_fails_as_it_starts_has_not_heard_what_it_was_told() -> None:
+    rig = bench()
+    rig.pair(mode="build_hold_close", size="2", clip="0.5", hold_min="60")
+    rig.until(lambda: rig.lead.position == 2)
+    rig.lead.up = rig.hedge.up = False
+    rig.restart()
+    rig.tell("pair_stop", NAME)
+    rig.engine.world.slots[NAME].strategy.on_start = broken
+    come_up(rig)
+    assert rig.answer == Answer("refused", f"{NAME} is failed: on_start raised ZeroDivisionError: by zero")
+    rig.checkpoint()
+    rig.restart()
+    come_up(rig)
+    assert rig.status()["waits_for"] == "stopped by a person"
+
+
+def test_a_pair_started_anew_after_a_failure_is_told_nothing_of_before() -> None:
+    rig = unready()
+    rig.pair(iterations="9")
+    rig.engine.world.slots[NAME].memo = "of a life before"
+    rig.tell("pair_stop", NAME)
+    rig.engine.world.slots[NAME].strategy.on_start = broken
+    come_up(rig)
+    assert rig.engine.world.slots[NAME].state is SlotState.FAILED
+    assert rig.pair(iterations="1").state == "done"
+    done(rig)
+    assert rig.status()["cycles"] == 1
+
+
+def broken(*_: object) -> None:
+    raise ZeroDivisionError("by zero")

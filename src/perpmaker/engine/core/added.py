@@ -58,7 +58,7 @@ class AddedStrategies:
             self._runner.add(slot)
         else:
             self._leave_behind(slot)
-            slot.spec, slot.memo = spec, ""
+            slot.spec, slot.memo, slot.told = spec, "", ""
             self._runner.restart(slot)
         return slot
 

@@ -204,11 +204,8 @@ class Pairs:
 
         One that has not begun is ended at once; one that goes on from an earlier life hears it as soon as it has started.
         """
-        deaf = [slot for slot in slots if slot.state in (SlotState.FAILED, SlotState.STOPPED) and not is_over(slot)]
-        missed = [
-            f"{slot.spec.strategy} is {slot.state.value}{f': {slot.error}' if slot.error else ''}" for slot in deaf
-        ]
-        told = [slot for slot in slots if slot not in deaf]
+        missed = [_lost(slot) for slot in slots if _is_lost(slot)]
+        told = [slot for slot in slots if not _is_lost(slot)]
         if not told:
             return refused("; ".join(missed))
         for slot in told:
@@ -262,10 +259,13 @@ def _whole(answers: list[Answer]) -> Answer:
 
 
 def _ended(slots: list[Slot], missed: list[str]) -> Answer:
-    """Say how pairs stand that were told to end: done once nothing of them is at work, refused if some were missed."""
+    """Say how pairs stand that were told to end: done once all are over, refused if some were missed or are lost."""
+    missed = [*missed, *(_lost(slot) for slot in slots if _is_lost(slot))]
     texts = list(missed)
     for slot in slots:
         said = slot.explained.get(slot.spec.instrument, {})
+        if _is_lost(slot):
+            continue
         if slot.told:
             texts.append(f"{slot.spec.strategy} hears it as soon as it has started; it places nothing before")
             continue
@@ -273,9 +273,17 @@ def _ended(slots: list[Slot], missed: list[str]) -> Answer:
             f"{said.get(key, '?')} {leg.instrument}" for key, leg in zip(HELD, slot.spec.legs, strict=False)
         )
         texts.append(f"{slot.spec.strategy}: {said.get('pair', '?')} ({held})")
-    lives = (SlotState.STARTING, SlotState.RUNNING)
-    at_work = any(slot.state in lives and not is_over(slot) for slot in slots)
+    at_work = any(not is_over(slot) and not _is_lost(slot) for slot in slots)
     return Answer("accepted" if at_work else "refused" if missed else "done", "; ".join(texts))
+
+
+def _is_lost(slot: Slot) -> bool:
+    """Whether it hears and does nothing any more though it had not come to its end."""
+    return slot.state in (SlotState.FAILED, SlotState.STOPPED) and not is_over(slot)
+
+
+def _lost(slot: Slot) -> str:
+    return f"{slot.spec.strategy} is {slot.state.value}{f': {slot.error}' if slot.error else ''}"
 
 
 def _nobody(event: Operator) -> str:

@@ -150,14 +150,15 @@ class Runner:
         self._world.out.record(StrategyTold(slot.spec.strategy, word, self._world.now_ns))
 
     def _start(self, slot: Slot) -> None:
-        word, slot.told = slot.told, ""
+        word = slot.told
         if not word:
             self._call(slot, "on_start")
             return
         slot.paused = True
         self._call(slot, "on_start")
         slot.paused = False
-        if slot.running:
+        if slot.running:  # one that failed has not heard it: it does when it starts again
+            slot.told = ""
             self._world.out.record(StrategyTold(slot.spec.strategy, "", self._world.now_ns))
             self.on_told(slot, word)
 
