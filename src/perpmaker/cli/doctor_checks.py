@@ -40,8 +40,8 @@ async def timed(account: str, name: str, check: Callable[[], Awaitable[tuple[str
 
 def traded_on(config: Config, account: str) -> list[InstrumentId]:
     """Return what an account trades: legs of strategies, then what people execute on; named as the engine names it."""
-    from perpmaker.engine.assembly import as_traded
     from perpmaker.engine.pairing import all_legs
+    from perpmaker.engine.traded import as_traded
     from perpmaker.model.ids import InstrumentId
 
     traded = as_traded(config)

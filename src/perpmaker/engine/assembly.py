@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from perpmaker.config import AccountSection, Config, StrategySection, ccxt_credentials, credentials
+from perpmaker.config import AccountSection, Config, ccxt_credentials, credentials
 from perpmaker.control.home import RunFile
-from perpmaker.engine.core import AccountSpec, EngineSpec, FeeRates, StrategySpec
+from perpmaker.engine.core import AccountSpec, EngineSpec, FeeRates
 from perpmaker.engine.locks import LockKey, instrument_key, journal_key, sub_account_key
-from perpmaker.engine.pairing import all_legs, other_legs, with_qualified_legs
+from perpmaker.engine.pairing import all_legs
 from perpmaker.engine.paper_account import PaperAccount
 from perpmaker.engine.records import AccountPrint, Fingerprint
+from perpmaker.engine.traded import as_traded, limits_of, params_of, strategy_spec, used_accounts
 from perpmaker.errors import ConfigError
-from perpmaker.model.ids import HOME_EXCHANGE, NARROW_INSTANCE_BITS, AccountId, InstrumentId, StrategyId, instrument_id
+from perpmaker.model.ids import HOME_EXCHANGE, NARROW_INSTANCE_BITS, AccountId, InstrumentId
 from perpmaker.risk.limits import Limits
-from perpmaker.strategies.api import Strategy
-from perpmaker.strategies.own import code_of, shown_kind
+from perpmaker.strategies.own import code_of
 from perpmaker.strategies.regimes.model import trained_of
 from perpmaker.strategies.registry import make_strategy
 from perpmaker.venues.ccxt.gateway import CcxtAccount
@@ -196,7 +196,7 @@ def make_plan(config: Config, exchange: RunFile | None, dotenv: Path | None) -> 
             'instruments = ["..."] in an [account.NAME]'
         )
     for row in config.strategy:
-        make_strategy(row.kind, _params(row))  # raises for wrong parameters before anything is started
+        make_strategy(row.kind, params_of(row))  # raises for wrong parameters before anything is started
     keys: dict[AccountId, AccountKeys] = {
         AccountId(name): (
             PaperAccount(AccountId(name))
@@ -239,17 +239,6 @@ def _hash_of(config: Config) -> str:
     return state.hexdigest()
 
 
-def as_traded(config: Config) -> Config:
-    """Return a configuration whose instruments are named as the engine names them; ConfigError for what cannot be."""
-    return with_qualified_legs(_qualified(config))
-
-
-def used_accounts(config: Config) -> set[str]:
-    """Return the accounts that an engine of this configuration trades on; its journal belongs to them."""
-    of_strategies = {str(leg.account) for row in config.strategy for leg in all_legs(row)}
-    return of_strategies | {name for name, section in config.account.items() if section.instruments}
-
-
 def venue_addresses(venue: str, env: str, exchange: RunFile | None) -> dict[str, Any]:
     """Return where a venue's practice face is, {} for an environment whose hosts are the venue's own."""
     if env != LOCAL:
@@ -258,42 +247,6 @@ def venue_addresses(venue: str, env: str, exchange: RunFile | None) -> dict[str,
         return dict(_local_urls(exchange))
     face = _face(venue, exchange)
     return addresses(quirks_of(venue), {"rest": face.rest, "ws": face.ws})
-
-
-def limits_of(config: Config) -> Limits:
-    """Return the gate's limits as configured."""
-    risk = config.risk
-    return Limits(
-        max_position_notional=risk.max_position_notional,
-        max_order_notional=risk.max_order_notional,
-        max_open_orders=risk.max_open_orders,
-        price_collar_bps=risk.price_collar_bps,
-        orders_per_s=risk.orders_per_s,
-        max_loss=risk.max_loss,
-        max_drawdown_frac=risk.max_drawdown_frac,
-        flatten_on_drawdown=risk.flatten_on_drawdown,
-    )
-
-
-def strategy_spec(row: StrategySection, number: int) -> StrategySpec:
-    """Return a configured strategy as the core wants it."""
-    return StrategySpec(
-        strategy=StrategyId(row.name),
-        kind=shown_kind(row.kind),
-        number=number,
-        account=AccountId(row.account),
-        instrument=InstrumentId(row.instrument),
-        make=_maker(row.kind, _params(row)),
-        others=other_legs(row),
-    )
-
-
-def _maker(kind: str, params: Mapping[str, Any]) -> Callable[[], Strategy[Any]]:
-    return lambda: make_strategy(kind, params)
-
-
-def _params(row: StrategySection) -> dict[str, Any]:
-    return {**row.params, "instrument": row.instrument}
 
 
 def _addresses(config: Config, exchange: RunFile | None) -> Mapping[str, object] | None:
@@ -379,28 +332,6 @@ def _faces(config: Config, used: set[str], exchange: RunFile | None) -> dict[str
         if venue != HOME_EXCHANGE and config.env == LOCAL:
             found[venue] = venue_addresses(venue, config.env, exchange)
     return found
-
-
-def _qualified(config: Config) -> Config:
-    """Name every instrument as the engine does, by symbol and exchange; a name of another exchange is a mistake."""
-    rows = [
-        row.model_copy(update={"instrument": qualified("strategy.instrument", config, row.account, row.instrument)})
-        for row in config.strategy
-    ]
-    accounts = {}
-    for name, section in config.account.items():
-        named = [qualified(f"account.{name}.instruments", config, name, listed) for listed in section.instruments]
-        accounts[name] = section.model_copy(update={"instruments": list(dict.fromkeys(named))})
-    return config.model_copy(update={"strategy": rows, "account": accounts})
-
-
-def qualified(key: str, config: Config, account: str, instrument: str) -> InstrumentId:
-    """Return an instrument's name in the engine; ConfigError, naming `key`, when it is of another exchange."""
-    exchange = exchange_identity(config.account[account].venue)
-    symbol, _, named = instrument.partition("@")
-    if (named or exchange) != exchange:
-        raise ConfigError(f"{key}: {instrument!r} is on {named}, but account {account!r} is on {exchange}")
-    return instrument_id(symbol, exchange)
 
 
 def _listed(exchange: RunFile | None) -> list[ExchangeAccount]:

@@ -11,9 +11,9 @@ from typing import Final
 import msgspec
 
 from perpmaker.config import Config, SimulationSection
-from perpmaker.engine.assembly import as_traded, limits_of, strategy_spec, used_accounts
 from perpmaker.engine.core import AccountSpec, EngineSpec, FeeRates
 from perpmaker.engine.pairing import all_legs
+from perpmaker.engine.traded import as_traded, limits_of, strategy_spec, used_accounts
 from perpmaker.errors import ConfigError
 from perpmaker.model.ids import HOME_EXCHANGE, AccountId, InstrumentId
 from perpmaker.model.instrument import Instrument

@@ -15,11 +15,12 @@ import msgspec
 from perpmaker.clock import Clock
 from perpmaker.config import Config, ControlSection
 from perpmaker.control.home import RunFile
-from perpmaker.engine.assembly import Plan, make_plan, qualified, used_accounts
+from perpmaker.engine.assembly import Plan, make_plan
 from perpmaker.engine.commands import arming_words
 from perpmaker.engine.live import LiveEngine
 from perpmaker.engine.locks import Holder, holder_of, sub_account_key
 from perpmaker.engine.pairing import all_legs
+from perpmaker.engine.traded import qualified, used_accounts
 from perpmaker.errors import ConfigError
 from perpmaker.model.ids import AccountId, InstrumentId
 from perpmaker.risk.gate import ReadyState

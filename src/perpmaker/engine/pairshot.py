@@ -13,11 +13,12 @@ import msgspec
 from perpmaker.clock import Clock
 from perpmaker.config import Config, ControlSection
 from perpmaker.control.home import RunFile
-from perpmaker.engine.assembly import Plan, make_plan, used_accounts
+from perpmaker.engine.assembly import Plan, make_plan
 from perpmaker.engine.live import LiveEngine
 from perpmaker.engine.locks import Holder
 from perpmaker.engine.oneshot import holder_of_account, missing
 from perpmaker.engine.pairing import all_legs
+from perpmaker.engine.traded import used_accounts
 from perpmaker.errors import ConfigError
 from perpmaker.model.ids import HOME_EXCHANGE, AccountId, InstrumentId, instrument_id
 from perpmaker.strategies.api import Leg

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from perpmaker.clock import Clock
 from perpmaker.config import Config
-from perpmaker.engine.assembly import used_accounts
 from perpmaker.engine.backtest_models import exchange_of, know_brackets, latency_model, venue_settings
 from perpmaker.engine.core import Engine
 from perpmaker.engine.paper import PaperClock, PaperGateway, at_rest
+from perpmaker.engine.traded import used_accounts
 from perpmaker.model.ids import HOME_EXCHANGE, AccountId
 from perpmaker.simulation import AccountAtRest, Chance, SimulatedVenue
 from perpmaker.venues.api import IntentLog, KillEpoch

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from perpmaker.config import Config
-from perpmaker.engine.assembly import strategy_spec
 from perpmaker.engine.core import Engine, EngineSpec
 from perpmaker.engine.recording import Session, untagged
 from perpmaker.engine.records import decode
+from perpmaker.engine.traded import strategy_spec
 from perpmaker.errors import DataError
 from perpmaker.model.commands import Command
 from perpmaker.tape.session import Answered, Began, Took, read_session

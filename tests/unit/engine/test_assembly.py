@@ -16,9 +16,10 @@ import pytest
 from perpmaker import logs
 from perpmaker.config import AccountSection, Config, ccxt_credentials, parse
 from perpmaker.control.home import RunFile
-from perpmaker.engine.assembly import limits_of, make_plan
+from perpmaker.engine.assembly import make_plan
 from perpmaker.engine.failpoints import Failpoints
 from perpmaker.engine.live import build_live
+from perpmaker.engine.traded import limits_of
 from perpmaker.errors import ConfigError
 from perpmaker.model.ids import AccountId
 from perpmaker.venues.ccxt import library
