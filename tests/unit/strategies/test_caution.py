@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from decimal import Decimal
 from typing import Any
 
@@ -91,3 +92,49 @@ def test_at_nine_tenths_a_grid_flattens_and_asks(monkeypatch: pytest.MonkeyPatch
     assert (rig.position, rig.live(), rig.explained["phase"]) == (0, [], "stopped")
     (slot,) = rig.engine.world.slots.values()
     assert slot.question.startswith("95% of a loss limit is used")
+
+
+@pytest.mark.parametrize("seed", [True, False])
+@pytest.mark.parametrize("used", [0.8, 0.95])
+def test_a_grid_that_holds_nothing_does_not_begin_while_a_limit_is_nearly_used_up(
+    used: float, seed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from perpmaker.engine.core.context import SlotContext
+
+    part = {"used": used}
+    monkeypatch.setattr(SlotContext, "loss_used", lambda _: part["used"])
+    rig = GridRig(mode="long", seed=seed).start()
+    rig.run(5)
+    assert (rig.orders, rig.position, rig.explained["phase"]) == ({}, 0, "waiting")
+    assert rig.explained["reasons"] == (f"opens nothing: {used:.0%} of a loss limit is used",)
+    part["used"] = 0.1
+    rig.run(5)
+    assert rig.explained["phase"] == "working"
+    assert bool(rig.position) is seed
+
+
+def test_seeding_ends_where_it_is_at_three_quarters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The book shows a part of what is wanted at a time; with the first of it the figure rises."""
+    from perpmaker.engine.core.context import SlotContext
+
+    rig = GridRig(mode="long", order_notional=450)
+    monkeypatch.setattr(rig, "book", functools.partial(rig.book, depth=1))
+    limit = {"used": 0.0}
+    monkeypatch.setattr(SlotContext, "loss_used", lambda _: limit["used"] if rig.position else 0.0)
+    rig.start()
+    rig.run(30)
+    wanted = rig.position
+    limit["used"] = 0.8
+    rig = GridRig(mode="long", order_notional=450)
+    monkeypatch.setattr(rig, "book", functools.partial(rig.book, depth=1))
+    rig.start()
+    rig.run(30)
+    assert 0 < rig.position < wanted
+    assert rig.explained["phase"] == "working"
+    assert {order.side.value for order in rig.quotes(NAME)} <= {"sell"}
+
+
+def test_a_figure_that_is_no_number_counts_as_three_quarters() -> None:
+    caution = Caution()
+    assert caution.update(float("nan")).name == "REDUCE"
+    assert caution.update(float("inf")).name == "REDUCE"

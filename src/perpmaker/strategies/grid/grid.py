@@ -168,6 +168,8 @@ class Grid(Strategy[GridParams]):
             return f"begins at {p.activate_above_px:g} or above"
         if p.activate_below_px is not None and mid > p.activate_below_px:
             return f"begins at {p.activate_below_px:g} or below"
+        if self._opens_nothing and not ctx.position(p.instrument).qty:
+            return self._opens_nothing
         laid = self._laid_out(ctx, book)
         if isinstance(laid, str):
             return laid
@@ -212,7 +214,7 @@ class Grid(Strategy[GridParams]):
 
     def _begin_seeding(self, ctx: Context, book: Book) -> None:
         """Take what the cells beyond the price are there to close; a neutral grid has none of those."""
-        if self.params.mode == "neutral" or self._cells is None:
+        if self.params.mode == "neutral" or self._cells is None or self._opens_nothing:
             return
         side, px = (Side.BUY if self.params.mode == "long" else Side.SELL), _decimal(book.mid)
         wanted = sum(
@@ -233,7 +235,11 @@ class Grid(Strategy[GridParams]):
         if distance < least_qty(ctx.instrument(instrument), self._seed_px):
             self._enter(ctx, "working")
             return ""
-        ctx.target(instrument, self._seed_qty, Sweep(max_slippage_bps=self.params.seed_slippage_bps))
+        if self._opens_nothing:
+            ctx.target(instrument, ctx.proven_qty(instrument), self._sweep)  # takes nothing more
+            self._enter(ctx, "working")
+            return self._opens_nothing
+        ctx.target(instrument, self._seed_qty, self._sweep)
         return f"seeding: takes {distance} more"
 
     def _leave(self, ctx: Context) -> str:
@@ -242,8 +248,17 @@ class Grid(Strategy[GridParams]):
         if abs(held) < ctx.instrument(instrument).lot:
             self._stop(ctx)
             return ""
-        ctx.target(instrument, ZERO, Sweep(max_slippage_bps=self.params.seed_slippage_bps))
+        ctx.target(instrument, ZERO, self._sweep)
         return f"{self._why_stopped()}: flattens {held}"
+
+    @property
+    def _sweep(self) -> Sweep:
+        return Sweep(max_slippage_bps=self.params.seed_slippage_bps)
+
+    @property
+    def _opens_nothing(self) -> str:
+        """Why nothing is opened, laid out or seeded now, "" when it may be."""
+        return f"opens nothing: {self._caution.text}" if self._caution.tier >= Tier.REDUCE else ""
 
     def _mind_loss(self, ctx: Context, book: Book) -> None:
         """Leave once closings, fees and what is open have lost as much as is allowed, here or in the whole account."""
@@ -296,8 +311,8 @@ class Grid(Strategy[GridParams]):
         rules = ctx.instrument(self.params.instrument)
         least = least_qty(rules, cells.lower_px)
         position, limit = ctx.position(self.params.instrument).qty, ctx.max_position_notional()
-        if self._caution.tier is Tier.REDUCE:
-            limit, outside = ZERO, f"opens nothing: {self._caution.text}"
+        if self._opens_nothing:
+            limit, outside = ZERO, self._opens_nothing
         orders, missing = wanted_orders(cells, book, self.params, least=least, position=position, limit_notional=limit)
         return orders, tuple(text for text in (outside, missing) if text)
 
