@@ -285,7 +285,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
                 **regime.shown,
                 **mixture.shown,
                 **self._tuner.shown(),
-                **({"caution": f"{tier.name.lower()}: {self._caution.text}"} if tier else {}),
+                **({"caution": self._caution.shown} if tier else {}),
                 **explain_watching(self._markouts, self._governor.ratios(now_ns), self._vpin.value),
             },
         )

@@ -19,6 +19,7 @@ from perpmaker.model.order import OrderView, Side
 from perpmaker.model.quote import Quote
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.strategies.api import Context, Explained, Strategy, StrategyParams, Subscription
+from perpmaker.strategies.caution import WIDER_MULT, Caution, Tier
 from perpmaker.strategies.pair.direction import HAIRCUT
 from perpmaker.strategies.pair.emptying import Emptying
 from perpmaker.strategies.pair.hedger import Hedger
@@ -37,6 +38,7 @@ MAKES: Final = "make"
 SUMMARY_NS: Final = 60 * NS_PER_S
 _TICK, _SUMMARY = "tick", "summary"
 _BPS: Final = Decimal(10_000)
+_WIDER_BY: Final = Decimal(repr(WIDER_MULT)) - 1
 
 
 class CrossMakerParams(LegParams, frozen=True, kw_only=True):
@@ -87,6 +89,7 @@ class CrossMaker(Strategy[CrossMakerParams]):
         self._quotes = {side: StandingQuote(self._lead, side) for side in Side}
         self._memory = Memory(Memo, params.session, self._legs)
         self._memo = Memo(session=params.session, holdings=Holdings({}), counts=Counts())
+        self._caution = Caution()
         self._started = False
 
     # --- hooks
@@ -165,6 +168,7 @@ class CrossMaker(Strategy[CrossMakerParams]):
         for surprise in self._memo.holdings.take(ctx):
             self._surprised(ctx, surprise)
         self._rate.watch(ctx)
+        self._mind_loss(ctx)
         self._hedger.step(ctx, self._memo.holdings)
         if self._hedger.failed:
             ask(ctx, self._memo, self._lead, f"{self._hedger.failed}. Go on?")
@@ -176,6 +180,8 @@ class CrossMaker(Strategy[CrossMakerParams]):
                 self._hedger.bring_home(ctx, self._memo.holdings, piece)
         if not why and self._memo.closing:
             why = self._close(ctx)
+        if not why and self._caution.tier is Tier.FLATTEN:
+            why = self._take_down(ctx)
         if not why:
             why = self._rate.problem
         wanted = {side: None if why else self._quote_of(ctx, side) for side in Side}
@@ -196,6 +202,20 @@ class CrossMaker(Strategy[CrossMakerParams]):
         if not self._at_rest:
             self._emptying.step(ctx, holdings)
         return "closes"
+
+    def _mind_loss(self, ctx: Context) -> None:
+        """Be as careful as a loss limit asks for."""
+        before = self._caution.tier
+        if self._caution.update(ctx.loss_used()) is Tier.FLATTEN and before is not Tier.FLATTEN and not self._is_over:
+            fields = {"instrument": self._lead, "reason": self._caution.text}
+            ctx.notice("warning", "pair_flattens", fields)
+
+    def _take_down(self, ctx: Context) -> str:
+        """Take what is held, a quote's size at a time, and quote nothing, for as long as that tier lasts."""
+        holdings = self._memo.holdings
+        if not self._at_rest and not self._emptying.is_over(ctx, holdings):
+            self._emptying.step(ctx, holdings)
+        return f"flattens and quotes nothing: {self._caution.text}"
 
     def _end(self, ctx: Context, text: str) -> None:
         """Quote nothing any more, for that reason; with "" nothing changes."""
@@ -238,14 +258,20 @@ class CrossMaker(Strategy[CrossMakerParams]):
         if book is None or lead_book is None or rate is None or not qty:
             return None
         least = self.params.min_profit_bps / _BPS + self.params.fees(ctx)
+        if self._caution.tier >= Tier.WIDEN:
+            least += abs(least) * _WIDER_BY
         px = quote_px(side, qty, lead_book, book, rate, least)
         return None if px is None else Quote(px, qty, 0, self.params.tolerance_bps)
 
     def _qty(self, ctx: Context, side: Side) -> Decimal:
-        """Return the size of a quote: within the largest position, and less what is open in the same direction."""
+        """Return the size of a quote: within the largest position, and less what is open in the same direction.
+
+        From three quarters of a loss limit on the largest position is none: only what brings the lead to flat is quoted.
+        """
         rules = ctx.instrument(self._lead)
         holdings = self._memo.holdings
-        room = self.params.max_qty - side.sign * holdings.legs[self._lead].qty
+        most = self.params.max_qty if self._caution.tier < Tier.REDUCE else ZERO
+        room = most - side.sign * holdings.legs[self._lead].qty
         open_qty = max(side.sign * holdings.delta, ZERO)
         lot = common_lot(rules, ctx.instrument(self._hedge))
         qty = towards_zero(min(self.params.qty - open_qty, room), lot)
@@ -281,9 +307,14 @@ class CrossMaker(Strategy[CrossMakerParams]):
             "bid_px": None if bid is None else float(bid.px),
             "ask_px": None if offer is None else float(offer.px),
             **explained(self._summary(ctx)),
-            "waits_for": why,
+            "caution": self._caution.shown,
+            "waits_for": why or self._only_reduces,
         }
         ctx.explain(self._lead, inputs)
+
+    @property
+    def _only_reduces(self) -> str:
+        return f"quotes only what reduces: {self._caution.text}" if self._caution.tier is Tier.REDUCE else ""
 
 
 def quote_px(side: Side, qty: Decimal, lead: Book, hedge: Book, rate: Decimal, least: Decimal) -> Decimal | None:

@@ -16,8 +16,10 @@ from perpmaker.model.execution import ExecutionReport
 from perpmaker.model.order import OrderView, Side
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.strategies.api import Context, Explained, Strategy, StrategyParams, Subscription
+from perpmaker.strategies.caution import SMALLER_DIVISOR, Caution, Tier
 from perpmaker.strategies.pair.clip import Clip, ClipWorld, Stage
 from perpmaker.strategies.pair.direction import Rules
+from perpmaker.strategies.pair.emptying import Emptying
 from perpmaker.strategies.pair.hedger import Hedger
 from perpmaker.strategies.pair.holdings import ZERO, Holdings, overfills, status_of
 from perpmaker.strategies.pair.memory import Counts, Memory, PairMemo, ask
@@ -60,6 +62,8 @@ class Pair(Strategy[PairParams]):
         self._memory = Memory(Memo, params.session, self._legs)
         self._memo = self._new_memo(Holdings({}))
         self._clip: Clip | None = None
+        self._caution = Caution()
+        self._emptying: Emptying | None = None
         self._not_before_ns = 0
         self._reported: Decimal | None = None
         self._refused_clips = 0
@@ -170,6 +174,7 @@ class Pair(Strategy[PairParams]):
             return
         self._take(ctx)
         self._rules.rate.watch(ctx)
+        self._mind_loss(ctx)
         programme, holdings, hedger = self._memo.programme, self._memo.holdings, self._hedger
         hedger.step(ctx, holdings, self._still_to_come(ctx))
         if hedger.failed:
@@ -177,7 +182,8 @@ class Pair(Strategy[PairParams]):
         hold = self._hold(ctx)
         if self._clip is not None:
             asked = (self._clip.wanted, self._clip.least_edge_bps)
-            is_outdated = programme.is_over or asked != (programme.wanted, self._least_edge_bps)
+            present = (programme.wanted, self._least_edge_bps)
+            is_outdated = programme.is_over or programme.taking or asked != present
             self._clip.step(ctx, hold=hold or ("something else is wanted" if is_outdated else ""))
             if self._clip.is_over or (is_outdated and self._clip.stage is Stage.STEADY):
                 self._clip_over(ctx, self._clip)
@@ -216,16 +222,32 @@ class Pair(Strategy[PairParams]):
         advance(programme, self.params, self._present(ctx))
         if programme.cycles > before or programme.is_over:
             self._tell_summary(ctx, "pair_ended" if programme.is_over else "pair_cycle_ended")
-        if programme.trades and not self._is_there(ctx) and ctx.now_ns() >= self._not_before_ns:
+        if programme.taking and programme.trades:
+            self._take_down(ctx)
+        elif programme.trades and not self._is_there(ctx) and ctx.now_ns() >= self._not_before_ns:
             self._clip = self._new_clip(ctx)
             if self._clip is not None:
                 self._clip.step(ctx)
+
+    def _take_down(self, ctx: Context) -> None:
+        """Take what is held, a clip at a time; the hedge follows each. Not while a venue could not trade."""
+        programme, memo = self._memo.programme, self._memo
+        if self._emptying is None:
+            piece = memo.clip_qty or self._valid(ctx, self.params.clip or self.params.size)
+            if not piece:
+                programme.text = "the clip rounds to nothing, or a price is missing"
+                return
+            self._emptying = Emptying(self._lead, piece, self.params.hedge.unwind_max_slippage_bps)
+        hindered = next((f"{name}: {why}" for name in self._legs[:2] if (why := ctx.hindrance(name))), "")
+        programme.text = hindered or f"takes what is held, {programme.why_closing}"
+        if not hindered:
+            self._emptying.step(ctx, memo.holdings)
 
     def _present(self, ctx: Context) -> Present:
         return Present(
             now_ns=ctx.now_ns(),
             is_there=lambda: self._is_there(ctx),
-            choose=lambda cycle: self._rules.side(ctx, cycle),
+            choose=lambda cycle: self._opens_nothing or self._rules.side(ctx, cycle),
             size=lambda: self._size(ctx),
             may_close=lambda side: self._rules.may_close(ctx, side),
         )
@@ -248,7 +270,17 @@ class Pair(Strategy[PairParams]):
             rules=self._rules,
         )
         side = Side.BUY if to_go > 0 else Side.SELL
-        return Clip(world, side, memo.clip_qty, programme.wanted, self._least_edge_bps)
+        return Clip(world, side, self._next_clip_qty(ctx), programme.wanted, self._least_edge_bps)
+
+    def _next_clip_qty(self, ctx: Context) -> Decimal:
+        """Return the size of the next clip: smaller where it opens and half of a loss limit is used up."""
+        usual = self._memo.clip_qty
+        if self._memo.programme.is_closing or self._caution.tier < Tier.WIDEN:
+            return usual
+        rules = [ctx.instrument(name) for name in (self._lead, self._hedge)]
+        smaller = towards_zero(usual / SMALLER_DIVISOR, common_lot(*rules))
+        least = max(smallest_qty(rule, ctx.mark_px(rule.instrument_id) or ZERO) for rule in rules)
+        return smaller if smaller >= least else usual
 
     @property
     def _least_edge_bps(self) -> float | None:
@@ -288,7 +320,29 @@ class Pair(Strategy[PairParams]):
             return self._memo.question
         if self._memo.programme.is_over:
             return self._memo.programme.text
-        return "paused" if ctx.paused() else ""
+        if ctx.paused():
+            return "paused"
+        is_opening = self._memo.programme.phase == "open" and not self._is_there(ctx)
+        return self._opens_nothing if is_opening else ""
+
+    @property
+    def _opens_nothing(self) -> str:
+        """Why no position is built up now, "" when it may be. What is open is hedged and closed all the same."""
+        return f"opens nothing: {self._caution.text}" if self._caution.tier >= Tier.REDUCE else ""
+
+    def _mind_loss(self, ctx: Context) -> None:
+        """Be as careful as a loss limit asks for; at nine tenths what is held is taken down, unless a person has a say."""
+        programme, memo = self._memo.programme, self._memo
+        if self._caution.update(ctx.loss_used()) is not Tier.FLATTEN or not memo.holdings.legs:
+            return
+        if programme.taking or memo.question or ctx.paused() or (programme.is_over and not programme.keeps):
+            return
+        held = abs(memo.holdings.legs[self._lead].qty)
+        if held < smallest_qty(ctx.instrument(self._lead), ctx.mark_px(self._lead) or ZERO):
+            return
+        programme.flatten(self._caution.text)
+        fields = {"instrument": self._lead, "held": str(held), "reason": self._caution.text}
+        ctx.notice("warning", "pair_flattens", fields)
 
     def _end(self, ctx: Context, text: str) -> None:
         if not self._memo.programme.is_over:
@@ -334,8 +388,8 @@ class Pair(Strategy[PairParams]):
     def _save(self, ctx: Context) -> None:
         memo, programme = self._memo, self._memo.programme
         self._memory.save(
-            ctx, memo, programme.phase, programme.closing_for_good, programme.cycles, programme.wanted,
-            memo.clip_qty, memo.counts.skipped,
+            ctx, memo, programme.phase, programme.closing_for_good, programme.taking, programme.cycles,
+            programme.wanted, memo.clip_qty, memo.counts.skipped,
         )  # fmt: skip
 
     def _tell_summary(self, ctx: Context, name: str) -> None:
@@ -363,7 +417,7 @@ class Pair(Strategy[PairParams]):
             "hedge_qty": str(memo.holdings.legs[self._hedge].qty),
             "net_delta": str(memo.holdings.delta),
             "wanted": str(memo.programme.wanted),
-            "clip": "" if clip is None else clip.stage.value,
+            "clip": self._clip_stage(ctx),
             "hedge": hedger.rung.value,
             "reprices": 0 if clip is None else clip.reprices,
             "skipped": summary.skipped,
@@ -372,9 +426,15 @@ class Pair(Strategy[PairParams]):
             "basis_bps": self._rules.basis.bps,
             "basis_z": self._rules.basis.z,
             "funding_bps_a_day": self._rules.funding_bps(ctx),
+            "caution": self._caution.shown,
             "waits_for": self._waits_for(ctx),
         }
         ctx.explain(self._lead, inputs)
+
+    def _clip_stage(self, ctx: Context) -> str:
+        if self._clip is not None:
+            return self._clip.stage.value
+        return Stage.TAKING.value if self._emptying is not None and self._emptying.is_at_work(ctx) else ""
 
     def _waits_for(self, ctx: Context) -> str:
         hold = self._hold(ctx)

@@ -30,7 +30,10 @@ class Programme(msgspec.Struct):
     until_ns: int = 0
     text: str = ""
     closing_for_good: bool = False
-    """A person had the positions closed: after that nothing is built any more."""
+    """A person, or a loss limit, had the positions closed: after that nothing is built any more."""
+    taking: bool = False
+    """What is held is closed by taking, not clip by clip in the book: a loss limit is nearly used up."""
+    why_closing: str = "as a person wanted"
 
     @property
     def is_over(self) -> bool:
@@ -48,9 +51,19 @@ class Programme(msgspec.Struct):
     def end(self, text: str) -> None:
         self.phase, self.text = "end", text
 
+    @property
+    def keeps(self) -> bool:
+        """Whether it ended by itself with a position that it is there to hold."""
+        return self.is_over and self.mode == "build_and_hold" and self.cycles > 0 and not self.closing_for_good
+
     def close(self) -> None:
         """Close what is held, wherever the mode stands, and end."""
         self.phase, self.wanted, self.text, self.closing_for_good = "close", ZERO, "", True
+
+    def flatten(self, why: str) -> None:
+        """Close by taking, for that reason, and end."""
+        self.close()
+        self.taking, self.why_closing = True, why
 
 
 class Present(msgspec.Struct, frozen=True):
@@ -123,7 +136,7 @@ def _close(programme: Programme, params: PairParams, now: Present) -> None:
 
 def _cycle_done(programme: Programme, params: PairParams, now: Present) -> None:
     if programme.closing_for_good:
-        programme.end("closed, as a person wanted")
+        programme.end(f"closed, {programme.why_closing}")
         return
     programme.cycles += 1
     if params.mode == "close_existing":
