@@ -17,7 +17,7 @@ from perpmaker.errors import PerpmakerError
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from perpmaker.control.messages import Status
+    from perpmaker.control.messages import Status, StrategyRow
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--watch", is_flag=True, help="Refresh every second until Ctrl-C.")
 @click.pass_obj
 def command(home: Path, as_json: bool, watch: bool) -> None:
-    """Show what the engine does: state, equity, positions, orders, books, PnL by cause, latency."""
+    """Show what the engine does: state, equity, positions, orders, books, PnL by cause, tuners, latency."""
     client = connect(home)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(client.status()), indent=2).decode())
@@ -114,5 +114,17 @@ def tables(status: Status) -> Group:
             if value.p50 is not None and value.p99 is not None
         )
     )
+    tuners = [Text(line) for row in status.strategies if (line := tuner_line(row))]
     warnings = [Text(f"! {warning}", "yellow") for warning in status.warnings]
-    return Group(head, markets, orders, causes, stages, *warnings)
+    return Group(head, markets, orders, causes, *tuners, stages, *warnings)
+
+
+def tuner_line(row: StrategyRow) -> str:
+    """Say what a strategy's tuner has in force, what it does, and its last step with the reason; "" without one."""
+    said = row.inputs
+    doing = said.get("adapt")
+    if not doing:
+        return ""
+    knobs = (("gamma", said.get("adapt_gamma_mult")), ("kappa", said.get("adapt_kappa_mult")))
+    now = ", ".join(f"{name} x{value:.2f}" for name, value in knobs if isinstance(value, float))
+    return f"Tuner of {row.name}: {now}; {doing}; last step: {said.get('adapt_last') or 'none'}"

@@ -125,7 +125,11 @@ class StrategyRow(msgspec.Struct, frozen=True):
     state: str
     reason: str
     inputs: dict[str, float | str | None]
-    """Quoting inputs: fair, sigma, A_bid, A_ask, kappa_bid, kappa_ask, half_spread_bps, skew_bps ... and their age_ms."""
+    """Quoting inputs: fair, sigma, A_bid, A_ask, kappa_bid, kappa_ask, half_spread_bps, skew_bps ... and their age_ms.
+
+    The adaptive tuner, when it is on: adapt_gamma_mult and adapt_kappa_mult are in force, adapt what it measures now,
+    adapt_last its last step and why.
+    """
 
 
 class ExecutionChildRow(msgspec.Struct, frozen=True):

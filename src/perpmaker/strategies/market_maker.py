@@ -149,7 +149,9 @@ class MarketMaker(Strategy[MarketMakerParams]):
             told = {inert.name: inert.text for inert in self._idle}
             ctx.notice("warning", "parameters_inert", {"instrument": self.params.instrument, **told})
         if self._tuner.on and self._tuner.restore(ctx.recall()):
-            ctx.notice("info", "adapt_restored", {"instrument": self.params.instrument, "kept": ctx.recall()})
+            kept = self._tuner.multiples
+            fields = {"gamma_mult": f"{kept.gamma:.4g}", "kappa_mult": f"{kept.kappa:.4g}"}
+            ctx.notice("info", "adapt_restored", {"instrument": self.params.instrument, **fields})
         self._refresh(ctx)
 
     def on_book(self, ctx: Context, book: Book) -> None:

@@ -85,6 +85,8 @@ class Memory(msgspec.Struct, frozen=True):
     gamma: float
     kappa: float
     turn: int
+    last: str = ""
+    """The last decision, for people."""
 
 
 class _Window:
@@ -165,10 +167,13 @@ class Tuner:
         if memory.keys != self._keys or not fits:
             return False
         self._kept, self._turn = Multiples(gamma=memory.gamma, kappa=memory.kappa), memory.turn % len(KNOBS)
+        if memory.last:
+            self._last = f"before the restart: {memory.last}"
         return True
 
     def memory(self) -> str:
-        return msgspec.json.encode(Memory(self._keys, self._kept.gamma, self._kept.kappa, self._turn)).decode()
+        kept = self._kept
+        return msgspec.json.encode(Memory(self._keys, kept.gamma, kept.kappa, self._turn, self._last)).decode()
 
     def on_fill(self, now_ns: int, side: Side, px: float, fee_bps: float) -> None:
         """Take a fill; `fee_bps` of its notional, > 0 a cost."""

@@ -161,6 +161,15 @@ def test_what_was_kept_outlives_a_restart_and_what_was_tried_does_not() -> None:
     after = Stage()
     assert after.tuner.restore(stage.tuner.memory())
     assert after.factors == (1, STEP)
+    last = str(after.tuner.shown()["adapt_last"])
+    assert last.startswith("before the restart: tried kappa x1.25 -> x1.56: after ")
+
+
+def test_a_memory_without_its_last_step_is_believed_all_the_same() -> None:
+    stage = Stage()
+    assert stage.tuner.restore('{"keys":"k","gamma":1.25,"kappa":1,"turn":0}')
+    assert stage.factors == (STEP, 1)
+    assert stage.tuner.shown()["adapt_last"] == "nothing yet"
 
 
 @pytest.mark.parametrize("memo", ["", "{}", "nonsense", '{"keys":"other","gamma":1.2,"kappa":1,"turn":0}',
@@ -224,4 +233,6 @@ def test_in_the_maker_a_restart_goes_on_from_what_was_kept() -> None:
     again.memo = ctx.memo.replace('"kappa":1.0', '"kappa":1.25')
     _maker(again)
     assert again.explained[ID]["half_spread_bps"] == pytest.approx(4 / STEP)
-    assert [name for _, name, _ in again.notices] == ["adapt_restored"]
+    ((_, name, fields),) = again.notices
+    assert name == "adapt_restored"
+    assert fields == {"instrument": ID, "gamma_mult": "1", "kappa_mult": "1.25"}
