@@ -98,7 +98,6 @@ class SessionRecording:
         self._put = self._queue.append
         self._closing = threading.Event()
         self._number = 0
-        self._closed_bytes = 0
         self._file: live.LiveFile | None = None
         self.failed = False
         self._thread = threading.Thread(target=self._write_forever, name="recording", daemon=True)
@@ -159,7 +158,6 @@ class SessionRecording:
         if self._file is None or self._file.size < self._rotate_bytes:
             return
         self._file.close()
-        self._closed_bytes += self._file.size
         self._file = None
         if not _make_room(self.path.parent, self.path, self._kept_bytes):
             self._give_up(f"this session's recording alone is larger than {self._kept_bytes >> 30} GiB")

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from perpmaker.engine.core.spec import StrategySpec
 from perpmaker.execution.working import WorkingOrders
-from perpmaker.model.events import Bar, BookDelta, BookSnapshot, Ticker, Trade
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, OrderIds, order_ids
 from perpmaker.model.order import CancelOrder, NewOrder
 from perpmaker.model.quote import Algorithm, Quote
@@ -147,9 +146,6 @@ class Slot:
         self.book_told_ns.clear()
         self.book_pending.clear()
         self._subscribe()
-
-    def wants_event(self, event: BookSnapshot | BookDelta | Trade | Ticker | Bar) -> bool:
-        return event.instrument in self.subscriptions
 
     def take_wish(self) -> Wish:
         wish, self.wish = self.wish, Wish()

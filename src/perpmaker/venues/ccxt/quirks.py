@@ -84,7 +84,6 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """Where the account's leverage stands, for a venue that sets it for all instruments at once."""
     signed_quantity: str = ""
     """Key of the signed position in ccxt's `info`, where its unified side is unsafe."""
-    funding_since: bool = False
     settle: str = ""
     """Settlement currency; "" for the quote currency of whatever is traded."""
     codes: Mapping[str, Verdict] = {}
