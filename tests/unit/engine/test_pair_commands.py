@@ -620,5 +620,21 @@ def test_a_pair_started_anew_after_a_failure_is_told_nothing_of_before() -> None
     assert rig.status()["cycles"] == 1
 
 
+def test_what_a_failed_pair_holds_after_its_end_is_closed_once_it_was_resumed() -> None:
+    rig = bench()
+    rig.pair(mode="build_and_hold")
+    done(rig)
+    held = rig.lead.position
+    rig.engine.world.slots[NAME].strategy.on_timer = broken
+    rig.run(1)
+    failed = Answer("refused", f"{NAME} is failed: on_timer raised ZeroDivisionError: by zero")
+    assert rig.tell("pair_close", NAME) == failed
+    assert rig.lead.position == held != 0
+    rig.tell("pair_resume", NAME)
+    assert rig.tell("pair_close", NAME).state == "accepted"
+    rig.until(lambda: (rig.answer or failed).state == "done", 60)
+    assert rig.lead.position == rig.hedge.position == 0
+
+
 def broken(*_: object) -> None:
     raise ZeroDivisionError("by zero")

@@ -134,7 +134,7 @@ class AddedStrategies:
         """Write down which are over and hold nothing; called each second."""
         for name in tuple(self._known):
             slot = self._world.slots.get(name)
-            if slot is not None and slot.state is SlotState.RUNNING and is_over(slot) and not _holds(slot):
+            if slot is not None and slot.state is SlotState.RUNNING and has_left(slot):
                 del self._known[name]
                 self._world.out.record(StrategyRemoved(name, self._world.now_ns))
 
@@ -152,15 +152,15 @@ class AddedStrategies:
             }  # fmt: skip
             self._world.out.tell(Notice("warning", "pair_left_behind", fields, self._world.now_ns))
 
-    def _has_left(self, slot: Slot) -> bool:
-        """Whether it is one of people's that is over and holds nothing: others may have its instruments."""
-        return self._is_ours(slot) and is_over(slot) and not _holds(slot)
+    def _gives_way(self, slot: Slot) -> bool:
+        """Whether it is one of people's that has left: others may have its instruments."""
+        return self._is_ours(slot) and has_left(slot)
 
     def _make_room(self, spec: StrategySpec) -> None:
         """Stop those that have left and would take the fills of a new one for a stranger's."""
         wanted = {leg.instrument for leg in spec.legs}
         for name, slot in self._world.slots.items():
-            if name != spec.strategy and self._has_left(slot) and wanted & {leg.instrument for leg in slot.spec.legs}:
+            if name != spec.strategy and self._gives_way(slot) and wanted & {leg.instrument for leg in slot.spec.legs}:
                 if self._known.pop(name, None) is not None:
                     self._world.out.record(StrategyRemoved(name, self._world.now_ns))
                 if slot.running:
@@ -183,7 +183,7 @@ class AddedStrategies:
         wanted = {leg.instrument: leg for leg in legs}
         for name, slot in self._world.slots.items():
             for leg in slot.spec.legs:
-                if name != but and leg.instrument in wanted and not self._has_left(slot):
+                if name != but and leg.instrument in wanted and not self._gives_way(slot):
                     return taken_text(wanted[leg.instrument], name, leg.account)
         return ""
 
@@ -225,12 +225,17 @@ def is_over(slot: Slot) -> bool:
     return said.get("phase") == ENDED and said.get("clip") == "" and said.get("hedge") == "calm"
 
 
+def has_left(slot: Slot) -> bool:
+    """Whether it is over and holds nothing: there is nothing left for it to do."""
+    return is_over(slot) and not _holds(slot)
+
+
 def pair_on(world: World, account: AccountId, instrument: InstrumentId) -> StrategyId | None:
     """Return the living strategy that has this instrument as one of several legs, and works or holds something."""
     leg = Leg(account, instrument)
     for name, slot in world.slots.items():
         lives = slot.state in (SlotState.STARTING, SlotState.RUNNING)  # what failed is left to people
-        if lives and slot.spec.others and leg in slot.spec.legs and not (is_over(slot) and not _holds(slot)):
+        if lives and slot.spec.others and leg in slot.spec.legs and not has_left(slot):
             return name
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from perpmaker.engine.core.added import AddedStrategies, is_over
+from perpmaker.engine.core.added import AddedStrategies, has_left
 from perpmaker.engine.core.answers import Answer
 from perpmaker.engine.core.answers import refused as _refused
 from perpmaker.engine.core.desk import Desk
@@ -150,7 +150,7 @@ class Operators:
                     for text in self._reconciling.unfreeze(leg.account, leg.instrument, event.actor or "unknown")
                 ]
             slot.paused = False
-            if slot.state in (SlotState.FAILED, SlotState.STOPPED) and not is_over(slot):
+            if slot.state in (SlotState.FAILED, SlotState.STOPPED) and not has_left(slot):
                 self._runner.restart(slot)
             self._runner.touch(slot)
         self._tell("info", "strategies_resumed", event, strategies=_names(slots), lifted="; ".join(lifted))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-from perpmaker.engine.core.added import HELD, AddedStrategies, is_over, spec_of
+from perpmaker.engine.core.added import HELD, AddedStrategies, has_left, is_over, spec_of
 from perpmaker.engine.core.answers import Answer, refused
 from perpmaker.engine.core.executions import Executions
 from perpmaker.engine.core.oneshots import account_on, followed
@@ -35,6 +35,7 @@ _LEGS: Final = ("", "hedge_", _FALLBACK)
 _STEMS: Final = {Pair.kind: "pair", CrossMaker.kind: "make"}
 """What may be started, and how the names of those begin that are given none."""
 _NOT_PARAMETERS: Final = frozenset({"account", "kind", "name"})
+_DEAF: Final = (SlotState.FAILED, SlotState.STOPPED)
 _Action = Callable[[Operator], Callable[[], Answer]]
 
 
@@ -204,8 +205,9 @@ class Pairs:
 
         One that has not begun is ended at once; one that goes on from an earlier life hears it as soon as it has started.
         """
-        missed = [_lost(slot) for slot in slots if _is_lost(slot)]
-        told = [slot for slot in slots if not _is_lost(slot)]
+        deaf = [slot for slot in slots if slot.state in _DEAF and not has_left(slot)]
+        missed = [_lost(slot) for slot in deaf]
+        told = [slot for slot in slots if slot not in deaf]
         if not told:
             return refused("; ".join(missed))
         for slot in told:
@@ -279,7 +281,7 @@ def _ended(slots: list[Slot], missed: list[str]) -> Answer:
 
 def _is_lost(slot: Slot) -> bool:
     """Whether it hears and does nothing any more though it had not come to its end."""
-    return slot.state in (SlotState.FAILED, SlotState.STOPPED) and not is_over(slot)
+    return slot.state in _DEAF and not is_over(slot)
 
 
 def _lost(slot: Slot) -> str:
