@@ -86,7 +86,8 @@ class Hedger:
     def home_piece(self, ctx: Context, holdings: Holdings, clip: Decimal) -> Decimal:
         """Return how much of what the fallback venue holds may be moved to the hedge venue now, signed; 0 for nothing.
 
-        At most a clip, less what is open already, and so much that both venues take it and the rest of it later.
+        At most a clip, or the smallest order where that is larger, less what is open already; and so much that both venues
+        take it and the rest of it later.
         """
         name = self._fallback
         if name is None or self.rung is not Rung.CALM or ctx.now_ns() < self._home_not_before_ns:
@@ -97,7 +98,7 @@ class Hedger:
         least = max(self._smallest(ctx, name), self._smallest(ctx, self._hedge))
         open_qty = max(holdings.delta.copy_sign(holdings.delta * there), ZERO)
         lot = common_lot(ctx.instrument(name), ctx.instrument(self._hedge))
-        piece = next_piece(abs(there), clip - open_qty, lot, least)
+        piece = next_piece(abs(there), max(clip, least) - open_qty, lot, least)
         if not piece or ctx.hindrance(self._hedge) or ctx.hindrance(name):
             return ZERO
         return piece if there > 0 else -piece

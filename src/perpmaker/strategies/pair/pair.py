@@ -25,7 +25,7 @@ from perpmaker.strategies.pair.holdings import ZERO, Holdings, overfills, status
 from perpmaker.strategies.pair.memory import Counts, Memory, PairMemo, ask
 from perpmaker.strategies.pair.params import PairParams
 from perpmaker.strategies.pair.programme import Present, Programme, advance
-from perpmaker.strategies.pair.sizes import common_lot, larger_lot, smallest_qty, towards_zero, unlike
+from perpmaker.strategies.pair.sizes import away_from_zero, common_lot, larger_lot, smallest_qty, towards_zero, unlike
 from perpmaker.strategies.pair.stability import Stability
 from perpmaker.strategies.pair.summary import Summary, explained, summarise, tell
 
@@ -260,6 +260,10 @@ class Pair(Strategy[PairParams]):
         if not memo.clip_qty:
             programme.text = "the clip rounds to nothing, or a price is missing"
             return None
+        qty = self._next_clip_qty(ctx)
+        if not qty:
+            programme.text = f"a clip of {memo.clip_qty.normalize():f} is less than the smallest order by now"
+            return None
         world = ClipWorld(
             self._lead,
             self._hedge,
@@ -270,16 +274,22 @@ class Pair(Strategy[PairParams]):
             rules=self._rules,
         )
         side = Side.BUY if to_go > 0 else Side.SELL
-        return Clip(world, side, self._next_clip_qty(ctx), programme.wanted, self._least_edge_bps)
+        return Clip(world, side, qty, programme.wanted, self._least_edge_bps)
 
     def _next_clip_qty(self, ctx: Context) -> Decimal:
-        """Return the size of the next clip: smaller where it opens and half of a loss limit is used up."""
-        usual = self._memo.clip_qty
-        if self._memo.programme.is_closing or self._caution.tier < Tier.WIDEN:
-            return usual
+        """Return the size of the next clip: smaller where it opens and half of a loss limit is used up.
+
+        Where the venues' smallest order has outgrown a clip, one that closes is that order, and none opens: 0.
+        """
+        usual, closes = self._memo.clip_qty, self._memo.programme.is_closing
         rules = [ctx.instrument(name) for name in (self._lead, self._hedge)]
-        smaller = towards_zero(usual / SMALLER_DIVISOR, common_lot(*rules))
+        lot = common_lot(*rules)
         least = max(smallest_qty(rule, ctx.mark_px(rule.instrument_id) or ZERO) for rule in rules)
+        if usual < least:
+            return away_from_zero(least, lot) if closes else ZERO
+        if closes or self._caution.tier < Tier.WIDEN:
+            return usual
+        smaller = towards_zero(usual / SMALLER_DIVISOR, lot)
         return smaller if smaller >= least else usual
 
     @property

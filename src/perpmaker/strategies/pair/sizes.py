@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_UP, Decimal
 from math import lcm
 
 from perpmaker.model.instrument import Instrument
@@ -32,7 +32,12 @@ def smallest_qty(instrument: Instrument, px: Decimal) -> Decimal:
     """Return the smallest order the venue takes at about `px`, in base units; a price of 0 leaves the notional out."""
     by_notional = instrument.min_notional / px if px > 0 else Decimal(0)
     least = max(instrument.min_qty, by_notional, instrument.lot)
-    return (least / instrument.lot).to_integral_value(ROUND_CEILING) * instrument.lot
+    return away_from_zero(least, instrument.lot)
+
+
+def away_from_zero(qty: Decimal, lot: Decimal) -> Decimal:
+    """Round a quantity up to the lot: for what must not be less."""
+    return (qty / lot).to_integral_value(ROUND_UP) * lot
 
 
 def towards_zero(qty: Decimal, lot: Decimal) -> Decimal:

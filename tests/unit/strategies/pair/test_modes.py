@@ -10,6 +10,7 @@ import pytest
 from tests.unit.strategies.pair.sessions import assert_sums_are_the_venues, cash, done, pair
 from tests.unit.strategies.pair.two_venues import Crowd, TwoVenues
 
+from perpmaker.model.events import InstrumentListed
 from perpmaker.model.order import Side
 
 D = Decimal
@@ -380,3 +381,29 @@ def test_a_pair_that_is_through_and_flat_says_no_more() -> None:
     before = len(rig.told("pair_progressed"))
     rig.run(130)
     assert len(rig.told("pair_progressed")) == before
+
+
+def outgrown(rig: TwoVenues) -> TwoVenues:
+    """From now on the lead takes nothing smaller than 0.25: more than a clip of 0.2."""
+    rig.bound = D("0.25")
+    rig.lead.rules = msgspec.structs.replace(rig.lead.rules, min_qty=D("0.25"))
+    rig.feed(InstrumentListed(rig.lead.rules, rig.now_ns))
+    return rig.run(1)
+
+
+def test_a_position_is_closed_though_the_smallest_order_has_outgrown_its_clips() -> None:
+    rig = pair(mode="open_and_close", delay_s=5, iterations=1, size="0.6", clip="0.2")
+    rig.until(lambda: rig.status().get("phase") == "hold")
+    done(outgrown(rig))
+    assert rig.status()["cycles"] == 1
+    assert 0 <= rig.lead.position < D("0.25")
+    assert rig.delta == 0
+
+
+def test_nothing_opens_once_the_smallest_order_has_outgrown_a_clip_and_it_says_so() -> None:
+    rig = pair(mode="build_and_hold", size="2", clip="0.2")
+    rig.until(lambda: rig.lead.position > 0)
+    outgrown(rig).run(5)
+    assert rig.status()["waits_for"] == "a clip of 0.2 is less than the smallest order by now"
+    held = rig.lead.position
+    assert rig.run(10).lead.position == held < 1

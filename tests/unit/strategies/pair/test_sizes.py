@@ -8,7 +8,15 @@ import msgspec
 import pytest
 from tests.unit.strategies.pair.face import HEDGE, LEAD, RULES
 
-from perpmaker.strategies.pair.sizes import common_lot, hedgeable, larger_lot, next_piece, smallest_qty, towards_zero
+from perpmaker.strategies.pair.sizes import (
+    away_from_zero,
+    common_lot,
+    hedgeable,
+    larger_lot,
+    next_piece,
+    smallest_qty,
+    towards_zero,
+)
 
 D = Decimal
 
@@ -88,3 +96,7 @@ def test_pieces_lead_whatever_is_held_to_less_than_the_smallest_order() -> None:
                 held -= piece
             assert 0 <= held < smallest
             assert held == 0 or thousandths < 40 or most < 2 * smallest
+
+
+def test_rounding_up_never_gives_less() -> None:
+    assert [away_from_zero(D(qty), D("0.01")) for qty in ("0.011", "0.02", "0")] == [D("0.02"), D("0.02"), D(0)]
