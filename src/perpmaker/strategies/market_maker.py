@@ -41,6 +41,7 @@ from perpmaker.strategies.quoting.inert import Inert, inert_parameters
 from perpmaker.strategies.quoting.inventory import Inventory, Sizes
 from perpmaker.strategies.quoting.ladder import VenueRules
 from perpmaker.strategies.quoting.markouts import MarkoutParams, Markouts, Place
+from perpmaker.strategies.quoting.memo import MakerMemo, decode, encode
 from perpmaker.strategies.quoting.multiples import Multiples
 from perpmaker.strategies.quoting.params import QuotingParams
 from perpmaker.strategies.quoting.permit import FREE, Mode, Permit, strictest
@@ -54,6 +55,7 @@ from perpmaker.strategies.regimes.mixture import Mixture
 from perpmaker.strategies.schema import key
 from perpmaker.strategies.signals.anchor import Anchored, anchored
 from perpmaker.strategies.signals.filters import Regime
+from perpmaker.strategies.signals.latch import LatchMemory
 from perpmaker.strategies.signals.params import RegimeParams
 from perpmaker.strategies.signals.watch import RegimeState, RegimeWatch
 
@@ -125,6 +127,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
         self._caution = Caution()
         self._mixture = Mixture(params.regime.model, params.regime.blend)
         self._tuner = Tuner(params.adapt, keys=f"{params.quoting} {params.adapt}")
+        self._remembered: LatchMemory | None = None
         self._plan: _Plan | None = None
         self._rests_until_ns = {Side.BUY: 0, Side.SELL: 0}
         self._places: dict[ClientOrderId, Place] = {}
@@ -143,16 +146,32 @@ class MarketMaker(Strategy[MarketMakerParams]):
     # --- hooks
 
     def on_start(self, ctx: Context) -> None:
-        for bar in ctx.bars(self.params.instrument, self.params.regime.bar_s):
-            self._regime.on_bar(bar)
+        memo = decode(ctx.recall())
+        self._take_past(ctx, memo)
         if self._idle:
             told = {inert.name: inert.text for inert in self._idle}
             ctx.notice("warning", "parameters_inert", {"instrument": self.params.instrument, **told})
-        if self._tuner.on and self._tuner.restore(ctx.recall()):
+        if self._tuner.on and self._tuner.restore(memo.adapt):
             kept = self._tuner.multiples
             fields = {"gamma_mult": f"{kept.gamma:.4g}", "kappa_mult": f"{kept.kappa:.4g}"}
             ctx.notice("info", "adapt_restored", {"instrument": self.params.instrument, **fields})
         self._refresh(ctx)
+
+    def _take_past(self, ctx: Context, memo: MakerMemo) -> None:
+        """Take the bars of before the start, and the signal that an earlier life remembered."""
+        bars = ctx.bars(self.params.instrument, self.params.regime.bar_s)
+        self._remembered = memo.latch
+        if memo.latch is None or memo.latch.since_ns > ctx.now_ns():
+            for bar in bars:
+                self._regime.on_bar(bar)
+            return
+        self._regime.restore(memo.latch, bars)
+        held_s = (ctx.now_ns() - memo.latch.since_ns) / NS_PER_S
+        fields = {"instrument": self.params.instrument, "side": memo.latch.side.value, "held_s": f"{held_s:.0f}"}
+        ctx.notice("info", "latch_restored", fields)
+
+    def _remember(self, ctx: Context) -> None:
+        ctx.remember(encode(self._tuner.memory(), self._regime.memory))
 
     def on_book(self, ctx: Context, book: Book) -> None:
         if book.instrument.instrument_id != self.params.instrument:
@@ -264,6 +283,9 @@ class MarketMaker(Strategy[MarketMakerParams]):
         )
         reading = self._estimates.reading(now_ns)
         regime = self._regime.state(now_ns, is_flat=not ctx.position(p.instrument).qty)
+        if self._regime.memory != self._remembered:
+            self._remembered = self._regime.memory
+            self._remember(ctx)
         mixture = self._mixture.state(now_ns)
         tier = self._caution.update(ctx.loss_used())
         width = Multiples(width=p.regime.width_mult(regime.regime) * (WIDER_MULT if tier >= Tier.WIDEN else 1.0))
@@ -309,7 +331,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
         )
         for step in self._tuner.look(look):
             ctx.notice("info", step.name, {"instrument": self.params.instrument, **step.fields})
-            ctx.remember(self._tuner.memory())
+            self._remember(ctx)
 
     def _permit(self, ctx: Context, regime: RegimeState) -> Permit:
         """Return what every rule together allows now."""

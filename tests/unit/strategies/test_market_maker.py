@@ -416,7 +416,7 @@ def test_a_new_bar_takes_the_signal_away() -> None:
     maker.on_bar(ctx, msgspec.structs.replace(after, open_ns=START_NS))
     ctx.wait(maker, 1.0)
     assert len(_ladder(ctx).bids) == 3
-    assert str(ctx.explained[ID]["latch"]).startswith("released: ")
+    assert str(ctx.explained[ID]["latch"]).startswith("released 0 s ago: ")
 
 
 def test_a_latched_signal_boosts_until_its_time_is_over() -> None:
@@ -428,6 +428,50 @@ def test_a_latched_signal_boosts_until_its_time_is_over() -> None:
     assert str(ctx.explained[ID]["latch"]).startswith("buy, ")
     ctx.wait(maker, 3.0)
     assert len(_ladder(ctx).bids) == 3
+
+
+def _next_life(memo: str, position: str = "0.01", seconds: float = 60) -> FakeContext:
+    """What a maker says that starts with this memo, the fall behind it and its filter neutral."""
+    ctx = FakeContext(BTC)
+    (after,) = _bars(59_950.0)
+    ctx.past_bars = [*FALL_BARS, msgspec.structs.replace(after, open_ns=START_NS)]
+    ctx.time_ns += round(seconds * NS_PER_S)
+    ctx.hold(ID, position)
+    ctx.books[ID], ctx.memo = MID_BOOK, memo
+    _maker(ctx, regime={"latch_release_buy_rsi": 99, "latch_max_s": 100}).on_start(ctx)
+    return ctx
+
+
+def test_a_latched_signal_outlives_a_restart() -> None:
+    before, _ = _in_regime(FALL_BARS, position="0.01", regime={"latch_release_buy_rsi": 99, "latch_max_s": 100})
+    after = _next_life(before.memo)
+    assert len(_ladder(after).bids) == 5
+    assert str(after.explained[ID]["latch"]).startswith("buy, remembered for 60 s, until RSI ")
+    assert [(name, fields["side"], fields["held_s"]) for _, name, fields in after.notices] == [
+        ("latch_restored", "buy", "60")
+    ]
+    assert len(_ladder(_next_life("")).bids) == 3
+
+
+@pytest.mark.parametrize(
+    ("position", "seconds", "why"), [("0", 60, "the position is flat"), ("0.01", 101, "latch_max_s = 100 passed")]
+)
+def test_what_ends_a_latch_ends_one_of_an_earlier_life_too(position: str, seconds: float, why: str) -> None:
+    before, _ = _in_regime(FALL_BARS, position="0.01")
+    after = _next_life(before.memo, position, seconds)
+    assert len(_ladder(after).bids) == 3
+    assert after.explained[ID]["latch"] == f"released 0 s ago: {why}"
+    assert '"latch":null' in after.memo
+
+
+@pytest.mark.parametrize("memo", ["nonsense", "[]", '{"latch":{"side":"up","since_ns":1}}'])
+def test_a_memo_that_cannot_be_read_is_none(memo: str) -> None:
+    assert len(_ladder(_next_life(memo)).bids) == 3
+
+
+def test_a_signal_of_the_future_is_not_believed() -> None:
+    memo = f'{{"latch":{{"side":"buy","since_ns":{START_NS + 10**15}}}}}'
+    assert len(_ladder(_next_life(memo)).bids) == 3
 
 
 def test_a_trend_makes_half_spread_and_spacing_wider() -> None:

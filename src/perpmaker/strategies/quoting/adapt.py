@@ -156,7 +156,7 @@ class Tuner:
         """The factors in force: those kept, or those being tried."""
         return self._kept if self._tried is None else self._tried
 
-    def restore(self, memo: str) -> bool:
+    def restore(self, memo: str | msgspec.Raw) -> bool:
         """Go on from what was kept in an earlier life; False, beginning at 1, under other keys or without a memory."""
         try:
             memory = msgspec.json.decode(memo, type=Memory)

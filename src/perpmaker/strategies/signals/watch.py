@@ -14,7 +14,7 @@ from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.signals.bars import Bars
 from perpmaker.strategies.signals.filters import FilterReading, Regime
 from perpmaker.strategies.signals.indicators import Rsi
-from perpmaker.strategies.signals.latch import Latch
+from perpmaker.strategies.signals.latch import Latch, LatchMemory
 from perpmaker.strategies.signals.params import RegimeParams
 from perpmaker.strategies.signals.registry import make_filter
 
@@ -48,6 +48,20 @@ class RegimeWatch:
         """Whether there is a filter at all."""
         return self._params.filter != "none"
 
+    @property
+    def memory(self) -> LatchMemory | None:
+        """The signal in force, for the next life."""
+        return self._latch.memory
+
+    def restore(self, memory: LatchMemory, bars: Iterable[Bar]) -> None:
+        """Begin with the bars of before the start and with the signal of an earlier life, which bars since may release."""
+        self._latch.restore(memory)
+        for bar in bars:
+            self.on_bar(bar)
+            if self._reading is not None and bar.open_ns >= memory.since_ns:
+                closed_ns = bar.open_ns + bar.interval_s * NS_PER_S
+                self._latch.update(closed_ns, self._reading.signal, self._rsi.value, is_flat=False)
+
     def on_bar(self, bar: Bar) -> None:
         """Take a finished bar of the venue; the past ones of a warm-up count like others."""
         self._take(self._bars.on_venue(bar))
@@ -67,7 +81,7 @@ class RegimeWatch:
         shown: dict[str, float | str | None] = {
             "regime": reading.regime.value,
             "signal": latch.side.value if latch.side else "none",
-            "latch": self._latch_text(now_ns, latched=latched),
+            "latch": latch.text(now_ns, rsi),
             "rsi": rsi,
             **reading.shown,
         }
@@ -94,11 +108,3 @@ class RegimeWatch:
         if not self.on:
             return {"regime": "no filter"}
         return {"regime": f"warming up, {self._seen} bars"}
-
-    def _latch_text(self, now_ns: int, *, latched: bool) -> str:
-        latch = self._latch
-        if not latched or latch.side is None:
-            return "given now" if latch.side else latch.released and f"released: {latch.released}"
-        held_s = (now_ns - latch.since_ns) / NS_PER_S
-        limit_s = self._params.latch_max_s
-        return f"{latch.side.value}, {held_s:.0f}{f' of {limit_s:.0f}' if limit_s else ''} s"

@@ -37,7 +37,7 @@ def test_it_warms_up_and_says_how_far_it_is() -> None:
 def test_the_signal_of_the_last_bar_is_in_force() -> None:
     state = _state(_watched(FALL))
     assert (state.regime, state.signal, state.latched) == (Regime.NEUTRAL, Side.BUY, False)
-    assert state.shown["latch"] == "given now"
+    assert state.shown["latch"] == "buy, given by the filter for 0 s"
     assert isinstance(state.shown["rsi"], float)
 
 
@@ -48,7 +48,55 @@ def test_a_signal_that_went_neutral_is_latched_and_shown_with_its_age() -> None:
     watch.on_bar(bar(32, 993.5))
     state = _state(watch, 33)
     assert (state.signal, state.latched) == (Side.BUY, True)
-    assert state.shown["latch"] == "buy, 120 of 1800 s"
+    assert state.shown["latch"] == (
+        f"buy, remembered for 120 s, until RSI {state.shown['rsi']:.1f} is above 70, the position is flat, "
+        "or 1680 s have passed"
+    )
+
+
+def test_a_latch_without_a_time_limit_names_what_else_ends_it() -> None:
+    watch = _watched([*CALM, 1010.0], latch_release_sell_rsi=20, latch_max_s=0)
+    _state(watch, 31)
+    watch.on_bar(bar(31, 1004.0))
+    text = str(_state(watch, 32).shown["latch"])
+    assert text.startswith("sell, remembered for 60 s, until RSI ")
+    assert text.endswith(" is below 20, or the position is flat")
+
+
+def test_a_signal_of_an_earlier_life_is_remembered_though_the_filter_is_neutral() -> None:
+    before = _watched(FALL, latch_release_buy_rsi=70)
+    _state(before, 31)
+    memory = before.memory
+    assert memory is not None
+    after = RegimeWatch(BTC, RegimeParams(latch_release_buy_rsi=70))
+    after.restore(memory, [bar(number, close) for number, close in enumerate([*FALL, 993.0, 993.5])])
+    state = _state(after, 33)
+    assert (state.signal, state.latched) == (Side.BUY, True)
+    assert str(state.shown["latch"]).startswith("buy, remembered for 120 s, until RSI ")
+    assert after.memory == memory
+
+
+def test_a_bar_that_came_while_nobody_looked_releases_it_though_the_rsi_has_fallen_again() -> None:
+    before = _watched(FALL)
+    _state(before, 31)
+    assert before.memory is not None
+    after = RegimeWatch(BTC, RegimeParams())
+    closes = [*FALL, 1000.0, 998.5, 998.0, 997.5, 997.4]
+    after.restore(before.memory, [bar(number, close) for number, close in enumerate(closes)])
+    state = _state(after, 36)
+    assert float(state.shown["rsi"] or 0) < 50
+    assert (state.signal, after.memory) == (None, None)
+    assert "above 40" in str(state.shown["latch"])
+
+
+def test_its_time_goes_on_while_nobody_runs() -> None:
+    before = _watched(FALL, latch_release_buy_rsi=99, latch_max_s=100)
+    _state(before, 31)
+    assert before.memory is not None
+    after = RegimeWatch(BTC, RegimeParams(latch_release_buy_rsi=99, latch_max_s=100))
+    after.restore(before.memory, [bar(number, close) for number, close in enumerate([*FALL, 995.0])])
+    assert _state(after, 32).signal is Side.BUY
+    assert _state(after, 33).signal is None
 
 
 def test_why_it_was_released_is_shown() -> None:
@@ -57,7 +105,8 @@ def test_why_it_was_released_is_shown() -> None:
     watch.on_bar(bar(31, 998.0))
     state = _state(watch, 32, is_flat=True)
     assert state.signal is None
-    assert str(state.shown["latch"]).startswith("released: ")
+    assert str(state.shown["latch"]).startswith("released 0 s ago: ")
+    assert str(_state(watch, 34, is_flat=True).shown["latch"]).startswith("released 120 s ago: ")
 
 
 def test_a_hole_of_many_bars_begins_the_warm_up_anew() -> None:
