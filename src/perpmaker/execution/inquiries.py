@@ -202,6 +202,28 @@ class Inquiries:
                 if snapshot.ts_asked_ns >= inquiry.since_ns:
                     inquiry.absent_ns.append(snapshot.ts_asked_ns)
 
+    @property
+    def are_open(self) -> bool:
+        """Whether any order is in question; a cancel under way is no question yet."""
+        return bool(self._open)
+
+    @property
+    def rests_until_ns(self) -> int | None:
+        """Until when nothing is to be done about any order; None: as long as they stay so; 0: some are in question."""
+        if self._open:
+            return 0
+        rules, until_ns = self._rules, None
+        for tracked in self._unsettled:
+            if tracked.state in _UNCONFIRMED:
+                answer_ns = tracked.created_ns + rules.create_answer_ns
+                if until_ns is None or answer_ns < until_ns:
+                    until_ns = answer_ns
+        for watch in self._cancels.values():
+            next_ns = min(watch.next_ns, watch.since_ns + rules.overdue_after_ns)
+            if until_ns is None or next_ns < until_ns:
+                until_ns = next_ns
+        return until_ns
+
     def due(self, now_ns: int) -> Asked | None:
         """Return the queries, cancels and conclusions that are due, None for nothing; `observe` comes before."""
         oldest_ns = now_ns - self._rules.create_answer_ns

@@ -13,9 +13,12 @@ from perpmaker.execution.tracked import Incident, OrderChange, TrackedOrder
 from perpmaker.model.commands import CancelOrders, RequestSnapshot, SetTimer
 from perpmaker.model.events import (
     AccountSnapshot,
+    CancelFailed,
     Channel,
     Connectivity,
     Event,
+    Fill,
+    OrderNotFound,
     OrderReport,
     PositionAdjusted,
     PositionReport,
@@ -34,6 +37,8 @@ _ZERO: Final = Decimal(0)
 
 _RESTING: Final = (OrderState.OPEN, OrderState.CANCEL_SENT)
 _BY_EQUAL_PASSES: Final = (FreezeCause.POSITION, FreezeCause.ORDERS)
+_OF_RECONCILING: Final = (Timer, Connectivity, AccountSnapshot, SnapshotFailed, CancelFailed, OrderNotFound)
+"""Events that mean something here besides what the order table made of them."""
 
 
 class AccountReconciler:
@@ -83,6 +88,8 @@ class AccountReconciler:
         self._counts_from_ns = 0
         """Passes asked for before this prove nothing about being ready."""
         self._timer_ns = 0
+        self._calm_until_ns = 0
+        """Until when nothing is due but what single orders make so; 0 while anything is in question."""
 
     @property
     def timer_key(self) -> str:
@@ -99,11 +106,11 @@ class AccountReconciler:
     def on_event(self, event: Event, changes: Sequence[OrderChange], now_ns: int) -> Outcome:
         """Learn from an event of this account and the changes the order table made of it. Timers too."""
         outcome = Outcome()
+        if now_ns < self._calm_until_ns and not isinstance(event, _OF_RECONCILING) and self._is_calm(changes, now_ns):
+            return outcome
         for change in changes:
             self._on_change(change, outcome, now_ns)
-        if isinstance(event, OrderReport):
-            pass  # by far the most frequent: the table has taken it in
-        elif isinstance(event, Timer):
+        if isinstance(event, Timer):
             if event.key == self.timer_key:
                 self._timer_ns = 0
         elif isinstance(event, Connectivity):
@@ -159,11 +166,25 @@ class AccountReconciler:
             self._unfreeze(instrument, cause, f"lifted by {actor}", outcome, now_ns)
         return outcome
 
+    def _is_calm(self, changes: Sequence[OrderChange], now_ns: int) -> bool:
+        """Learn what most events say of orders; False when there may be more to it: then `on_event` looks at everything."""
+        for change in changes:
+            if change.incident is not None or change.after is OrderState.RETIRED:
+                return False
+            if change.fill is not None:
+                self._on_fill(change.fill, now_ns)
+        self._inquiries.look(now_ns)
+        rests_until_ns = self._inquiries.rests_until_ns
+        return rests_until_ns is None or (rests_until_ns > now_ns and rests_until_ns >= self._timer_ns)
+
+    def _on_fill(self, fill: Fill, now_ns: int) -> None:
+        self._last_fill_ns = max(self._last_fill_ns, fill.ts_event_ns)
+        self._of(fill.instrument).active_ns = now_ns
+
     def _on_change(self, change: OrderChange, outcome: Outcome, now_ns: int) -> None:
         tracked, fill = change.order, change.fill
         if fill is not None:
-            self._last_fill_ns = max(self._last_fill_ns, fill.ts_event_ns)
-            self._of(fill.instrument).active_ns = now_ns
+            self._on_fill(fill, now_ns)
         if tracked is not None and change.after is not change.before and tracked.state is OrderState.RETIRED:
             self._find(outcome, FindingKind.RETIRED, tracked.order.instrument, tracked, tracked.reason, now_ns)
         incident = change.incident
@@ -193,6 +214,7 @@ class AccountReconciler:
 
     def _revoke(self, why: str, outcome: Outcome, now_ns: int) -> None:
         """Nothing is ready until another pass, asked for from now on, was equal."""
+        self._calm_until_ns = 0
         if any(known.ready for known in self._instruments.values()):
             self._passes_needed = 1
             self._find(outcome, FindingKind.NOT_READY, None, None, why, now_ns)
@@ -392,6 +414,13 @@ class AccountReconciler:
         """Ask for a timer unless one that is early enough is set."""
         if not self._begun:
             return
+        self._set_timer(outcome, now_ns)
+        in_question = self._inquiries.are_open or any(
+            known.freezes or (known.traded and not known.ready) for known in self._instruments.values()
+        )
+        self._calm_until_ns = 0 if in_question else self._timer_ns
+
+    def _set_timer(self, outcome: Outcome, now_ns: int) -> None:
         wanted_ns = self._asked_ns + self._rules.pass_timeout_ns if self._asked_ns else self._due_ns
         inquiry_ns = self._inquiries.next_due_ns(now_ns)
         if inquiry_ns and (not wanted_ns or inquiry_ns < wanted_ns):
@@ -411,6 +440,7 @@ class AccountReconciler:
         return known
 
     def _freeze(self, instrument: InstrumentId, cause: FreezeCause, text: str, outcome: Outcome, now_ns: int) -> None:
+        self._calm_until_ns = 0
         known = self._of(instrument)
         if cause not in known.freezes:
             known.freezes[cause] = text
