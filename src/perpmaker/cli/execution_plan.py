@@ -102,7 +102,8 @@ def _limits(engine: Engine, wanted: Wanted, status: Status | None) -> tuple[Acco
     if status is not None:
         row = next((row for row in status.accounts if row.account == account), None)
         if row is not None:
-            return row, held(status, account, engine.instrument, wanted.side)
+            read = row.available is not None
+            return row, held(status, account, engine.instrument, wanted.side) if read else None
     if engine.config is None:
         return None, None
     return of_config(engine.config.risk, account, engine.venue), None

@@ -338,7 +338,7 @@ THERE = RunFile("engine", 7, {"control": "http://127.0.0.1:9"}, extra={"engine":
 
 
 def account(name: str = "main", venue: str = "grvt", exchange: str = "grvt", **changes: Any) -> AccountRow:
-    made = AccountRow(name, venue, exchange, "USDT", "5000", "1000", 60, "100", "10")
+    made = AccountRow(name, venue, exchange, "USDT", "5000", "1000", 60, "100", "10", available="9000")
     return msgspec.structs.replace(made, **changes)
 
 
@@ -394,6 +394,12 @@ def test_an_order_that_cannot_pass_is_refused_before_it_is_sent() -> None:
     assert (more.refused, "only 0.5 ETH are left to reduce" in more.notes[0]) == ("", True)
     killed = handed_over(status(account(), kill_latched=True))
     assert "kill latch" in killed.refused
+
+
+def test_an_account_that_was_not_read_yet_is_not_taken_for_flat() -> None:
+    seen = handed_over(status(account(available=None)), reduce_only=True)
+    assert seen.refused == ""
+    assert "what is held is not known before the account is read" in seen.notes[0]
 
 
 def test_two_parent_orders_on_one_instrument_are_refused_before_the_second_is_sent() -> None:
