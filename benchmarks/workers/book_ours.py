@@ -59,14 +59,17 @@ def main() -> None:
     books = Books([RULES])
     market = Market(RULES, books.apply, clock, NoTimings(), lambda: None)
     stream = Subscription(BOOK_CHANGES, SELECTOR, BookStream(market, link), BOOK_KIND)
+    streams = {(BOOK_CHANGES, SELECTOR): stream}
     whole, changes = frames.whole(), frames.changes(1)
     decode = msgspec.json.Decoder(Frame).decode
 
     def take(text: bytes) -> None:
         """The steps of GrvtSocket for a frame of a stream."""
         link.last_frame_ns = clock.monotonic_ns()
-        frame = codec.incoming(text)
-        stream.take(frame, codec.feed(BOOK_CHANGES, frame.feed))
+        frame = codec.book_frame(text)
+        if frame is None or streams.get((frame.stream, frame.selector)) is not stream:
+            raise RuntimeError("a frame of the recording is not read as book changes")
+        stream.take(frame, frame.feed)
 
     def begin(_: int) -> None:
         """Subscribe, and get the whole book."""

@@ -50,7 +50,9 @@ def consumers(name: str) -> Callable[[Any, bool], Any]:
     """Return what the client does with a frame of a stream."""
     reader = parse.Reader(INSTRUMENT)
     return {
-        streams.BOOK: lambda feed, snapshot: (parse.book_snapshot if snapshot else parse.book_delta)(feed, reader, 1),
+        streams.BOOK: lambda feed, snapshot: (parse.book_snapshot if snapshot else parse.book_delta)(
+            feed, reader, 1, 1
+        ),
         streams.TRADES: lambda feed, snapshot: parse.trade(feed, reader, 1, replayed=snapshot),
         streams.TICKER: lambda feed, _: parse.ticker(feed, 1),
         streams.MINI: lambda feed, _: parse.ticker(feed, 1),
@@ -258,5 +260,5 @@ def test_a_large_frame_is_read_in_time_and_not_kept() -> None:
     }
     codec = Codec()
     incoming = codec.incoming(json.dumps(frame))
-    snapshot = parse.book_snapshot(codec.feed(streams.BOOK, incoming.feed), parse.Reader(INSTRUMENT), 1)
+    snapshot = parse.book_snapshot(codec.feed(streams.BOOK, incoming.feed), parse.Reader(INSTRUMENT), 1, 1)
     assert len(snapshot.bids) == 20_000

@@ -57,13 +57,13 @@ def test_every_multiple_is_read_back_exactly_however_many_zeros_it_is_printed_wi
 ) -> None:
     text = f"{step * steps:f}"
     padded = text + (("" if "." in text else ".") + "0" * zeros if zeros else "")
-    assert Steps(step, "x").read(padded) == steps
+    assert Steps(step, "x")[padded] == steps
 
 
 @given(STEPS, st.decimals(min_value=0, max_value=10**9, places=9))
 def test_a_text_is_read_exactly_or_refused(step: Decimal, value: Decimal) -> None:
     try:
-        steps = Steps(step, "x").read(f"{value:f}")
+        steps = Steps(step, "x")[f"{value:f}"]
     except DataError:
         assert value % step != 0
     else:

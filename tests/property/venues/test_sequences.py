@@ -29,8 +29,8 @@ class Built:
 
     def on_ready(self) -> None: ...
 
-    def on_frame(self, feed: Any, *, snapshot: bool) -> None:
-        number = int(feed.event_time)
+    def on_frame(self, feed: Any, event_ns: int, *, snapshot: bool) -> None:
+        number = event_ns
         if snapshot:
             self.value = number
         else:

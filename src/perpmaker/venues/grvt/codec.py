@@ -9,8 +9,8 @@ import msgspec
 
 from perpmaker.errors import DataError
 from perpmaker.venues.grvt.lite import Encoding, in_encoding
-from perpmaker.venues.grvt.objects import Incoming
-from perpmaker.venues.grvt.streams import STREAMS
+from perpmaker.venues.grvt.objects import BookFrame, Incoming
+from perpmaker.venues.grvt.streams import BOOK_CHANGES, STREAMS
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -30,6 +30,8 @@ class Codec:
         self.encode = msgspec.json.Encoder().encode
         self._heads: dict[str, bytes] = {}
         self._incoming = _decoder(Incoming, encoding)
+        self._book_frame = _decoder(BookFrame, encoding)
+        self._book_head = f'{{"{"stream" if encoding is Encoding.FULL else "s"}":"{BOOK_CHANGES}",'.encode("ascii")
         self._feeds = {name: _decoder(stream.feed, encoding) for name, stream in STREAMS.items()}
         self._request_keys = (
             ("jsonrpc", "method", "params", "id") if encoding is Encoding.FULL else ("j", "m", "p", "i")
@@ -54,6 +56,16 @@ class Codec:
         except _UNREADABLE as error:
             raise _broken("frame", error) from None
         return decoded
+
+    def book_frame(self, frame: bytes) -> BookFrame | None:
+        """Read the most frequent frame there is in one go; None when it is another, or broken: `incoming` says how."""
+        if not frame.startswith(self._book_head):
+            return None
+        try:
+            decoded: BookFrame = self._book_frame.decode(frame)
+        except _UNREADABLE:
+            return None
+        return decoded if decoded.stream == BOOK_CHANGES else None
 
     def feed(self, stream: str, data: msgspec.Raw) -> Any:
         """Read what a frame of `stream` carries."""

@@ -209,7 +209,7 @@ class GrvtFeed:
         """Subscribe to the streams of an instrument, anew when they were open under older rules."""
         self._close(wanted.instrument)
         opened = _Subscribed(
-            market.Market(instrument, self._emit, self._clock, self._timings, self._list_is_doubted.set)
+            market.Market(instrument, self._sink, self._clock, self._timings, self._list_is_doubted.set)
         )
         self._markets[wanted.instrument] = opened
         shared, socket, symbol = opened.market, self._socket, instrument.symbol

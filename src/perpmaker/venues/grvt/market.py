@@ -44,7 +44,7 @@ class Market:
         self.reader = parse.Reader(instrument)
         self.sink = sink
         self.clock = clock
-        self._timings = timings
+        self.timings = timings
         self._doubt_rules = doubt_rules
         self.last_frame_ns = clock.monotonic_ns()
         self.book_is_live = False
@@ -52,12 +52,9 @@ class Market:
         self._touch_moved_ns: int | None = None
 
     def heard(self) -> int:
-        """Note a frame and return when it was heard, in UTC ns; `decoded` tells how long reading it took."""
+        """Note a frame and return when it was heard, in UTC ns."""
         self.last_frame_ns = self.clock.monotonic_ns()
         return self.clock.now_ns()
-
-    def decoded(self, frame_began_ns: int) -> None:
-        self._timings.record("decode", self.clock.monotonic_ns() - frame_began_ns)
 
     def book_heard(self) -> None:
         self._touch_moved_ns = None
@@ -101,17 +98,19 @@ class BookStream:
     def __init__(self, market: Market, link: FrameTime) -> None:
         self._market = market
         self._link = link
+        self._clock = market.clock
+        self._told = market.timings.record
 
     def on_ready(self) -> None:
         self._market.book_is_live = True
 
-    def on_frame(self, feed: WireBook, *, snapshot: bool) -> None:
-        market = self._market
-        now_ns = market.heard()
+    def on_frame(self, feed: WireBook, event_ns: int, *, snapshot: bool) -> None:
+        market, clock = self._market, self._clock
+        frame_began_ns = market.last_frame_ns = self._link.last_frame_ns
         read = parse.book_snapshot if snapshot else parse.book_delta
-        event = read(feed, market.reader, now_ns)
+        event = read(feed, market.reader, event_ns, clock.now_ns())
         market.book_heard()
-        market.decoded(self._link.last_frame_ns)
+        self._told("decode", clock.monotonic_ns() - frame_began_ns)
         market.sink(event)
 
     def on_broken(self, reason: Broken, text: str) -> None:
@@ -130,7 +129,7 @@ class TradeStream:
 
     def on_ready(self) -> None: ...
 
-    def on_frame(self, feed: WireTrade, *, snapshot: bool) -> None:
+    def on_frame(self, feed: WireTrade, event_ns: int, *, snapshot: bool) -> None:
         now_ns = self._market.heard()
         if feed.venue == RFQ:  # negotiated away from the book: says nothing about filling there
             self.rfq_trades += 1
@@ -150,7 +149,7 @@ class TickerStream:
 
     def on_ready(self) -> None: ...
 
-    def on_frame(self, feed: WireTicker, *, snapshot: bool) -> None:
+    def on_frame(self, feed: WireTicker, event_ns: int, *, snapshot: bool) -> None:
         market = self._market
         market.reader.check(feed.instrument)
         event = parse.ticker(feed, market.heard())
@@ -171,7 +170,7 @@ class CandleStream:
     def on_ready(self) -> None:
         self._needs_past()
 
-    def on_frame(self, feed: WireCandle, *, snapshot: bool) -> None:
+    def on_frame(self, feed: WireCandle, event_ns: int, *, snapshot: bool) -> None:
         self._market.reader.check(feed.instrument)
         if feed.trades == 0 and numbers.decimal(feed.open, "open") == 0:  # before an instrument's first trade
             return

@@ -70,38 +70,37 @@ def sequence(value: str | int, what: str) -> int:
     return value
 
 
-class Steps:
+class Steps(dict[str, int]):
     """Reads decimal texts as whole multiples of one step: prices as ticks, sizes as lots.
 
-    Books repeat the same texts, so what was read before is remembered, up to a limit.
+    `steps[text]` is how many steps `text` is, `least` or more; DataError unless it is an exact multiple. Books repeat the
+    same texts, so what was read before is remembered, up to a limit: looking that up costs no call.
     """
 
-    __slots__ = ("_denominator", "_numerator", "_step", "_what", "known")
+    __slots__ = ("_denominator", "_least", "_numerator", "_step", "_what")
 
-    def __init__(self, step: Decimal, what: str) -> None:
+    def __init__(self, step: Decimal, what: str, *, least: int = 0) -> None:
+        super().__init__()
         if not step.is_finite() or step <= 0:
             raise DataError(f"{what}: a step must be finite and above zero, not {step}")
         self._step = step
         self._what = what
+        self._least = least
         self._numerator, self._denominator = step.as_integer_ratio()
-        self.known: dict[str, int] = {}
-        """What was read before, for callers that cannot afford a call."""
 
-    def read(self, text: str) -> int:
-        """Return how many steps `text` is, 0 or more; DataError unless it is an exact multiple."""
-        known = self.known.get(text)
-        if known is not None:
-            return known
+    def __missing__(self, text: str) -> int:
         steps = self._parse(text)
-        if len(self.known) >= _CACHE_LIMIT:
-            self.known.clear()
-        self.known[text] = steps
+        if steps < self._least:
+            raise DataError(f"{self._what}: {text[:_SHOWN]!r} is less than {self._least * self._step}")
+        if len(self) >= _CACHE_LIMIT:
+            self.clear()
+        self[text] = steps
         return steps
 
     def _parse(self, text: str) -> int:
-        whole, _, fraction = text.partition(".")
+        whole, point, fraction = text.partition(".")
         digits = whole + fraction
-        if whole and len(digits) <= _MAX_EXPONENT and digits.isascii() and digits.isdigit() and text[-1] != ".":
+        if digits.isdigit() and digits.isascii() and len(digits) <= _MAX_EXPONENT and whole and (fraction or not point):
             steps, rest = divmod(int(digits) * self._denominator, self._numerator * _POWERS[len(fraction)])
         else:
             value = not_negative(text, self._what)

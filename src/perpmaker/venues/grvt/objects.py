@@ -42,7 +42,7 @@ class WireLevel(Struct, frozen=True, gc=False):
 
 
 @lite("et i b a")
-class WireBook(Struct, frozen=True):
+class WireBook(Struct, frozen=True, gc=False):
     event_time: str
     instrument: str
     bids: list[WireLevel]
@@ -357,6 +357,17 @@ class Incoming(Struct, frozen=True):
     feed: msgspec.Raw = msgspec.Raw(b"")
     prev_sequence_number: str | int = ""
     code: int | None = None
+
+
+@lite("s s1 sn f ps")
+class BookFrame(Struct, frozen=True, gc=False):
+    """A frame of book changes, read in one go; an `Incoming` whose feed has been read."""
+
+    stream: str
+    selector: str
+    sequence_number: str | int
+    feed: WireBook
+    prev_sequence_number: str | int
 
 
 @lite("s s1 u ns fs ls")

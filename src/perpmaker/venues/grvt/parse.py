@@ -116,24 +116,19 @@ class Reader:
         self.instrument = instrument
         self.instrument_id = instrument.instrument_id
         self.symbol = instrument.symbol
-        self._px = numbers.Steps(instrument.tick, f"{instrument.symbol} price")
+        self._px = numbers.Steps(instrument.tick, f"{instrument.symbol} price", least=1)
         self._qty = numbers.Steps(instrument.lot, f"{instrument.symbol} size")
 
     def ticks(self, text: str) -> int:
-        ticks = self._px.read(text)
-        if ticks == 0:
-            raise DataError(f"{self.symbol}: a price of zero")
-        return ticks
+        return self._px[text]
 
     def lots(self, text: str) -> int:
-        return self._qty.read(text)
+        return self._qty[text]
 
     def levels(self, wire: list[WireLevel]) -> tuple[Level, ...]:
-        """The hot loop of a feed: what was read before is looked up without a call; zeros and news take the long way."""
-        known_px, known_qty, ticks, lots = self._px.known.get, self._qty.known.get, self.ticks, self._qty.read
-        return tuple(
-            [(known_px(level.price) or ticks(level.price), known_qty(level.size) or lots(level.size)) for level in wire]
-        )
+        """The hot loop of a feed."""
+        ticks, lots = self._px, self._qty
+        return tuple([(ticks[level.price], lots[level.size]) for level in wire])
 
     def check(self, symbol: str) -> None:
         if symbol != self.symbol:
@@ -170,26 +165,20 @@ def instrument(wire: WireInstrument) -> Instrument:
     )
 
 
-def book_snapshot(wire: WireBook, reader: Reader, ts_recv_ns: int) -> BookSnapshot:
+def book_snapshot(wire: WireBook, reader: Reader, ts_event_ns: int, ts_recv_ns: int) -> BookSnapshot:
     """Return a whole book. Whether it is crossed, empty or old is not judged here; an impossible level is refused."""
     reader.check(wire.instrument)
     bids, asks = reader.levels(wire.bids), reader.levels(wire.asks)
     if any(lots == 0 for _, lots in bids + asks):
         raise DataError(f"{reader.symbol}: a snapshot holds a level of size zero")
-    ts_event_ns = numbers.nanoseconds(wire.event_time, "event_time")
     return BookSnapshot(reader.instrument_id, bids, asks, ts_event_ns, ts_recv_ns)
 
 
-def book_delta(wire: WireBook, reader: Reader, ts_recv_ns: int) -> BookDelta:
+def book_delta(wire: WireBook, reader: Reader, ts_event_ns: int, ts_recv_ns: int) -> BookDelta:
     """Return changed levels; size 0 removes one."""
     reader.check(wire.instrument)
-    return BookDelta(
-        reader.instrument_id,
-        reader.levels(wire.bids),
-        reader.levels(wire.asks),
-        numbers.nanoseconds(wire.event_time, "event_time"),
-        ts_recv_ns,
-    )
+    bids, asks = reader.levels(wire.bids), reader.levels(wire.asks)
+    return BookDelta(reader.instrument_id, bids, asks, ts_event_ns, ts_recv_ns)
 
 
 def trade(wire: WireTrade, reader: Reader, ts_recv_ns: int, *, replayed: bool) -> Trade:

@@ -165,7 +165,7 @@ class _Handler:
     def on_ready(self) -> None:
         self._private.changed(f"{self._name} is whole")
 
-    def on_frame(self, feed: Any, *, snapshot: bool) -> None:
+    def on_frame(self, feed: Any, event_ns: int, *, snapshot: bool) -> None:
         self._take(feed, self._private._clock.now_ns())
 
     def on_broken(self, reason: Broken, text: str) -> None:

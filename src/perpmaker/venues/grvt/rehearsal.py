@@ -5,12 +5,12 @@ For `engine.rehearsal`, which keeps the way from a frame to an order warm.
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 import msgspec
 
 from perpmaker.clock import Clock
+from perpmaker.errors import DataError
 from perpmaker.model.events import BookDelta
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import NewOrder
@@ -50,9 +50,10 @@ class Bench:
     def read(self, now_ns: int) -> BookDelta:
         """Return the next frame as the feed would have read it, as if the venue had made it now."""
         self._turn = (self._turn + 1) % _FRAMES
-        frame = self._codec.incoming(self._frames[self._turn])
-        delta = parse.book_delta(self._codec.feed(BOOK_CHANGES, frame.feed), self._reader, now_ns)
-        return msgspec.structs.replace(delta, ts_event_ns=now_ns)
+        frame = self._codec.book_frame(self._frames[self._turn])
+        if frame is None:
+            raise DataError("a rehearsal's own frame cannot be read")
+        return parse.book_delta(frame.feed, self._reader, now_ns, now_ns)
 
     def sign(self, order: NewOrder) -> SignedOrder:
         """Return the order as the gateway would have signed it; its whole request has been put together, too."""
@@ -62,7 +63,7 @@ class Bench:
         return signed
 
 
-def _frame(symbol: str, mid_px: int, number: int) -> str:
+def _frame(symbol: str, mid_px: int, number: int) -> bytes:
     """A change of seven levels around `mid_px`, as v1.book.d says it; sizes differ from frame to frame."""
 
     def level(px: int) -> dict[str, object]:
@@ -75,4 +76,4 @@ def _frame(symbol: str, mid_px: int, number: int) -> str:
         "asks": [level(mid_px + 1 + step) for step in range(_LEVELS // 2)],
     }
     numbers = {"sequence_number": str(number + 1), "prev_sequence_number": str(number)}
-    return json.dumps({"stream": BOOK_CHANGES, "selector": f"{symbol}@50", **numbers, "feed": feed})
+    return msgspec.json.encode({"stream": BOOK_CHANGES, "selector": f"{symbol}@50", **numbers, "feed": feed})

@@ -16,7 +16,7 @@ from perpmaker.venues.grvt.answers import Answer, Lost, NotSent, Refusal, Reply
 from perpmaker.venues.grvt.codec import Codec
 from perpmaker.venues.grvt.objects import SubscribeParams, SubscribeResult
 from perpmaker.venues.grvt.requests import OnAnswer, Requests
-from perpmaker.venues.grvt.subscription import Broken, Gap, State, StreamHandler, StreamKind, Subscription
+from perpmaker.venues.grvt.subscription import Broken, Gap, Numbered, State, StreamHandler, StreamKind, Subscription
 from perpmaker.venues.transport.backoff import AttemptCap, FullJitter
 from perpmaker.venues.transport.link import Link, open_link
 from perpmaker.venues.transport.reconnect import keep_up
@@ -215,6 +215,14 @@ class GrvtSocket:
     def _on_frame(self, text: bytes) -> None:
         self.last_frame_ns = self._clock.monotonic_ns()
         self.counters.frames += 1
+        book = self.codec.book_frame(text)
+        if book is not None:
+            tracked = self._subscriptions.get((book.stream, book.selector))
+            if tracked is None:
+                self.counters.unmatched += 1
+            else:
+                self._on_feed(tracked, book, book.feed)
+            return
         try:
             frame = self.codec.incoming(text)
         except DataError as error:
@@ -226,14 +234,17 @@ class GrvtSocket:
             if tracked is None:
                 self.counters.unmatched += 1
                 return
-            self._on_feed(tracked, frame)
+            self._on_feed(tracked, frame, frame.feed)
         elif not self._requests.answer(frame):
             self.counters.unmatched += 1
 
-    def _on_feed(self, tracked: _Tracked, frame: Any) -> None:
+    def _on_feed(self, tracked: _Tracked, frame: Numbered, feed: Any) -> None:
+        """`feed` is what the frame carries, unread or read."""
         subscription = tracked.subscription
         try:
-            subscription.take(frame, self.codec.feed(subscription.stream, frame.feed))
+            if isinstance(feed, msgspec.Raw):
+                feed = self.codec.feed(subscription.stream, feed)
+            subscription.take(frame, feed)
         except Gap as error:
             self._break(tracked, Broken.GAP, str(error))
         except DataError as error:

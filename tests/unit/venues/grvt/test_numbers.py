@@ -49,7 +49,7 @@ def test_what_is_not_a_number_is_refused_everywhere(text: str) -> None:
         with pytest.raises(DataError):
             read(text, "x")
     with pytest.raises(DataError):
-        Steps(Decimal("0.1"), "x").read(text)
+        Steps(Decimal("0.1"), "x")[text]
     with pytest.raises(DataError):
         numbers.sequence(text, "x")
 
@@ -79,20 +79,20 @@ def test_a_number_is_kept_exactly_as_printed(text: str) -> None:
 )
 def test_steps_are_exact(step: str, text: str, steps: int) -> None:
     reader = Steps(Decimal(step), "x")
-    assert reader.read(text) == steps
-    assert reader.read(text) == steps  # and the same from memory
+    assert reader[text] == steps
+    assert reader[text] == steps  # and the same from memory
 
 
 @pytest.mark.parametrize(("step", "text"), [("0.1", "0.05"), ("0.5", "3105.25"), ("0.001", "1.0005"), ("0.1", "1e-9")])
 def test_what_is_between_two_steps_is_refused(step: str, text: str) -> None:
     with pytest.raises(DataError, match="multiple"):
-        Steps(Decimal(step), "x").read(text)
+        Steps(Decimal(step), "x")[text]
 
 
 @pytest.mark.parametrize("text", ["-1", "-0.1", "-1e1"])
 def test_steps_are_never_negative(text: str) -> None:
     with pytest.raises(DataError):
-        Steps(Decimal("0.1"), "x").read(text)
+        Steps(Decimal("0.1"), "x")[text]
 
 
 @pytest.mark.parametrize("step", ["0", "-1", "NaN", "Infinity"])
@@ -104,8 +104,8 @@ def test_a_step_is_finite_and_positive(step: str) -> None:
 def test_the_memory_of_steps_is_bounded() -> None:
     reader = Steps(Decimal("0.1"), "x")
     for tick in range(20_000):
-        assert reader.read(f"{tick}.5") == tick * 10 + 5
-    assert len(reader.known) <= 1024
+        assert reader[f"{tick}.5"] == tick * 10 + 5
+    assert len(reader) <= 1024
 
 
 def test_signs_are_enforced() -> None:

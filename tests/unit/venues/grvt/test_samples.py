@@ -102,7 +102,7 @@ def route_of(sample: dict[str, Any]) -> routes.Route[Any, Any]:
 REST_PARSERS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "/v1/instruments": lambda reply, s: [parse.instrument(row) for row in reply.result],
     "/v1/ticker": lambda reply, s: parse.ticker(reply.result, NOW_NS),
-    "/v1/book": lambda reply, s: parse.book_snapshot(reply.result, reader(s), NOW_NS),
+    "/v1/book": lambda reply, s: parse.book_snapshot(reply.result, reader(s), int(reply.result.event_time), NOW_NS),
     "/v1/trade_history": lambda reply, s: [parse.trade(row, reader(s), NOW_NS, replayed=True) for row in reply.result],
     "/v1/kline": lambda reply, s: [parse.bar(row, 60, NOW_NS) for row in reply.result],
     "/v1/funding": lambda reply, s: [parse.funding_rate(row) for row in reply.result],
@@ -189,7 +189,7 @@ STREAM_PARSERS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     streams.MINI: lambda feed, s: parse.ticker(feed, NOW_NS),
     streams.MINI_CHANGES: lambda feed, s: parse.ticker(feed, NOW_NS),
     streams.TICKER: lambda feed, s: parse.ticker(feed, NOW_NS),
-    streams.BOOK: lambda feed, s: parse.book_snapshot(feed, reader(s), NOW_NS),
+    streams.BOOK: lambda feed, s: parse.book_snapshot(feed, reader(s), int(feed.event_time), NOW_NS),
     streams.TRADES: lambda feed, s: parse.trade(feed, reader(s), NOW_NS, replayed=False),
     streams.CANDLES: lambda feed, s: parse.bar(feed, 60, NOW_NS),
 }

@@ -48,7 +48,7 @@ PAGE_NAME = {
     objects.MetadataRequest: "OrderMetadata",
     objects.OrderRequest: "Order",
 }
-ENVELOPES = {objects.WireError, objects.Incoming, objects.SubscribeResult, objects.SubscribeParams}
+ENVELOPES = {objects.WireError, objects.Incoming, objects.BookFrame, objects.SubscribeResult, objects.SubscribeParams}
 FORBIDDEN = ("transfer", "withdraw", "vault", "deposit", "builder", "leverage", "margin", "derisk", "mode", "dedust")
 READS_OF_FORBIDDEN_WORDS = {"/v1/get_all_initial_leverage", "/v1/margin_rules"}
 

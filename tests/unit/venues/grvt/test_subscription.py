@@ -24,8 +24,9 @@ class Heard:
     def on_ready(self) -> None:
         self.log.append("ready")
 
-    def on_frame(self, feed: Any, *, snapshot: bool) -> None:
-        self.log.append(("snapshot" if snapshot else "change", int(feed.event_time)))
+    def on_frame(self, feed: Any, event_ns: int, *, snapshot: bool) -> None:
+        assert event_ns == int(feed.event_time)
+        self.log.append(("snapshot" if snapshot else "change", event_ns))
 
     def on_broken(self, reason: Broken, text: str) -> None:
         self.log.append(reason)
