@@ -44,7 +44,7 @@ class When(click.ParamType):
 @click.argument("path", metavar="CONFIG", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--tape", "tapes", metavar="PATH", multiple=True, required=True, type=click.Path(path_type=Path),
-    help="A tape, or a folder of them; several are played side by side.",
+    help="A tape, a folder of them, or a recorded session; several are played side by side.",
 )  # fmt: skip
 @click.option(
     "--from", "from_ns", metavar="TIME", type=When(), help="Begin here (receive time, UTC); default: its beginning."
@@ -76,8 +76,8 @@ def command(
     """Run a configuration over a recorded market, with simulated orders; credentials are not needed.
 
     The result is a band, one run a fill model, and says what it assumed. Everything that happened goes to a folder as
-    Parquet, with a report to look at; a run repeats to the last bit, which its hash shows. docs/explanation/simulation.md
-    says where it ends.
+    Parquet, with a report to look at; a run repeats to the last bit, which its hash shows. An engine's recorded session is
+    played without that engine's own orders in its books. docs/explanation/simulation.md says where it ends.
     """
     import msgspec
     from rich.console import Console
@@ -89,18 +89,22 @@ def command(
     from perpmaker.engine.backtest_files import RESULT, summary, write_results
     from perpmaker.research.backtest_results import results_of
     from perpmaker.research.report import write_report
+    from perpmaker.research.session_market import as_markets
     from perpmaker.tape.reader import ALWAYS, open_tape
 
     load_whole(path)
     if out is not None and (out / RESULT).exists():
         raise ConfigError(f"{out}: holds results already")
     config = with_strategies(configuration.load(path), strategies)
-    tape = open_tape(*tapes)
     console = Console(stderr=True)
     began_ns = WallClock().now_ns()
-    with Bars(console, tape.rows) as bars:
-        setup = Setup(config, seed, from_ns or 0, ALWAYS if to_ns is None else to_ns, named=named_instruments(named))
-        results = backtest(setup, tape, only(models) or BAND, bars.begin)
+    with as_markets(tapes) as markets:
+        tape = open_tape(*markets)
+        with Bars(console, tape.rows) as bars:
+            setup = Setup(
+                config, seed, from_ns or 0, ALWAYS if to_ns is None else to_ns, named=named_instruments(named)
+            )
+            results = backtest(setup, tape, only(models) or BAND, bars.begin)
     took_s = (WallClock().now_ns() - began_ns) / _NS
     folder = out or _claimed(home / "backtests", f"{_stamp(began_ns)}-{config.name}")
     write_results(results, folder, config=str(path))

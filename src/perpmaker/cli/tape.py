@@ -203,6 +203,25 @@ def simulate(output: Path, hours: float, seed: int, activity: float, listing: Pa
 
 @command.command()
 @click.argument("path", metavar="SESSION", type=click.Path(path_type=Path))
+@OUTPUT
+def market(path: Path, output: Path) -> None:
+    """Write the market of an engine's recorded session as a tape, without the engine's own orders in its books.
+
+    `backtest` and `parity` do so by themselves; `tune` and the practice exchange take the tape. What of ours stood at a
+    price when the venue wrote a frame is taken off the level; trades that we were the taker of are left out. What others
+    did because we were there stays. A paper session's books never showed our orders.
+    """
+    from perpmaker.research.session_market import write_market
+
+    _must_be_tape(output)
+    own = write_market(path, output)
+    click.echo(
+        f"{output}: {'a paper session, nothing to take out' if own is None else own.describe()}; {_size(output)}"
+    )
+
+
+@command.command()
+@click.argument("path", metavar="SESSION", type=click.Path(path_type=Path))
 def replay(path: Path) -> None:
     """Play a recorded life of an engine through the core again: the same events have to give the same commands.
 

@@ -290,6 +290,7 @@ class Run:
             "mark": "mid, once a second" if played.marks_from_mid else "as the tape says",
             "balance": f"{section.balance} per account",
             **({"market": "; ".join(played.not_linear)} if played.not_linear else {}),
+            **({"own orders": played.own_orders} if played.own_orders else {}),
             **({"conversion": ", ".join(conversions)} if conversions else {}),
         }
 

@@ -36,6 +36,8 @@ from perpmaker.model.order import Side
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.simulation import LatencyPoint
 from perpmaker.tape.columns import Columns, take
+from perpmaker.tape.examine import files_of
+from perpmaker.tape.own import NOTE as OWN_ORDERS
 from perpmaker.tape.reader import ALWAYS, Tape, chunk_events
 from perpmaker.tape.rows import decode_event, text_of
 from perpmaker.tape.schema import Kind, TapeInstrument
@@ -68,6 +70,8 @@ class Played(msgspec.Struct, frozen=True):
     """How the quantities of coin-margined instruments are taken, by their places on the tape."""
     not_linear: tuple[str, ...] = ()
     """What was taken for a linear perpetual and is none, for people."""
+    own_orders: str = ""
+    """What was taken out of the books of a session's market, for people; "" where nobody's was."""
 
     def unshifted(self) -> Played:
         """Return it with the tape's own receive times: a session knows by how much its clock differs from the venue's."""
@@ -94,6 +98,11 @@ def plan_feed(
     feed_ns: int | None = None,
 ) -> Played:
     """Find each wanted instrument on a tape: by the name given for it, its own, or the only one of the same currencies."""
+    if Kind.SESSION.name.lower() in tape.counts:
+        raise ConfigError(
+            f"{tape.name}: is the recorded session of an engine, whose own orders stand in its books; "
+            "`perpmaker tape market SESSION OUTPUT` writes its market without them"
+        )
     if not tape.in_order:
         raise ConfigError(f"{tape.name}: receive times go back; a backtest needs them in order")
     names: dict[InstrumentId, InstrumentId] = {}
@@ -126,6 +135,7 @@ def plan_feed(
         shift_ns=played.shift_ns if feed_ns is None else 0,
         in_base=scales,
         not_linear=tuple(not_linear),
+        own_orders="; ".join(text for file in files_of(tape) if (text := file.contents.notes.get(OWN_ORDERS))),
     )
 
 

@@ -10,8 +10,8 @@ last mark, is split so that its parts sum up:
     latency = what a simulation with the latency that was measured in the session earns more than the one as configured
     queue   = the rest: other fills at the same latency
 
-A tape of a venue where we really traded has our own orders in its books; nobody can take them out again as if they had
-never been, so there the simulated queue is longer by our own size, and that is in `queue`.
+A tape of a venue where we really traded has our own orders in its books. They are taken out (`tape.own`); what others did
+because of them stays, and that is in `queue`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from statistics import median
-from typing import Final, TypeGuard
+from typing import Final
 
 import msgspec
 
@@ -29,45 +29,33 @@ from perpmaker.config import Config
 from perpmaker.engine.backtest import RunResult, Setup, backtest
 from perpmaker.engine.backtest_tables import NONE
 from perpmaker.engine.recording import untagged
-from perpmaker.engine.replaying import decode_session
 from perpmaker.errors import DataError
 from perpmaker.model.events import (
     AccountSnapshot,
-    Bar,
-    BookDelta,
-    BookSnapshot,
-    BookStale,
-    Channel,
-    ClockOffset,
-    Connectivity,
-    ConversionRate,
     Event,
     Fill,
     FundingPaid,
     InstrumentListed,
-    Operator,
     OrderPrepared,
     OrderReport,
     Source,
     Ticker,
-    Trade,
 )
 from perpmaker.model.ids import ClientOrderId, InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import Side
 from perpmaker.model.units import NS_PER_S
+from perpmaker.research.session_market import is_command, is_public, session_start, write_market
 from perpmaker.simulation import FillModel
+from perpmaker.tape.own import OwnLevels
 from perpmaker.tape.reader import open_tape
-from perpmaker.tape.schema import TapeInstrument
-from perpmaker.tape.session import Began, Took, read_session
-from perpmaker.tape.writer import TapeWriter
+from perpmaker.tape.session import Took, read_session
 
 WINDOW_S: Final = 2.0
 """Fills further apart than this are not the same."""
 _NANO: Final = Decimal("1e-9")
 _LEAST_MS: Final = Decimal(1)
 """A measured latency this near the configured one is the same."""
-_FEED: Final = (BookSnapshot, BookDelta, BookStale, Trade, Ticker, Bar, ClockOffset, ConversionRate, InstrumentListed)
 
 
 class Execution(msgspec.Struct, frozen=True):
@@ -198,7 +186,7 @@ def parity(
     told("reading the session")
     facts = read_facts(path)
     tape_path = folder / "market.tape"
-    write_market(path, tape_path, facts)
+    own = write_market(path, tape_path, to_command=True)
     told("simulating as configured")
     config = facts.config
     base = _simulated(Setup(config, seed, started_ns=facts.start_ns, opening=tuple(facts.opening)), tape_path)
@@ -226,7 +214,7 @@ def parity(
         gap=Gap(whole, fees, funding, latency, whole - fees - funding - latency),
         latency_ms=None if measured_ms is None else float(measured_ms),
         models=base.models,
-        remarks=tuple(_remarks(facts)),
+        remarks=tuple(_remarks(facts, own)),
     )
 
 
@@ -268,22 +256,18 @@ def _nearest(row: Sequence[tuple[int, int]], ts_ns: int) -> int:
 
 def read_facts(path: Path) -> Facts:
     """Read a session's own side of the story."""
-    items = read_session(path)
-    first = next(items)
-    if not isinstance(first, Began):
-        raise DataError(f"{path}: is no session of an engine")
-    session = decode_session(first.text)
+    session = session_start(path)
     facts = Facts(Config.model_validate(untagged(session.config)), session.start_ns)
     sent_ns: dict[ClientOrderId, int] = {}
     began = False
-    for item in items:
+    for item in read_session(path):
         if not isinstance(item, Took):
             continue
         event = item.event
-        if _is_command(event):
+        if is_command(event):
             facts.commanded = event.kind
             break
-        if not facts.instruments and _is_public(event) and not isinstance(event, InstrumentListed):
+        if not facts.instruments and is_public(event) and not isinstance(event, InstrumentListed):
             facts.opening.append(event)
         match event:
             case InstrumentListed(instrument=rules):
@@ -311,41 +295,6 @@ def read_facts(path: Path) -> Facts:
     if not facts.instruments:
         raise DataError(f"{path}: lists no instrument, so its market cannot be played")
     return facts
-
-
-def write_market(path: Path, target: Path, facts: Facts) -> None:
-    """Write what the session's feeds told as a tape; a receive time that goes back is held at the last."""
-    last_ns = 0
-    listed = [TapeInstrument(rules) for rules in facts.instruments.values()]
-    with TapeWriter(target, listed, source=f"the feeds of session {path.name}") as writer:
-        for event in _public(path):
-            recv_ns = max(last_ns, event.ts_recv_ns)
-            writer.add(event if recv_ns == event.ts_recv_ns else msgspec.structs.replace(event, ts_recv_ns=recv_ns))
-            last_ns = recv_ns
-
-
-def _is_command(event: Event) -> TypeGuard[Operator]:
-    """Say whether a person told the engine something; an epoch is the engine's own word."""
-    return isinstance(event, Operator) and event.kind != "epoch"
-
-
-def _is_public(event: Event) -> bool:
-    """Say whether the feeds told it."""
-    return isinstance(event, _FEED) or (isinstance(event, Connectivity) and event.channel is Channel.MARKET_DATA)
-
-
-def _public(path: Path) -> Iterator[Event]:
-    """Yield what the feeds told from the first listing, where a backtest begins, to a person's first command."""
-    listed = False
-    for item in read_session(path):
-        if not isinstance(item, Took):
-            continue
-        event = item.event
-        if _is_command(event):
-            return
-        listed = listed or isinstance(event, InstrumentListed)
-        if listed and _is_public(event):
-            yield event
 
 
 def _real(facts: Facts) -> Traded:
@@ -397,14 +346,14 @@ def _valued(fills: tuple[Execution, ...], funding: Decimal, mids: dict[Instrumen
     return Traded(fills, notional, cash + worth, fees, funding)
 
 
-def _remarks(facts: Facts) -> Iterator[str]:
+def _remarks(facts: Facts, own: OwnLevels | None) -> Iterator[str]:
     if facts.held:
         held = ", ".join(f"{qty:f} {name}" for name, qty in facts.held.items())
         yield f"The session began with {held}; the simulation begins flat, so quotes lean differently at first."
     if facts.commanded:
         yield f"Compared until a person's first command ({facts.commanded}), which a simulation knows nothing of."
-    if facts.config.mode != "paper":
-        yield "Orders were real: the books of the session have our own orders in them, so the simulated queue is longer."
+    if own is not None:
+        yield f"Orders were real: {own.describe()}. What others did because of them cannot be undone."
 
 
 def _share(part: Decimal, fills: Sequence[Execution]) -> float:

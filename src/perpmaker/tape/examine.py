@@ -15,7 +15,7 @@ from perpmaker.model.events import BookDelta, BookSnapshot, BookStale, Event, Ti
 from perpmaker.model.ids import InstrumentId
 from perpmaker.tape.columns import Columns, checksum
 from perpmaker.tape.levels import Levels
-from perpmaker.tape.reader import Tape, TapeFile, TapeSequence, chunk_events
+from perpmaker.tape.reader import MergedTape, Tape, TapeFile, TapeSequence, chunk_events
 from perpmaker.tape.schema import REPLAYED
 
 LONG_SILENCE_NS: Final = 60 * 1_000_000_000
@@ -58,9 +58,11 @@ class Examination(msgspec.Struct, frozen=True):
 
 
 def files_of(tape: Tape) -> list[TapeFile]:
-    """Return the files of a tape that is one file or a folder."""
+    """Return the files of a tape: one, a folder's, or those of several tapes."""
     if isinstance(tape, TapeFile):
         return [tape]
+    if isinstance(tape, MergedTape):
+        return [file for one in tape.tapes for file in files_of(one)]
     return list(tape.files) if isinstance(tape, TapeSequence) else []
 
 
