@@ -23,6 +23,7 @@ from benchmarks.strategies.markets import KINDS, write_day
 from benchmarks.strategies.measures import Measures, measured
 
 from perpmaker.engine.backtest import Setup, backtest, only
+from perpmaker.research.tuning.runners import obey_the_parent
 from perpmaker.tape.reader import open_tape
 
 MODELS: Final = ("queue", "pessimistic", "optimistic")
@@ -128,7 +129,7 @@ def _each(left: Sequence[Run], named: dict[str, Contestant], folder: Path, proce
         yield from (_run(run, named[run.contestant], folder) for run in left)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=os.nice, initargs=(5,)) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin) as pool:
         waiting = [pool.submit(_run, run, named[run.contestant], folder) for run in left]
         try:
             for future in as_completed(waiting):
@@ -136,6 +137,11 @@ def _each(left: Sequence[Run], named: dict[str, Contestant], folder: Path, proce
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _begin() -> None:
+    obey_the_parent()
+    os.nice(5)
 
 
 def _run(run: Run, contestant: Contestant, folder: Path) -> Kept:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -85,7 +86,7 @@ class Pool:
     def __init__(self, workers: int = 0) -> None:
         self.workers = workers or os.cpu_count() or 1
         self._executor = ProcessPoolExecutor(
-            self.workers, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_the_parent
+            self.workers, mp_context=multiprocessing.get_context("spawn"), initializer=obey_the_parent
         )
 
     def run(self, evaluate: Evaluate, tasks: Sequence[Task]) -> Iterator[tuple[int, Answer]]:
@@ -111,5 +112,17 @@ class Pool:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def obey_the_parent() -> None:
+    """Begin a worker: it leaves Ctrl-C to its parent, and ends as soon as that is gone, even by SIGKILL.
+
+    Otherwise a worker whose parent was killed does what it was handed and then waits for more for ever.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, name="parent-watch", daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # nobody reads what it was about to answer
