@@ -1,9 +1,10 @@
 """Who is compared: ours and the peers' strategies, each as a `[[strategy]]` table, all under the same account and limits.
 
-`glft` is what `./run` starts; `glft_leaning` the same with the skew and the layers that the tuning days preferred. Orders
-are of 300 USDT wherever a strategy leaves the size to its user; hftbacktest's of 240, so that its 20 fit the limit;
-passivbot's of 130, since its 1 % of the limit is less than the venue takes. What else a peer leaves to its user was chosen
-on the tuning days (`tuning.py`); what it has a default for is left at it.
+`glft` is what `./run` starts; `glft_gentle` what it started before the tuning days were looked at: three layers,
+nearer to mid, that lean less. Orders are of 300 USDT wherever a strategy leaves the size to its user; hftbacktest's
+of 240, so that its 20 fit the limit; passivbot's of 130, since its 1 % of the limit is less than the venue takes.
+What else a peer leaves to its user was chosen on the tuning days (`tuning.py`); what it has a default for is left at
+it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ PEERS: Final = Path(__file__).parent / "peers"
 INSTRUMENT: Final = "BTC_USDT_Perp"
 DEFAULT: Final = "glft"
 """What ships."""
-CLAIMED: Final = ("glft", "glft_leaning")
+CLAIMED: Final = (DEFAULT, "glft_gentle")
 """Of whom the claim is judged."""
 SETTINGS: Final = """
 schema_version = 1
@@ -60,7 +61,8 @@ def _ours(model: str, **quoting: Any) -> dict[str, Any]:
         "quoting": {
             "model": model,
             "order_notional": 300,
-            "layers": 3,
+            "min_half_spread_bps": 5,
+            "layers": 5,
             "layer_spacing_bps": 2,
             "tolerance_bps": Decimal("1.5"),
             "refresh_interval_s": 5,
@@ -88,9 +90,9 @@ GRID: Final = {
 CONTESTANTS: Final = (
     Contestant("glft", "perpmaker, the default", _ours("glft")),
     Contestant(
-        "glft_leaning",
-        "perpmaker, proposed",
-        _ours("glft", skew_bps_at_max_position=40, layers=5, layer_spacing_bps=Decimal("1.5")),
+        "glft_gentle",
+        "perpmaker, the default before",
+        _ours("glft", skew_bps_at_max_position=5, min_half_spread_bps=1, layers=3),
     ),
     Contestant("avellaneda_stoikov", "perpmaker", _ours("avellaneda_stoikov")),
     Contestant("fixed", "perpmaker", _ours("fixed")),

@@ -8,14 +8,24 @@ from typing import Any, Final
 
 from benchmarks.strategies.contestants import CONTESTANTS, Contestant
 
+_SKEWS: Final = tuple({"min_half_spread_bps": 1, "skew_bps_at_max_position": skew} for skew in (5, 15, 40))
+
 TRIED: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
     "glft": (
-        {"skew_bps_at_max_position": 5},
-        {"skew_bps_at_max_position": 15},
-        {"skew_bps_at_max_position": 40},
-        {"skew_bps_at_max_position": 40, "layers": 1},
-        {"skew_bps_at_max_position": 40, "layers": 5, "layer_spacing_bps": Decimal("1.5")},
+        *({"min_half_spread_bps": 1, "skew_bps_at_max_position": skew, "layers": 3} for skew in (5, 15, 40)),
+        {"min_half_spread_bps": 1, "layers": 1},
+        *(
+            {"min_half_spread_bps": 1, "skew_bps_at_max_position": skew, "layer_spacing_bps": Decimal("1.5")}
+            for skew in (5, 20, 40, 80)
+        ),
+        {"min_half_spread_bps": 1, "layer_spacing_bps": 1},
+        {"min_half_spread_bps": 1, "layers": 8, "layer_spacing_bps": 1},
+        *({"min_half_spread_bps": half} for half in (1, 3, 5, 8)),
+        *({"min_half_spread_bps": 5, "layer_spacing_bps": spacing} for spacing in (1, 3)),
+        *({"min_half_spread_bps": half, "skew_bps_at_max_position": 80} for half in (1, 3)),
     ),
+    "avellaneda_stoikov": _SKEWS,
+    "fixed": _SKEWS,
     "hummingbot_pure": (
         {"bid_spread": 0.05, "ask_spread": 0.05},
         {"bid_spread": 0.02, "ask_spread": 0.02},
@@ -23,6 +33,7 @@ TRIED: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
         {"bid_spread": 0.02, "ask_spread": 0.02, "order_refresh_time": 10},
         {"bid_spread": 0.01, "ask_spread": 0.01},
     ),
+    "hftbacktest_glft": ({"gamma": 0.05}, {"gamma": 0.2}, {"gamma": 1.0}),
     "hummingbot_avellaneda": ({"order_refresh_time": 10}, {"order_refresh_time": 30}, {"order_refresh_time": 60}),
 }
 

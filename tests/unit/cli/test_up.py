@@ -30,8 +30,8 @@ def test_second_venue_is_started_for_an_account_on_it(tmp_path: Path, venue: str
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
-        ("layers = 3", "layers = 0", "quoting.layers = 0: must be a whole number >= 1 and <= 50"),
-        ("layers = 3", "layerz = 3", "quoting.layerz = 3: unknown key; did you mean layers"),
+        ("layers = 5", "layers = 0", "quoting.layers = 0: must be a whole number >= 1 and <= 50"),
+        ("layers = 5", "layerz = 5", "quoting.layerz = 5: unknown key; did you mean layers"),
         ('kind = "market_maker"', 'kind = "magic"', "unknown strategy; must be one of market_maker"),
     ],
 )

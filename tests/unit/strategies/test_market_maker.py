@@ -22,6 +22,7 @@ MID_BOOK = book(BTC, "59999.9", "60000.1")
 
 def _maker(ctx: FakeContext, *, regime: dict[str, Any] | None = None, **quoting: Any) -> MarketMaker:
     defaults = {"model": "fixed", "half_spread_bps": 2, "layers": 3, "layer_spacing_bps": 2, "order_notional": 300}
+    defaults["skew_bps_at_max_position"] = 5
     tables = {"instrument": ID, "quoting": {**defaults, **quoting}, "regime": regime or {}}
     params = parse_params("market_maker", tables)
     assert isinstance(params, MarketMakerParams)

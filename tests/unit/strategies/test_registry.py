@@ -27,7 +27,7 @@ def test_the_market_makers_defaults_are_the_documented_ones() -> None:
     assert isinstance(p, MarketMakerParams)
     q, e = p.quoting, p.estimates
     assert (q.model, q.half_spread_bps, q.vol_mult, q.min_half_spread_bps) == ("glft", 5.0, 1.5, 1.0)
-    assert (q.horizon_s, q.min_edge_bps, q.skew_bps_at_max_position) == (60.0, 0.5, 5.0)
+    assert (q.horizon_s, q.min_edge_bps, q.skew_bps_at_max_position) == (60.0, 0.5, 40.0)
     assert (q.layers, q.layer_spacing_bps, q.order_notional, q.target_position) == (7, 12.0, Decimal(200), Decimal(0))
     assert (q.cool_down_s, q.refresh_interval_s) == (2.0, 1.0)
     assert (e.warm_up_s, e.warm_up_trades, e.warm_up_half_spread_bps) == (60.0, 50, 3.0)

@@ -16,7 +16,11 @@ PresetName = Literal["tight", "normal", "wide"]
 PRESETS: Final[tuple[PresetName, ...]] = ("tight", "normal", "wide")
 MAX_DISTANCE_BPS: Final = 90.0
 """What the maker itself keeps to, inside the price collar of 100 bps."""
-_SKEW_SHARE: Final = 1.5
+_SKEW_SHARE: Final = 16.0
+_SKEW_MOST_BPS: Final = 40.0
+"""A full position of some 16 orders moves the quotes by a half-spread an order, within what was measured to pay
+(docs/explanation/strategies-measured.md); in markets so wide that this is little, by one and a half half-spreads."""
+_SKEW_WIDE_SHARE: Final = 1.5
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -71,7 +75,7 @@ def compute(preset: PresetName, market: Measured) -> Computed:
     rule = max(floors, key=lambda name: floors[name])
     half_bps = rounded_up(floors[rule])
     spacing_bps = rounded_up(max(moved_bps, market.tick_bps, half_bps / 2))
-    skew_bps = rounded_up(_SKEW_SHARE * half_bps)
+    skew_bps = rounded_up(min(_SKEW_SHARE * half_bps, max(_SKEW_MOST_BPS, _SKEW_WIDE_SHARE * half_bps)))
     reach_bps = MAX_DISTANCE_BPS - half_bps - skew_bps
     if reach_bps <= 0:
         raise ValueError(
@@ -94,7 +98,8 @@ def compute(preset: PresetName, market: Measured) -> Computed:
             "model": "half-spread and skew from the measured volatility and arrivals; never nearer than the next key",
             "min_half_spread_bps": f"the largest of four: {rule}",
             "min_edge_bps": "half-spread never less than the maker fee plus this",
-            "skew_bps_at_max_position": f"{_SKEW_SHARE:g} half-spreads: a full position moves both quotes by this",
+            "skew_bps_at_max_position": f"{_SKEW_SHARE:g} half-spreads, {_SKEW_MOST_BPS:g} bps at most (or "
+            f"{_SKEW_WIDE_SHARE:g} half-spreads): a full position moves both quotes by this",
             "layers": "quotes a side"
             if layers == standing.layers
             else f"quotes a side; fewer than {standing.layers}: all within {MAX_DISTANCE_BPS:g} bps",

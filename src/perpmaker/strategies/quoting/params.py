@@ -30,7 +30,7 @@ class QuotingParams(Table, frozen=True, kw_only=True):
     ] = None
     skew_bps_at_max_position: Annotated[
         float, key("bps", "How far a full position moves both quotes; gamma is solved from it.", ge=0, le=500)
-    ] = 5.0
+    ] = 40.0
     xi: Annotated[
         float | None, key("1 per quote currency", "glft: fear of not being filled; without it, gamma; 0 is none.", ge=0)
     ] = None

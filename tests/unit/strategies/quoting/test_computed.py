@@ -23,13 +23,20 @@ def _with(**fields: Any) -> Measured:
 def test_in_a_liquid_market_the_move_while_a_quote_stands_decides() -> None:
     assert [compute(name, BTC).half_spread_bps for name in PRESETS] == [0.8, 1.6, 3.2]
     keys = compute("normal", BTC).keys
-    assert (keys["layer_spacing_bps"], keys["skew_bps_at_max_position"], keys["layers"]) == (1.6, 2.4, 5)
+    assert (keys["layer_spacing_bps"], keys["skew_bps_at_max_position"], keys["layers"]) == (1.6, 25.6, 5)
     assert "the move of 4 s, 0.8 x √4" in compute("normal", BTC).why["min_half_spread_bps"]
 
 
 def test_in_a_wide_market_half_its_spread_decides() -> None:
     assert [compute(name, _with(spread_bps=12.0)).half_spread_bps for name in PRESETS] == [6, 6, 6]
     assert compute("tight", _with(spread_bps=12.0)).keys["layer_spacing_bps"] == 3
+
+
+def test_a_full_position_leans_by_sixteen_half_spreads_within_what_was_measured() -> None:
+    def skew(spread_bps: float) -> object:
+        return compute("tight", _with(sigma_bps=0.01, spread_bps=spread_bps)).keys["skew_bps_at_max_position"]
+
+    assert (skew(2.0), skew(10.0), skew(60.0)) == (16.0, 40.0, 45.0)
 
 
 def test_the_fee_floor_is_respected() -> None:

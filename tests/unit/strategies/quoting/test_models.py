@@ -44,6 +44,7 @@ def test_hand_computed_values_of_every_model() -> None:
     arrivals = Arrivals(rate=1.0, kappa=0.1)
     market = Market(fair=50_000.0, sigma=10.0, typical_sigma=10.0, bid=arrivals, ask=arrivals, tick_sigma=1e-4)
     given = {"gamma": 0.002, "half_spread_bps": 4.0, "vol_mult": 2.0, "horizon_s": 60.0}
+    given["skew_bps_at_max_position"] = 5.0
     expected = {
         "fixed": (20.0, 1.25),
         "volatility": (20.0, 1.25),

@@ -37,7 +37,7 @@ def test_until_ready_it_quotes_the_fixed_warm_up_spread() -> None:
     stance = _stance(NEW)
     assert stance.warming_up
     assert stance.half_spread_bps == pytest.approx(3.0)
-    assert stance.shape.skew_bid * 25 == pytest.approx(60_000 * 5e-4)
+    assert stance.shape.skew_bid * 25 == pytest.approx(60_000 * 40e-4)
     assert stance.doubts
 
 
