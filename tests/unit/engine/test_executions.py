@@ -348,7 +348,8 @@ def test_a_repetition_in_the_next_life_is_the_same_order() -> None:
     again = execute(later)
     assert (again.state, again.text) == ("done", summary(report(later)))
     assert len(later.orders) == 1
-    assert execute(later, qty="0.020").text == "order-01 is the id of another parent order"
+    for another in ("0.020", "sNaN"):
+        assert execute(later, qty=another).text == "order-01 is the id of another parent order"
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "delisted"])

@@ -47,7 +47,7 @@ class OneShots:
             qty = Decimal(arguments.get("qty", ""))
         except InvalidOperation:
             return False
-        return (order.instrument, order.side.value, order.qty) == (
+        return qty.is_finite() and (order.instrument, order.side.value, order.qty) == (
             arguments.get("instrument", ""),
             arguments.get("side", "").lower(),
             qty,
