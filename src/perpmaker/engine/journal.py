@@ -304,7 +304,7 @@ class Journal:
             self._on_failure(reason)
 
     def _sync_forever(self) -> None:
-        while not self._lost:
+        while not self._lost and not self._closing.is_set():
             self._wake.wait()
             if self._closing.wait(_GROUP_S):  # let a burst gather
                 return
