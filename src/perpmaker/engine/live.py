@@ -160,6 +160,8 @@ class LiveEngine:
             self._supervised("upkeep", self._each_second(parts)),
         ]
         try:
+            if not self.plan.is_paper:  # a paper account's time goes from event to event, and its turns with it
+                parts.pump.later = asyncio.get_running_loop().call_soon
             parts.pump.begin()
             if parts.halt:
                 parts.operate("halt", {"reason": parts.halt})

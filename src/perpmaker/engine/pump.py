@@ -1,7 +1,9 @@
 """The pump: one event after the other into the core, what it says into journal, gateways, timers and log.
 
 Everything private is written down before the core sees it, what the core concludes before its commands are carried out.
-Events that a gateway emits while it submits wait for their turn. All of it runs on one thread, without a pause.
+Events that a gateway emits while it submits wait for their turn. All of it runs on one thread, and in one order: an event,
+its commands, what they led to, and only then the next event from outside. Where a loop is lent (`later`) a long row of
+these is cut into turns of it, so that nothing else has to wait for all; the order stays what it is without.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from perpmaker.clock import Clock, cpu_ns
 from perpmaker.engine.core import Engine, for_journal
@@ -31,13 +33,34 @@ from perpmaker.model.commands import (
     SetTimer,
     SubmitOrders,
 )
-from perpmaker.model.events import Bar, BookDelta, BookSnapshot, Event, Operator, OrderReport, Source, Trade
+from perpmaker.model.events import (
+    Bar,
+    BookDelta,
+    BookSnapshot,
+    Event,
+    Operator,
+    OrderNotSent,
+    OrderReport,
+    Source,
+    Trade,
+)
 from perpmaker.model.ids import AccountId
-from perpmaker.model.units import NS_PER_S
-from perpmaker.venues.api import OrderGateway
+from perpmaker.model.order import Approved
+from perpmaker.model.units import NS_PER_S, NS_PER_US
+from perpmaker.venues.api import OrderGateway, PreparingGateway
 
 STALL_NS: Final = 2 * NS_PER_S
 """A gap in the loop after which nothing that was believed before it may be acted on (RELIABILITY P4, P11)."""
+EVENT_NS: Final = 150 * NS_PER_US
+"""After this much processor time in one turn of the loop the next event waits for another turn."""
+PLACING_NS: Final = 400 * NS_PER_US
+"""The same for the next order to sign and the next request to write: what has been decided should leave soon."""
+TAKEN_NS: Final = 100 * NS_PER_US
+"""An event that took longer leaves those that come in the same step of the loop to the next turn."""
+MAX_WAITING: Final = 32
+"""When more events than this wait, each that comes has others processed, so that the row cannot grow without end."""
+KILL: Final = "kill"
+_PLACING: Final = (SubmitOrders, ReplaceOrders)
 _RESERVED: Final = frozenset({"event", "exc_info", "stack_info", "level", "ts", "self"})
 """Words of the logger that a strategy's notice may use for fields of its own."""
 _LEVELS: Final = ("debug", "info", "warning", "error")
@@ -80,8 +103,17 @@ class Pump:
         self._failpoints = failpoints
         self._recording = recording or NoRecording()
         self._timers: Timers = timers or LoopTimers(clock, self.take)
-        self._queue: deque[Event] = deque()
+        self.later: Callable[[Callable[[], None]], object] | None = None
+        """Calls what goes on in another turn of the loop (loop.call_soon); without it each row of work is done at once."""
+        self._outside: deque[Event] = deque()
+        self._inside: deque[Event] = deque()
+        """What gateways emitted while they carried out: before everything from outside."""
+        self._carrying: _Carrying | None = None
+        self._goes_on = False
+        self._withheld_until: Operator | None = None
+        """Nothing is placed any more before this event was processed."""
         self._busy = False
+        self._spent_ns = 0
         self._beat_ns = clock.monotonic_ns()
         self._tick_to_order = telemetry.recorder("tick_to_order")
         self._used_cpu = telemetry.recorder("event")
@@ -89,8 +121,6 @@ class Pump:
         self._unsynced_latch: Latch | None = None
         self._carriers: Mapping[type, Callable[[Any], None]] = {
             SetTimer: lambda c: self._timers.set(c.key, c.at_ns),
-            SubmitOrders: self._submit,
-            ReplaceOrders: self._replace,
             CancelOrders: lambda c: self.gateways[c.account].cancel(c.cancels),
             CancelAll: lambda c: self.gateways[c.account].cancel_all(c.instrument),
             QueryOrders: lambda c: self.gateways[c.account].query(c.client_order_ids),
@@ -100,27 +130,37 @@ class Pump:
         engine.world.probe = self._probe
 
     def take(self, event: Event) -> None:
-        """Process an event now, or after those before it."""
-        self._queue.append(event)
+        """Process an event now, or after those before it; a person's command at once, with all that waits before it."""
         if self._busy:
+            self._inside.append(event)
             return
+        self._outside.append(event)
         self._notice_stall(event.ts_recv_ns)
-        began_ns = cpu_ns()
-        self._drain()
-        self._used_cpu(cpu_ns() - began_ns)
+        if isinstance(event, Operator):
+            if event.kind == KILL:
+                self._withheld_until = event
+            self._work(None)
+        elif not self._goes_on or len(self._outside) > MAX_WAITING:
+            self._work(self.later)
 
     def begin(self) -> None:
         """Start the core; its first commands are carried out."""
         now_ns = self._clock.now_ns()
         commands = self._engine.start(now_ns)
         self._recording.began(now_ns, commands)
-        self._carry_out(commands, 0)
+        self._conclude(commands, 0)
+        self._work(None)
         self._beat_ns = self._clock.monotonic_ns()
 
     def beat(self) -> None:
         """Say that the loop turns; called often, by the loop itself."""
         self._notice_stall(self._clock.now_ns())
-        self._drain()
+        if not self._goes_on:
+            self._work(self.later)
+
+    def settle(self) -> None:
+        """Finish what is in hand, so that journal and core agree."""
+        self._work(None)
 
     def write(self, record: Record) -> None:
         """Append to the journal, and pass on to the store; a journal in trouble has said so itself."""
@@ -134,17 +174,50 @@ class Pump:
         self.dead = True
         self._timers.stop()
 
-    # --- one event
+    # --- turns
 
-    def _drain(self) -> None:
+    def _work(self, later: Callable[[Callable[[], None]], object] | None) -> None:
+        """Work until nothing waits, or, given a `later`, until this turn of the loop has lasted long enough."""
         if self._busy:
             return
         self._busy = True
+        began_ns = mark_ns = now_ns = cpu_ns()
         try:
-            while self._queue and not self.dead:
-                self._process(self._queue.popleft())
+            while not self.dead and (self._carrying is not None or self._inside or self._outside):
+                if later is not None and now_ns - began_ns > self._patience_ns():
+                    break
+                if self._carrying is not None:
+                    self._carry_on(self._carrying, whole=later is None)
+                else:
+                    self._process((self._inside or self._outside).popleft())
+                now_ns = cpu_ns()
+                if self._carrying is None and not self._inside:
+                    self._used_cpu(self._spent_ns + now_ns - mark_ns)
+                    self._spent_ns, mark_ns = 0, now_ns
+            self._spent_ns += now_ns - mark_ns
+            if later is not None and now_ns - began_ns > TAKEN_NS and not self._goes_on:
+                self._goes_on = True
+                later(self._go_on)
+        except Exception as error:  # noqa: BLE001 (the engine loop: our own books may be wrong, so nothing goes on)
+            self.dead = True
+            self._on_fatal(error)
         finally:
             self._busy = False
+
+    def _go_on(self) -> None:
+        """Another turn of the loop: what waits goes on."""
+        self._goes_on = False
+        self._notice_stall(self._clock.now_ns())
+        self._work(self.later)
+
+    def _patience_ns(self) -> int:
+        """How long a turn may have lasted for the next step still to belong to it; what only cancels never waits."""
+        carrying = self._carrying
+        if carrying is None:
+            return EVENT_NS
+        return PLACING_NS if carrying.commands and _places(carrying.commands[0]) else NS_PER_S
+
+    # --- one event
 
     def _process(self, event: Event) -> None:
         self.events += 1
@@ -158,28 +231,41 @@ class Pump:
                 self.write(Happened(private, self._clock.now_ns()))
         self._recording.took(event)
         self._probe.begin()
-        try:
-            commands = self._engine.process(event)
-            self._recording.answered(commands)
-            received_ns = event.ts_recv_ns if isinstance(event, BookDelta | BookSnapshot) else 0
-            self._carry_out(commands, received_ns)
-        except Exception as error:  # noqa: BLE001 (the engine loop: our own books may be wrong, so nothing goes on)
-            self.dead = True
-            self._on_fatal(error)
+        commands = self._engine.process(event)
+        self._recording.answered(commands)
+        if event is self._withheld_until:
+            self._withheld_until = None
+        self._conclude(commands, event.ts_recv_ns if isinstance(event, BookDelta | BookSnapshot) else 0)
 
-    def _carry_out(self, commands: Sequence[Command], received_ns: int) -> None:
+    def _conclude(self, commands: Sequence[Command], received_ns: int) -> None:
+        """Write down what the core made of an event; its commands are next."""
         for record in self._engine.take_records():
             self.write(record)
             if isinstance(record, FillBooked):
                 self._view.on_fill(record)
             elif isinstance(record, Latch):
                 self._unsynced_latch = record
-        placed = False
-        for command in commands:
+        carrying = _Carrying(commands, received_ns)
+        if commands:
+            self._carrying = carrying
+        else:
+            self._carried(carrying)
+
+    def _carry_on(self, carrying: _Carrying, *, whole: bool) -> None:
+        """Carry out commands up to the next one that places, or one step of that."""
+        commands = carrying.commands
+        if commands and _places(commands[0]) and self._place(commands[0], carrying, whole=whole):
+            commands.popleft()
+        while commands and not _places(commands[0]):
+            command = commands.popleft()
             self._carriers[type(command)](command)
-            placed = placed or isinstance(command, SubmitOrders | ReplaceOrders)
-        if placed and received_ns:
-            self._tick_to_order(self._clock.now_ns() - received_ns)
+        if not commands:
+            self._carrying = None
+            self._carried(carrying)
+
+    def _carried(self, carrying: _Carrying) -> None:
+        if carrying.placed and carrying.received_ns:
+            self._tick_to_order(self._clock.now_ns() - carrying.received_ns)
         if self._unsynced_latch is not None:
             latch, self._unsynced_latch = self._unsynced_latch, None
             self._on_latch(latch)
@@ -188,15 +274,39 @@ class Pump:
             seen, world.seen_epoch = world.seen_epoch, 0
             self._on_epoch(seen)
 
-    def _submit(self, command: SubmitOrders) -> None:
-        self._failpoints.hit(BEFORE_SIGN)
-        self.gateways[command.account].submit(command.orders)
+    def _place(self, command: SubmitOrders | ReplaceOrders, carrying: _Carrying, *, whole: bool) -> bool:
+        """Sign one order ahead, or send the request; return whether that is done."""
+        gateway = self.gateways[command.account]
+        if self._withheld_until is not None:
+            self._withhold(command, gateway)
+            carrying.unprepared = None
+            return True
+        if carrying.unprepared is None:
+            self._failpoints.hit(BEFORE_SIGN)
+            in_steps = len(command.orders) > 1 and isinstance(gateway, PreparingGateway)
+            carrying.unprepared = deque(command.orders if in_steps else ())
+        if carrying.unprepared and not whole and isinstance(gateway, PreparingGateway):
+            gateway.prepare(carrying.unprepared.popleft())
+            return False
+        carrying.unprepared = None
+        if isinstance(command, SubmitOrders):
+            gateway.submit(command.orders)
+        else:
+            gateway.replace(command)
+        carrying.placed = True
         self._after_write()
+        return True
 
-    def _replace(self, command: ReplaceOrders) -> None:
-        self._failpoints.hit(BEFORE_SIGN)
-        self.gateways[command.account].replace(command)
-        self._after_write()
+    def _withhold(self, command: SubmitOrders | ReplaceOrders, gateway: OrderGateway) -> None:
+        """A kill, or a standstill of the loop, came between decision and sending: the cancels go, the orders do not."""
+        if isinstance(gateway, PreparingGateway):
+            gateway.forget(command.orders)
+        now_ns = self._clock.now_ns()
+        for approved in command.orders:
+            reason = "a kill or a standstill of the loop came before it left"
+            self._inside.append(OrderNotSent(command.account, approved.order.client_order_id, reason, now_ns))
+        if isinstance(command, ReplaceOrders) and command.cancels:
+            gateway.cancel(command.cancels)
 
     def _after_write(self) -> None:
         if self._failpoints.active:
@@ -216,7 +326,26 @@ class Pump:
             return
         reason = f"the event loop stood still for {gap_ns / NS_PER_S:.1f} s"
         self._log.error("loop_stalled", seconds=round(gap_ns / NS_PER_S, 1))
-        self._queue.appendleft(Operator("", "resync", None, {"reason": reason}, "engine", now_ns))
+        resync = Operator("", "resync", None, {"reason": reason}, "engine", now_ns)
+        self._outside.appendleft(resync)
+        self._withheld_until = self._withheld_until or resync
+
+
+class _Carrying:
+    """The commands of one event that are still to be carried out."""
+
+    __slots__ = ("commands", "placed", "received_ns", "unprepared")
+
+    def __init__(self, commands: Sequence[Command], received_ns: int) -> None:
+        self.commands = deque(commands)
+        self.received_ns = received_ns
+        self.placed = False
+        self.unprepared: deque[Approved] | None = None
+        """Orders of the first command that are to be signed ahead, None before that has begun."""
+
+
+def _places(command: Command) -> TypeGuard[SubmitOrders | ReplaceOrders]:
+    return isinstance(command, _PLACING)
 
 
 class StageProbe:

@@ -7,7 +7,7 @@ never "rejected". A fill is delivered once per trade id. Disconnects and gaps ar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -108,4 +108,20 @@ class OrderGateway(Protocol):
     def query(self, client_order_ids: Sequence[ClientOrderId]) -> None: ...
     def request_snapshot(self, fills_since_ns: int) -> None:
         """Answers with one AccountSnapshot, or SnapshotFailed."""
+        ...
+
+
+@runtime_checkable
+class PreparingGateway(Protocol):
+    """A gateway that can sign and write down one order after the other, so that a long row of them can be cut up."""
+
+    def prepare(self, approved: Approved) -> None:
+        """Do for one order what `submit` or `replace`, which must follow, then need not: sign it and write its intent.
+
+        Nothing of it leaves. When it cannot leave at all that is told now, and the request then goes without it.
+        """
+        ...
+
+    def forget(self, orders: Sequence[Approved]) -> None:
+        """These will not be submitted, whether or not they were prepared; it is told elsewhere."""
         ...

@@ -16,7 +16,7 @@ from tests.unit.engine.test_journal import ORDER, PRINT
 from perpmaker.clock import ManualClock, WallClock
 from perpmaker.engine import upkeep as upkeep_module
 from perpmaker.engine.commands import CommandDesk
-from perpmaker.engine.core import AccountSpec, Engine, EngineSpec
+from perpmaker.engine.core import AccountSpec, Engine, EngineSpec, StrategySpec
 from perpmaker.engine.failpoints import AFTER_JOURNAL, BEFORE_SIGN, FailingIntentLog, Failpoints
 from perpmaker.engine.journal import Journal, open_journal
 from perpmaker.engine.journalfile import Segment
@@ -78,11 +78,12 @@ class Gateway:
 class Bench:
     """A pump with everything around it but sockets."""
 
-    def __init__(self, folder: Path) -> None:
-        self.rig = Rig(made(Maker))  # for its market data
+    def __init__(self, folder: Path, strategy: StrategySpec | None = None) -> None:
+        strategy = strategy or made(Maker)
+        self.rig = Rig(strategy)  # for its market data
         self.clock = ManualClock(self.rig.now_ns)
         self.journal, _ = open_journal(folder, PRINT, build="b", clock=self.clock)
-        spec = EngineSpec("test", 1, 1, False, (AccountSpec(MAIN, "grvt", LIMITS),), (made(Maker),))
+        spec = EngineSpec("test", 1, 1, False, (AccountSpec(MAIN, "grvt", LIMITS),), (strategy,))
         self.engine = Engine(spec)
         self.telemetry = Telemetry()
         self.happened: list[str] = []

@@ -109,6 +109,16 @@ class Creates:
         self._cancels = cancels
         self._clock = clock
         self._timings = timings
+        self._ready: dict[ClientOrderId, SignedOrder | None] = {}
+        """What was prepared ahead of its request; None for what was told not to be sent."""
+
+    def prepare(self, approved: Approved) -> None:
+        """Sign and record one order ahead of the request that will carry it."""
+        self._ready[approved.order.client_order_id] = self._signed(approved)
+
+    def forget(self, orders: Sequence[Approved]) -> None:
+        for approved in orders:
+            self._ready.pop(approved.order.client_order_id, None)
 
     def submit(self, orders: Sequence[Approved]) -> None:
         """Send new orders: one request for each run of orders on one instrument."""
@@ -141,23 +151,29 @@ class Creates:
         """Return the orders that are signed and recorded; the others have been told that they are not sent."""
         signed: list[SignedOrder] = []
         for one in approved:
-            order = one.order
-            reason = self._why_not(one)
-            if not reason:
-                try:
-                    began_ns = self._clock.monotonic_ns()
-                    written = self._writer.write(order, self._instruments[order.instrument])
-                    signed_ns = self._clock.monotonic_ns()
-                    self._intents.intent(written.order, written.body)
-                    self._timings.record("sign", signed_ns - began_ns)
-                    self._timings.record("journal", self._clock.monotonic_ns() - signed_ns)
-                except (DataError, OSError) as error:
-                    reason = f"not recorded: {error}" if isinstance(error, OSError) else str(error)
-                else:
-                    signed.append(written)
-                    continue
-            self._not_sent(order.client_order_id, reason)
+            client_order_id = one.order.client_order_id
+            written = self._ready.pop(client_order_id) if client_order_id in self._ready else self._signed(one)
+            if written is not None:
+                signed.append(written)
         return signed
+
+    def _signed(self, approved: Approved) -> SignedOrder | None:
+        order = approved.order
+        reason = self._why_not(approved)
+        if not reason:
+            try:
+                began_ns = self._clock.monotonic_ns()
+                written = self._writer.write(order, self._instruments[order.instrument])
+                signed_ns = self._clock.monotonic_ns()
+                self._intents.intent(written.order, written.body)
+                self._timings.record("sign", signed_ns - began_ns)
+                self._timings.record("journal", self._clock.monotonic_ns() - signed_ns)
+            except (DataError, OSError) as error:
+                reason = f"not recorded: {error}" if isinstance(error, OSError) else str(error)
+            else:
+                return written
+        self._not_sent(order.client_order_id, reason)
+        return None
 
     def _why_not(self, approved: Approved) -> str:
         order = approved.order

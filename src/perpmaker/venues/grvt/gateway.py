@@ -216,6 +216,14 @@ class GrvtGateway:
         await self._entry.close()
         await self.session.close()
 
+    def prepare(self, approved: Approved) -> None:
+        """See `PreparingGateway`."""
+        self._creates.prepare(approved)
+
+    def forget(self, orders: Sequence[Approved]) -> None:
+        """See `PreparingGateway`."""
+        self._creates.forget(orders)
+
     def submit(self, orders: Sequence[Approved]) -> None:
         self._creates.submit(orders)
 

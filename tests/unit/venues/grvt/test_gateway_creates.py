@@ -30,6 +30,7 @@ from perpmaker.model.events import (
 )
 from perpmaker.model.order import Approved, Side, TimeInForce
 from perpmaker.model.units import NS_PER_S
+from perpmaker.venues.api import PreparingGateway
 from perpmaker.venues.grvt import creates
 from perpmaker.venues.grvt.codes import OUTCOMES, Outcome
 from perpmaker.venues.grvt.limits import rate_limiter
@@ -466,6 +467,54 @@ async def test_a_kill_during_a_replacement_lets_only_the_cancels_out(bench: Benc
     await bench.events.first(CancelReceived)
     assert len(bench.events.of(OrderNotSent)) == 1
     assert bench.venue.asked("v2/bulk_orders") == []
+
+
+async def test_what_was_prepared_is_recorded_once_and_leaves_with_its_request(bench: Bench) -> None:
+    approved = tuple(Approved(order(n), bench.kill.current) for n in range(3))
+    assert isinstance(bench.gateway, PreparingGateway)
+    for one in approved[:2]:
+        bench.gateway.prepare(one)
+    assert len(bench.intents.recorded) == 2
+    assert bench.events.events == []
+    bench.gateway.replace(ReplaceOrders(ACCOUNT, BTC, (cancel(10),), approved))
+    await bench.events.some(OrderReport, 3)
+    assert len(bench.intents.recorded) == 3
+    (bulk,) = bench.venue.asked("v2/bulk_orders")
+    assert [sent["metadata"]["client_order_id"] for sent in bulk["orders"]] == [str(ID + n) for n in range(3)]
+    recorded = [json.loads(signed)["signature"] for _, signed in bench.intents.recorded]
+    assert [sent["signature"] for sent in bulk["orders"]] == recorded
+
+
+async def test_what_cannot_be_prepared_is_told_once_and_the_request_goes_without_it(bench: Bench) -> None:
+    approved = tuple(Approved(order(n), bench.kill.current) for n in range(2))
+    bench.intents.failing_from = 0
+    bench.gateway.prepare(approved[0])
+    bench.intents.failing_from = None
+    bench.gateway.submit(approved)
+    await bench.events.first(OrderReport)
+    assert [e.client_order_id - ID for e in bench.events.of(OrderNotSent)] == [0]
+    (sent,) = bench.venue.asked("v1/create_order")
+    assert sent["order"]["metadata"]["client_order_id"] == str(ID + 1)
+
+
+async def test_a_kill_after_an_order_was_prepared_lets_only_the_cancels_out(bench: Bench) -> None:
+    approved = Approved(order(), bench.kill.current)
+    bench.gateway.prepare(approved)
+    bench.kill.current += 1
+    bench.gateway.replace(ReplaceOrders(ACCOUNT, BTC, (cancel(10),), (approved,)))
+    await bench.events.first(CancelReceived)
+    assert len(bench.events.of(OrderNotSent)) == 1
+    assert bench.venue.asked("v2/bulk_orders") == []
+
+
+async def test_a_forgotten_order_is_prepared_no_longer(bench: Bench) -> None:
+    approved = Approved(order(), bench.kill.current)
+    bench.gateway.prepare(approved)
+    bench.gateway.forget([approved])
+    bench.gateway.submit([approved])
+    await bench.events.first(OrderReport)
+    first, second = (json.loads(signed)["signature"] for _, signed in bench.intents.recorded)
+    assert first["nonce"] != second["nonce"]
 
 
 async def test_creates_are_shed_and_cancels_are_not(venue: FakeVenue, http: aiohttp.ClientSession) -> None:
