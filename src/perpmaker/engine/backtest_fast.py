@@ -5,14 +5,17 @@ What it plays is the same to the last bit as event by event: each time something
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from perpmaker.engine.backtest_feed import Played, TapeFeed
 from perpmaker.engine.core import Engine
+from perpmaker.engine.core.slot import Slot
+from perpmaker.errors import InvariantError
 from perpmaker.model.events import Event
 from perpmaker.model.ids import InstrumentId
 from perpmaker.model.units import NS_PER_MS
+from perpmaker.portfolio.attribution import Leg
 from perpmaker.simulation import Timeline
 from perpmaker.simulation.fast import layout as at
 from perpmaker.simulation.fast.levels import ShelfBook
@@ -38,6 +41,7 @@ class FastPlay:
         self._track.attach()
         self._stops = self._skipped = 0
         self.is_given_up = False
+        self._attributions = [ledger.attribution for ledger in engine.world.ledgers.values()]
         self._histories: dict[InstrumentId, TrackedMids] = {}
         self._books: list[ShelfBook] = []
         self._mark_books: dict[InstrumentId, ShelfBook] = {}
@@ -76,7 +80,9 @@ class FastPlay:
 
     def _share_books(self, place: int, name: InstrumentId) -> None:
         track, count = self._track, len(self._names)
-        feed = self._engine.world.books._feeds[name]
+        feed = self._engine.world.books.feed(name)
+        if feed is None:
+            raise InvariantError(f"{name} is not listed")
         book = ShelfBook(feed.book.instrument, track.shelf, place)
         book.take_over(feed.book)
         feed.book = book
@@ -92,33 +98,32 @@ class FastPlay:
         self.is_given_up = True
         self._track.detach()
         for place, name in enumerate(self._names):
-            feed = self._engine.world.books._feeds.get(name)
+            feed = self._engine.world.books.feed(name)
             if feed is not None and feed.book is self._books[place]:
                 feed.book = self._books[place].plain()
             if name in self._mark_books:
                 self._feed.mark_books[name] = self._mark_books[name].plain()
-            for ledger in self._engine.world.ledgers.values():
-                leg = ledger.attribution._legs.get(name)
+            for leg in self._legs(name):
                 if leg is not None and isinstance(leg.history, TrackedMids):
                     leg.history = leg.history.plain()
 
     def _tell(self) -> None:
-        engine, its = self._engine, self._track.its
-        world = engine.world
-        settled = engine._ready_told and not engine.runner._starting and not engine.executions._working
+        engine, its, source = self._engine, self._track.its, self._feed
+        settled, books = engine.is_settled, engine.world.books
+        slots = [slot for slot in engine.world.slots.values() if slot.running]
         for place, name in enumerate(self._names):
-            feed = world.books._feeds.get(name)
+            feed = books.feed(name)
             if feed is None:
                 its[place, at.IS_OPEN] = 0
                 continue
-            usable = feed.whole and feed.told is None and feed.fault is None and not feed.old
-            ours = feed.book is self._books[place]
-            its[place, at.IS_OPEN] = settled and usable and ours and self._has_history(place, name)
-            its[place, at.BOOKS_UNTIL] = self._books_until_ns(name)
-            its[place, at.TRADES_FREE] = not self._feed.wants_trades(name) and not self._hears(name, "on_trade")
-            its[place, at.WINDOW_NS] = self._window_ns(name)
+            ours, legs = feed.book is self._books[place], self._legs(name)
+            hearing = [slot for slot in slots if name in slot.subscriptions]
+            its[place, at.IS_OPEN] = settled and ours and feed.is_open and self._have_history(place, name, legs)
+            its[place, at.BOOKS_UNTIL] = _books_until_ns(hearing, name)
+            its[place, at.TRADES_FREE] = not source.wants_trades(name) and not _hear_trades(hearing)
+            its[place, at.WINDOW_NS] = _window_ns(legs)
             its[place, at.PASSED_NS] = 0
-            its[place, at.MARK_NS] = self._feed.next_mark_ns(name)
+            its[place, at.MARK_NS] = source.next_mark_ns(name)
             its[place, at.LAG_OFFSET] = feed.offset_ns
             its[place, at.SEEN_NS] = feed.seen_ns
 
@@ -131,7 +136,7 @@ class FastPlay:
                 continue
             its[place, at.CHANGED] = 0
             row = track.state[place].tolist()
-            feed = world.books._feeds.get(name)
+            feed = world.books.feed(name)
             if feed is not None:
                 feed.seen_ns = row[at.SEEN_NS]
             if changed & at.OF_ENGINE:
@@ -143,35 +148,19 @@ class FastPlay:
 
     def _end_markouts(self, name: InstrumentId, passed_ns: int) -> None:
         """Do what `Attribution.on_mid` does with a mid of that time, which is the last one it was given."""
-        for ledger in self._engine.world.ledgers.values():
-            leg = ledger.attribution._legs.get(name)
-            if leg is not None:
-                ledger.attribution._close(leg, passed_ns)
+        for attribution in self._attributions:
+            leg = attribution.leg(name)
+            if leg is not None and leg.windows and leg.windows[0].due_ns <= passed_ns:
+                attribution.close(leg, passed_ns)
 
-    def _hears(self, name: InstrumentId, hook: str) -> bool:
-        return any(
-            slot.running and name in slot.subscriptions and hook in slot.strategy.hooks
-            for slot in self._engine.world.slots.values()
-        )
+    def _legs(self, name: InstrumentId) -> list[Leg | None]:
+        return [attribution.leg(name) for attribution in self._attributions]
 
-    def _books_until_ns(self, name: InstrumentId) -> int:
-        """Return until when no strategy is told of a book, however often it changes."""
-        until_ns = at.FOREVER
-        for slot in self._engine.world.slots.values():
-            if not (slot.running and name in slot.subscriptions and "on_book" in slot.strategy.hooks):
-                continue
-            if name not in slot.book_pending:
-                return 0
-            interval_ns = slot.subscriptions[name].book_interval_ms * NS_PER_MS
-            until_ns = min(until_ns, slot.book_told_ns.get(name, 0) + interval_ns)
-        return until_ns
-
-    def _has_history(self, place: int, name: InstrumentId) -> bool:
+    def _have_history(self, place: int, name: InstrumentId, legs: Sequence[Leg | None]) -> bool:
         """Whether every account keeps the mids of an instrument in the arrays; from its first mid on they do."""
-        legs = [ledger.attribution._legs.get(name) for ledger in self._engine.world.ledgers.values()]
-        if any(leg is None for leg in legs):
-            return False
         history = self._histories.get(name)
+        if None in legs:
+            return False
         for leg in legs:
             if leg is None or leg.history is history:
                 continue
@@ -181,11 +170,23 @@ class FastPlay:
             leg.history = history
         return True
 
-    def _window_ns(self, name: InstrumentId) -> int:
-        """Return when the next markout of an instrument ends, by the venue's time."""
-        first_ns = at.FOREVER
-        for ledger in self._engine.world.ledgers.values():
-            leg = ledger.attribution._legs.get(name)
-            if leg is not None and leg.windows:
-                first_ns = min(first_ns, leg.windows[0].due_ns)
-        return first_ns
+
+def _hear_trades(slots: Sequence[Slot]) -> bool:
+    return any("on_trade" in slot.strategy.hooks for slot in slots)
+
+
+def _books_until_ns(slots: Sequence[Slot], name: InstrumentId) -> int:
+    """Return until when none of these strategies is told of a book, however often it changes."""
+    until_ns = at.FOREVER
+    for slot in slots:
+        if "on_book" in slot.strategy.hooks:
+            if name not in slot.book_pending:
+                return 0
+            interval_ns = slot.subscriptions[name].book_interval_ms * NS_PER_MS
+            until_ns = min(until_ns, slot.book_told_ns.get(name, 0) + interval_ns)
+    return until_ns
+
+
+def _window_ns(legs: Sequence[Leg | None]) -> int:
+    """Return when the next markout of an instrument ends, by the venue's time."""
+    return min((leg.windows[0].due_ns for leg in legs if leg is not None and leg.windows), default=at.FOREVER)

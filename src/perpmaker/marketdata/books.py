@@ -58,7 +58,7 @@ class Books:
     ) -> None:
         self._max_age_ns = max_age_ns
         self._max_lag_ns = max_lag_ns
-        self._feeds: dict[InstrumentId, _Feed] = {i.instrument_id: _Feed(i) for i in instruments}
+        self._feeds: dict[InstrumentId, BookFeed] = {i.instrument_id: BookFeed(i) for i in instruments}
         self._offset_ns: dict[str, int] = {}
         """Venue time minus ours, by exchange."""
         self.stale_counts: dict[InstrumentId, Counter[StaleReason]] = {}
@@ -93,7 +93,7 @@ class Books:
             return self._judged(feed, event.ts_recv_ns)
         return self._apply_rare(event)
 
-    def _take(self, feed: _Feed, event: BookSnapshot | Ticker | Trade) -> None:
+    def _take(self, feed: BookFeed, event: BookSnapshot | Ticker | Trade) -> None:
         too_old = event.ts_recv_ns + feed.offset_ns - event.ts_event_ns > self._max_lag_ns
         if isinstance(event, BookSnapshot):
             if feed.book.snapshot(event.bids, event.asks, event.ts_event_ns, event.ts_recv_ns):
@@ -130,7 +130,7 @@ class Books:
             return self._delist(event)
         return _NO_TRANSITION
 
-    def _of_exchange(self, exchange: str) -> list[_Feed]:
+    def _of_exchange(self, exchange: str) -> list[BookFeed]:
         return [feed for feed in self._feeds.values() if feed.book.instrument.exchange == exchange]
 
     def _list(self, event: InstrumentListed) -> Sequence[Transition]:
@@ -138,7 +138,7 @@ class Books:
         new = event.instrument
         feed = self._feeds.get(new.instrument_id)
         if feed is None:
-            feed = self._feeds[new.instrument_id] = _Feed(new)
+            feed = self._feeds[new.instrument_id] = BookFeed(new)
             feed.offset_ns = self._offset_ns.get(new.exchange, 0)
             return _NO_TRANSITION
         old = feed.book.instrument
@@ -156,7 +156,7 @@ class Books:
         feed.lose(StaleReason.DISCONNECTED)
         return self._judged(feed, event.ts_recv_ns)
 
-    def _judged(self, feed: _Feed, now_ns: int) -> Sequence[Transition]:
+    def _judged(self, feed: BookFeed, now_ns: int) -> Sequence[Transition]:
         reason = feed.reason(now_ns, self._max_age_ns)
         if reason is feed.told:
             return _NO_TRANSITION
@@ -203,14 +203,21 @@ class Books:
         feed = self._feeds.get(instrument)
         return None if feed is None else feed.prices
 
+    def feed(self, instrument: InstrumentId) -> BookFeed | None:
+        """Return what is kept of an instrument, None for one that is not listed."""
+        return self._feeds.get(instrument)
+
     def instrument(self, instrument: InstrumentId) -> Instrument | None:
         """Return the instrument's rules as the venue lists them now."""
         feed = self._feeds.get(instrument)
         return None if feed is None else feed.book.instrument
 
 
-class _Feed:
-    """One instrument: its book, its prices, and what is known against them."""
+class BookFeed:
+    """One instrument: its book, its prices, and what is known against them. `Books` alone changes it, but for `book`:
+
+    who plays market data by other means may put a book of the same levels in its place.
+    """
 
     __slots__ = ("book", "broken", "fault", "offset_ns", "old", "prices", "seen_ns", "told", "whole")
 
@@ -226,6 +233,11 @@ class _Feed:
         self.offset_ns = 0
         self.told: StaleReason | None = StaleReason.STARTING
         """The last reason that `Books` reported."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next change in time leaves it usable, as far as it is known now."""
+        return self.whole and self.told is None and self.fault is None and not self.old
 
     def lose(self, reason: StaleReason) -> None:
         self.whole, self.broken = False, reason

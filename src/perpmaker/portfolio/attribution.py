@@ -95,7 +95,7 @@ class Attribution:
 
     def __init__(self, account: AccountBook) -> None:
         self._account = account
-        self._legs: dict[InstrumentId, _Leg] = {}
+        self._legs: dict[InstrumentId, Leg] = {}
         self._stats: dict[MarkoutKey, MarkoutStats] = {}
         self._started = False
         self._equity = self._transfers = ZERO
@@ -131,7 +131,7 @@ class Attribution:
         leg.history.add(mid_px, ts_event_ns)
         if not leg.windows or leg.windows[0].due_ns > ts_event_ns:
             return ()
-        return self._close(leg, ts_event_ns)
+        return self.close(leg, ts_event_ns)
 
     @exactly
     def on_fill(self, fill: Fill, strategy: StrategyId, layer: int | None = None) -> Decimal | None:
@@ -172,7 +172,7 @@ class Attribution:
 
     def advance(self, venue_now_ns: int) -> Sequence[Markout]:
         """Close the windows that ended by `venue_now_ns` with the last mid known then."""
-        return [markout for leg in self._legs.values() for markout in self._close(leg, venue_now_ns)]
+        return [markout for leg in self._legs.values() for markout in self.close(leg, venue_now_ns)]
 
     @exactly
     def split(self) -> Split | None:
@@ -216,14 +216,19 @@ class Attribution:
         """Sums over all fills since the start whose window has closed."""
         return self._stats
 
-    def _leg(self, instrument: InstrumentId) -> _Leg:
+    def leg(self, instrument: InstrumentId) -> Leg | None:
+        """Return what is summed up of an instrument, None before its first mid or fill."""
+        return self._legs.get(instrument)
+
+    def _leg(self, instrument: InstrumentId) -> Leg:
         leg = self._legs.get(instrument)
         if leg is None:
-            leg = self._legs[instrument] = _Leg()
+            leg = self._legs[instrument] = Leg()
         return leg
 
     @exactly
-    def _close(self, leg: _Leg, venue_now_ns: int) -> list[Markout]:
+    def close(self, leg: Leg, venue_now_ns: int) -> list[Markout]:
+        """Close the windows of an instrument that ended by a time of the venue, with the mids that stood then."""
         closed: list[Markout] = []
         while leg.windows and leg.windows[0].due_ns <= venue_now_ns:
             window = heapq.heappop(leg.windows)
@@ -266,7 +271,7 @@ class _Window(msgspec.Struct, frozen=True, order=True):
         return Markout(self.fill, self.strategy, self.layer, self.horizon_s, mid_px, self.edge, drift)
 
 
-class _Leg:
+class Leg:
     """Running sums of one instrument; the 10 s windows still open are summed apart, so that a split costs no walk."""
 
     __slots__ = (

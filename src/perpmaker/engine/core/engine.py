@@ -186,6 +186,11 @@ class Engine:
         return all(slot.state is not SlotState.STARTING for slot in self.world.slots.values())
 
     @property
+    def is_settled(self) -> bool:
+        """Whether market data that no strategy hears of leads to nothing: all were started, no parent order is worked."""
+        return self._ready_told and not self.runner.starting and not self.executions.are_working
+
+    @property
     def verified_empty(self) -> bool:
         """Whether every account was seen without our orders twice since they were last all cancelled."""
         return all(self.emptyings.verified(account) for account in self.world.limits)

@@ -81,6 +81,11 @@ class Executions:
 
     # --- asking
 
+    @property
+    def are_working(self) -> bool:
+        """Whether any parent order is at work."""
+        return bool(self._working)
+
     def parents(self) -> list[Parent]:
         return [work.parent for work in self._working.values()]
 

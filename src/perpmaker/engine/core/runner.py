@@ -43,7 +43,8 @@ class Runner:
         self._executions = executions
         self._contexts = {name: SlotContext(world, slot, executions) for name, slot in world.slots.items()}
         self._calls: dict[str, int] = {}
-        self._starting: list[StrategyId] = list(world.slots)
+        self.starting: list[StrategyId] = list(world.slots)
+        """Strategies that wait until they may start."""
 
     # --- events
 
@@ -129,10 +130,10 @@ class Runner:
 
     def start_ready(self) -> None:
         """Start the strategies whose instrument has become ready."""
-        if not self._starting:
+        if not self.starting:
             return
         waiting: list[StrategyId] = []
-        for name in self._starting:
+        for name in self.starting:
             slot = self._world.slots[name]
             if slot.state is not SlotState.STARTING:
                 continue
@@ -142,7 +143,7 @@ class Runner:
                 self._start(slot)
             else:
                 waiting.append(name)
-        self._starting = waiting
+        self.starting = waiting
 
     def tell_later(self, slot: Slot, word: str) -> None:
         """Keep what a person told a strategy that has not started: it places nothing before it has heard it."""
@@ -165,18 +166,18 @@ class Runner:
     def add(self, slot: Slot) -> None:
         """Take in a strategy that was not there at the start."""
         self._contexts[slot.spec.strategy] = SlotContext(self._world, slot, self._executions)
-        self._starting.append(slot.spec.strategy)
+        self.starting.append(slot.spec.strategy)
 
     def remove(self, slot: Slot) -> None:
         """Let go of a strategy that has not been started."""
         del self._contexts[slot.spec.strategy]
-        self._starting.remove(slot.spec.strategy)
+        self.starting.remove(slot.spec.strategy)
 
     def restart(self, slot: Slot) -> None:
         """Begin a failed or stopped strategy afresh."""
         slot.renew()
         self._contexts[slot.spec.strategy] = SlotContext(self._world, slot, self._executions)
-        self._starting.append(slot.spec.strategy)
+        self.starting.append(slot.spec.strategy)
         self.start_ready()
 
     def stop(self, slot: Slot) -> None:
