@@ -11,11 +11,14 @@ clock shows `next_ns`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from perpmaker.model.events import ClockOffset, Event, InstrumentDelisted, InstrumentListed, Timer
 from perpmaker.model.ids import HOME_EXCHANGE, InstrumentId
 from perpmaker.simulation.schedule import Schedule
 from perpmaker.simulation.venue import SimulatedVenue
+
+_NEVER: Final = 1 << 63
 
 
 class Timeline:
@@ -46,7 +49,12 @@ class Timeline:
         venue = self._concerned(event)
         if venue is not None:
             venue.on_market(event)
-        self.at_once(lambda: self._deliver(event))
+        outside, self._advancing = self._advancing, True
+        try:
+            self._deliver(event)
+        finally:
+            self._advancing = outside
+        self.advance(self.now_ns)
 
     def at_once(self, do: Callable[[], None]) -> None:
         """Do something that the engine may react to, at this instant; then tell what is due by it.
@@ -66,9 +74,8 @@ class Timeline:
             return
         self._advancing = True
         try:
-            while (due_ns := self.next_ns) is not None and due_ns <= now_ns:
-                self.now_ns = max(self.now_ns, due_ns)
-                self._do_due()
+            while self._do_next(now_ns):
+                pass
             self.now_ns = max(self.now_ns, now_ns)
         finally:
             self._advancing = False
@@ -76,23 +83,32 @@ class Timeline:
     @property
     def next_ns(self) -> int | None:
         """When there is something to do next, None for never."""
-        due_ns = self._next_timer_ns()
-        for venue in self._each:
-            venue_ns = venue.next_ns
-            if venue_ns is not None and (due_ns is None or venue_ns < due_ns):
-                due_ns = venue_ns
-        return due_ns
+        times = [venue_ns for venue in self._each if (venue_ns := venue.next_ns) is not None]
+        timer_ns = self.next_timer_ns
+        return min(times if timer_ns is None else [*times, timer_ns], default=None)
 
-    def _do_due(self) -> None:
+    def _do_next(self, now_ns: int) -> bool:
+        """Do what is due next if that is by our clock: what one venue has to say, or else one timer."""
+        timer_ns = self.next_timer_ns
+        due_ns = _NEVER if timer_ns is None else timer_ns
+        times: list[int] = []
         for venue in self._each:
             venue_ns = venue.next_ns
-            if venue_ns is not None and venue_ns <= self.now_ns:
+            times.append(_NEVER if venue_ns is None else venue_ns)
+            if venue_ns is not None and venue_ns < due_ns:
+                due_ns = venue_ns
+        if due_ns > now_ns:
+            return False
+        self.now_ns = max(self.now_ns, due_ns)
+        for venue, at_ns in zip(self._each, times, strict=True):
+            if at_ns <= self.now_ns:
                 for event in venue.advance(self.now_ns):
                     self._deliver(event)
-                return
-        _, key = self._due.pop()
-        at_ns = self._timers.pop(key)
-        self._deliver(Timer(key, max(at_ns, self.now_ns)))
+                return True
+        key = self._due.pop()[1]
+        del self._timers[key]
+        self._deliver(Timer(key, self.now_ns))
+        return True
 
     def _concerned(self, event: Event) -> SimulatedVenue | None:
         """Return the venue an event of the feed is about."""
@@ -107,8 +123,9 @@ class Timeline:
             self._venue_of[name] = self.venues.get(name.partition("@")[2] or HOME_EXCHANGE)
         return self._venue_of[name]
 
-    def _next_timer_ns(self) -> int | None:
-        """When the next timer is due, past those that were moved."""
+    @property
+    def next_timer_ns(self) -> int | None:
+        """When the next timer is due, past those that were moved; None for none."""
         while (due_ns := self._due.next_ns) is not None:
             if self._timers.get(self._due.first) == due_ns:
                 return due_ns

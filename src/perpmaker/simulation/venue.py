@@ -114,27 +114,29 @@ class SimulatedVenue:
     @property
     def next_ns(self) -> int | None:
         """When, by our clock, `advance` has something to do; None for never."""
-        action_ns, delivery_ns = self._house.actions.next_ns, self._house.deliveries.next_ns
+        house = self._house
+        action_ns, delivery_ns = house.actions.next_ns, house.deliveries.next_ns
         if action_ns is None:
             return delivery_ns
-        due_ns = action_ns - self._house.offset_ns + self.latency.hold_ns
+        due_ns = action_ns - house.offset_ns + self.latency.hold_ns
         return due_ns if delivery_ns is None or due_ns < delivery_ns else delivery_ns
 
     def advance(self, now_ns: int) -> list[Event]:
         """Do everything due by our clock; returns what reached us by then, in order."""
-        limit_ns = now_ns + self._house.offset_ns - self.latency.hold_ns
-        actions = self._house.actions
+        house = self._house
+        limit_ns = now_ns + house.offset_ns - self.latency.hold_ns
+        actions, deliveries = house.actions, house.deliveries
         while (due_ns := actions.next_ns) is not None and due_ns <= limit_ns:
             _, action = actions.pop()
-            self._house.venue_ns = max(self._house.venue_ns, due_ns)
+            house.venue_ns = max(house.venue_ns, due_ns)
             if callable(action):
-                action(self._house.venue_ns)
+                action(house.venue_ns)
             else:
                 self._apply(action)
-        self._house.venue_ns = max(self._house.venue_ns, limit_ns)
+        house.venue_ns = max(house.venue_ns, limit_ns)
         arrived: list[Event] = []
-        while (due_ns := self._house.deliveries.next_ns) is not None and due_ns <= now_ns:
-            arrived.append(self._house.deliveries.pop()[1])
+        while (due_ns := deliveries.next_ns) is not None and due_ns <= now_ns:
+            arrived.append(deliveries.pop()[1])
         return arrived
 
     # --- what the feed says

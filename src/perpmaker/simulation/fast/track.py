@@ -41,6 +41,7 @@ _MODELS: Final = {
 _QUEUES: Final = {QueueModel.POWER: at.POWER, QueueModel.RISK_AVERSE: at.RISK_AVERSE}
 _SIDES: Final = ((0, Side.BUY, 1), (1, Side.SELL, -1))
 _PLACES: Final = 65_536
+_NO_HEAD: Final = at.FOREVER, 0
 _FIRST_ROOM: Final = 4_096
 
 
@@ -63,10 +64,10 @@ class Actions(Schedule[Action | Shown]):
 
     @property
     def next_ns(self) -> int | None:
-        head_ns, of_python = self._track.head(self._venue)[0], super().next_ns
-        if head_ns == at.FOREVER:
-            return of_python
-        return head_ns if of_python is None else min(head_ns, of_python)
+        head_ns, heap = self._track.heads[self._venue][0], self._heap
+        if heap and heap[0][0] < head_ns:
+            return heap[0][0]
+        return None if head_ns == at.FOREVER else head_ns
 
     @property
     def of_python(self) -> tuple[int, int, int]:
@@ -74,7 +75,7 @@ class Actions(Schedule[Action | Shown]):
         return self._heap[0][:3] if self._heap else (at.FOREVER, 0, 0)
 
     def pop(self) -> tuple[int, Action | Shown]:
-        head_ns, number = self._track.head(self._venue)
+        head_ns, number = self._track.heads[self._venue]
         if head_ns == at.FOREVER or (self._heap and self._heap[0][:3] < (head_ns, MARKET, number)):
             return super().pop()
         return head_ns, self._track.take_head(self._venue)
@@ -94,6 +95,7 @@ class Track:
         self._timeline = timeline
         self._listed = listed
         self._venues = list(timeline.venues.values())
+        self._holds = [_hold_of(venue) for venue in self._venues]
         count, venues = len(self.names), len(self._venues)
         self.state = np.zeros((count, at.INSTRUMENT_WIDTH), dtype=np.int64)
         """Of each instrument; `layout` names the columns."""
@@ -128,6 +130,8 @@ class Track:
         self._heard: tuple[Event, int] | None = None
         self._books: list[ShelfBook] = []
         self._actions: list[Actions] = []
+        self.heads: list[tuple[int, int]] = [_NO_HEAD] * venues
+        """Of each venue, when the first message that waits takes effect, and its number."""
         self._venue_of = [self._venue_place(name) for name in self.names]
 
     def attach(self) -> None:
@@ -156,7 +160,7 @@ class Track:
         for place, venue in enumerate(self._venues):
             actions, state = self._actions[place], self._of_venue
             while state[place, at.HEAD] < state[place, at.TAIL]:
-                at_ns, number = self.head(place)
+                at_ns, number = self.heads[place]
                 actions._heap.append((at_ns, MARKET, number, self.take_head(place)))
             heapq.heapify(actions._heap)
             venue._house.actions = plain = Schedule[Action | Shown]()
@@ -227,18 +231,19 @@ class Track:
             place -= 1
         queue[place] = at_ns, number, row
         its[at.TAIL] += 1
+        self.heads[venue] = self._head(venue)
 
-    def head(self, venue: int) -> tuple[int, int]:
-        """When the first that waits takes effect, and its number."""
+    def _head(self, venue: int) -> tuple[int, int]:
         first = self._of_venue[venue, at.HEAD]
         if first == self._of_venue[venue, at.TAIL]:
-            return at.FOREVER, 0
+            return _NO_HEAD
         return self._waits[venue, first, at.WAIT_AT], self._waits[venue, first, at.WAIT_NUMBER]
 
     def take_head(self, venue: int) -> Shown:
         its = self._venue_state[venue]
         row = int(self._waiting[venue, its[at.HEAD], at.WAIT_ROW])
         its[at.HEAD] += 1
+        self.heads[venue] = self._head(venue)
         columns, row = (self._columns, row) if row >= 0 else (self._carried, -1 - row)
         (event,) = events_of(_row_tuples(columns, row, _end(columns, row)), columns.texts, self._listed)
         if not isinstance(event, BookDelta | BookSnapshot | Trade):
@@ -299,7 +304,7 @@ class Track:
 
     def _tell(self) -> int:
         """Put what Python knows into the arrays; returns when it has something to do by our clock."""
-        timer_ns = self._timeline._next_timer_ns()
+        timer_ns = self._timeline.next_timer_ns
         wake_ns = at.FOREVER if timer_ns is None else timer_ns
         state = self._of_venue
         for place, venue in enumerate(self._venues):
@@ -307,7 +312,7 @@ class Track:
             due_ns = house.deliveries.next_ns
             if due_ns is not None and due_ns < wake_ns:
                 wake_ns = due_ns
-            hold = _hold_of(venue)
+            hold = self._holds[place]
             state[place, at.OFFSET], state[place, at.VENUE_NS], state[place, at.FEED_NS] = (
                 house.offset_ns,
                 house.venue_ns,
@@ -361,13 +366,14 @@ class Track:
         self._timeline.now_ns = self._now[at.NOW]
         state = self._of_venue
         for place, venue in enumerate(self._venues):
-            _hold_of(venue).ns = state[place, at.HOLD]
+            self._holds[place].ns = state[place, at.HOLD]
             venue._house.venue_ns = state[place, at.VENUE_NS]
             feed_ns = state[place, at.FEED_NS]
             if feed_ns >= 0 and isinstance(venue.latency, FollowingLatency):
                 venue.latency._feed_ns = feed_ns
             if self.waiting_at(place) == self._waiting.shape[1]:
                 self._make_room()
+            self.heads[place] = self._head(place)
         its = self.its
         for place in range(len(self.names)):
             changed = its[place, at.CHANGED]
