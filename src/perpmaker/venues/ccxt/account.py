@@ -201,7 +201,7 @@ class Account:
             floating = sum((held.unrealized_pnl for held in positions if held is not None), ZERO)
             available = numbers.optional(purse.get("free"), "free") or ZERO
             return balance, balance + floating, available, currency
-        told = await self._ask(quirks.equity_call)
+        told = await self._members(quirks.equity_call)
         total, free = quirks.equity_keys
         return balance, numbers.exact(told.get(total), total), numbers.exact(told.get(free), free), currency
 
@@ -209,7 +209,7 @@ class Account:
         """Return what the owner has set for the whole account, None where the venue has no such thing."""
         if not self._quirks.leverage_call:
             return None
-        told = await self._ask(self._quirks.leverage_call)
+        told = await self._members(self._quirks.leverage_call)
         return Leverage(numbers.exact(told.get(self._quirks.leverage_key), self._quirks.leverage_key))
 
     async def _fills(self, since_ns: int) -> list[Fill]:
@@ -281,6 +281,13 @@ class Account:
             if error.outcome.verdict is Verdict.NOT_FOUND:
                 raise NoSuchOrder(str(error)) from None
             raise
+
+    async def _members(self, method: str) -> dict[str, Any]:
+        """Ask the venue's own call, of which ccxt knows no more than its name; DataError unless an object answers."""
+        told = await self._ask(method)
+        if not isinstance(told, dict):
+            raise DataError(f"{method}: {str(told)[:40]!r} is no object")
+        return told
 
     def _of(self, row: Any) -> Listed:
         listed = self._listed.get(str(row.get("symbol")))

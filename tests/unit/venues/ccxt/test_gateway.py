@@ -17,7 +17,9 @@ from perpmaker.model.events import (
     CancelFailed,
     CancelReceived,
     Channel,
+    Connectivity,
     Fill,
+    LeverageTold,
     OrderNotFound,
     OrderNotSent,
     OrderReport,
@@ -239,3 +241,15 @@ async def test_an_order_to_nobody_was_certainly_not_sent(desk: Bench) -> None:
     desk.gateway._client.urls["api"]["private"] = "http://127.0.0.1:9"
     desk.submit(order())
     assert "not on the allow-list" in (await desk.events.first(OrderNotSent)).reason
+
+
+@pytest.mark.parametrize("answer", [[], None, {"leverageLimit": "NaN"}])
+async def test_a_leverage_that_cannot_be_read_disturbs_nothing(desk: Bench, answer: object) -> None:
+    desk.events.forget()
+    desk.fake.script("GET", "/api/v1/account", (200, answer))
+    desk.gateway.request_snapshot(0)
+    await until(lambda: bool(desk.fake.of("GET", "/api/v1/account")))
+    desk.gateway.request_snapshot(0)  # what is asked for later is answered later
+    await desk.events.some(AccountSnapshot, 2)
+    assert not [one for one in desk.events.of(Connectivity) if not one.up]
+    assert desk.events.of(LeverageTold) == []
