@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -42,6 +43,13 @@ COMMANDS: Final = {
     "report": "Report on what was traded, and how well.",
     "logs": "Show the engine's log.",
 }
+OF_THE_DISK: Final = frozenset(
+    (
+        errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOSPC,
+        errno.ENOTDIR, errno.EPERM, errno.EROFS,
+    )
+)  # fmt: skip
+"""What a file or a folder may answer that a person can mend; any other is a mistake of ours, and shows its traceback."""
 EXIT_CODES: Final = """\b
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 wrong configuration; 4 credentials refused;
 5 venue failed; 6 refused by risk or by the engine; 7 broken data; 8 own books contradict
@@ -83,6 +91,17 @@ def main() -> None:
     except PerpmakerError as error:
         click.echo(f"perpmaker: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        click.echo(f"perpmaker: {_of_the_disk(error)}", err=True)
+        sys.exit(PerpmakerError.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _of_the_disk(error: OSError) -> str:
+    """Return the file and what is wrong with it; a disk that is full does not say which file it was."""
+    place = "" if error.filename is None else f"{error.filename2 or error.filename}: "
+    return f"{place}{error.strerror}"

@@ -139,8 +139,10 @@ class TapeWriter:
         self._temporary.replace(self.path)
 
     def _give_up(self) -> None:
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        try:
+            self._file.close()  # writes what was buffered: on a full disk that fails once more
+        finally:
+            self._temporary.unlink(missing_ok=True)
 
 
 def _pieces(columns: Columns, chunk_rows: int) -> list[tuple[int, int]]:

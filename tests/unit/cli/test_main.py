@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import resource
 import subprocess
 import sys
@@ -9,7 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
-from perpmaker.cli.main import COMMANDS
+from perpmaker.cli import main as command_line
+from perpmaker.cli.main import COMMANDS, main
 
 
 def perpmaker(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -67,3 +70,31 @@ def test_a_wrong_configuration_exits_with_three_and_leaves_nothing(tmp_path: Pat
     assert done.returncode == 3
     assert "env: 'prd' is not allowed" in done.stderr
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "perpmaker: No space left on device\n"),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS), "out/x"), "perpmaker: out/x: Read-only file system\n"),
+    ],
+)
+def test_a_disk_that_does_not_take_it_is_told_in_one_line(
+    error: OSError, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(command_line.cli, "main", fails)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert (stop.value.code, capsys.readouterr().err) == (1, said)
+
+
+def test_an_error_that_no_disk_gives_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(**_: object) -> None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    monkeypatch.setattr(command_line.cli, "main", fails)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        main()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,7 +79,9 @@ def test_a_cut_begins_with_the_books_as_they_were_and_ends_before_its_end(tape: 
 def test_a_cut_of_what_is_not_there_is_refused(tape: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(command, ["cut", str(tape), str(tmp_path / "y.tape"), "--instrument", "SOL_USDT_Perp"])
     assert "holds no SOL_USDT_Perp" in str(result.exception)
-    typed("cut", tape, tmp_path / "y.tape", "--from", "+5", "--to", "+4", code=2)
+    result = CliRunner().invoke(command, ["cut", str(tape), str(tmp_path / "y.tape"), "--from", "+1.5s", "--to", "+1s"])
+    assert "--from +1.5s: has to be before --to +1s; x.tape holds 2023-11-14T22:13:20 to" in str(result.exception)
+    assert not (tmp_path / "y.tape").exists()
 
 
 def test_a_capture_is_imported_and_its_clock_spoken_of(tmp_path: Path) -> None:
@@ -138,3 +143,13 @@ def test_a_simulated_tape_repeats_by_its_seed_and_is_good(tmp_path: Path) -> Non
     assert found["errors"] == found["warnings"] == []
     assert set(found["instruments"]) == {"BTC_USDT_Perp", "ETH_USDT_Perp", "SOL_USDT_Perp"}
     assert all(row["trades"] > 20 and row["deltas"] > 100 for row in found["instruments"].values())
+
+
+def test_a_file_that_cannot_grow_leaves_nothing_behind_and_is_told_in_one_line(tape: Path, tmp_path: Path) -> None:
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    command = [sys.executable, "-m", "perpmaker", "tape", "cut", str(tape), str(tmp_path / "y.tape")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200, preexec_fn=small_files)
+    assert (done.returncode, done.stderr) == (1, "perpmaker: File too large\n")
+    assert [path.name for path in tmp_path.iterdir()] == [tape.name]
