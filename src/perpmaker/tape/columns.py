@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,6 +18,9 @@ import zstandard
 from perpmaker.errors import DataError
 from perpmaker.tape.schema import ChunkEntry, ColumnCode
 
+if TYPE_CHECKING:
+    from perpmaker.tape.rows import Row
+
 _LEVEL: Final = 3
 _SCALES: Final = (1_000_000, 1_000)
 _DTYPES: Final = (np.int64, np.int64, np.uint8, np.uint8, np.uint16, np.int8, np.int64, np.int64, np.int64)
@@ -25,6 +28,7 @@ _DELTA: Final = frozenset({"recv_ns", "event_ns", "aux", "px"})
 """Columns whose neighbours are near each other."""
 _RUN_ROWS: Final = 3
 """Rows a value holds for, on average, from which on runs are stored."""
+_TOLD_ROWS: Final = 4_096
 _TIMES: Final = frozenset({"recv_ns", "event_ns"})
 _STORED: Final = {width: np.dtype(f"<i{width}") for width in (1, 2, 4, 8)}
 
@@ -60,6 +64,17 @@ def columns_of(values: array[int], texts: Sequence[str] = ()) -> Columns:
     """Return columns of rows laid end to end in an array of 64-bit integers, as `rows.Rows` collects them."""
     table = np.array(values, dtype=np.int64).reshape(-1, len(ARRAYS))
     return _columns([_as(table[:, i], dtype) for i, dtype in enumerate(_DTYPES)], tuple(texts))
+
+
+def row_tuples(columns: Columns, begin: int = 0, end: int | None = None) -> Iterator[Row]:
+    """Yield rows as Python integers, the columns in order (`rows.Row`).
+
+    A few thousand at a time: a whole chunk's integers at once are 40 MB, and leave holes in memory that stay.
+    """
+    last = columns.rows if end is None else end
+    for first in range(begin, last, _TOLD_ROWS):
+        part = slice(first, min(first + _TOLD_ROWS, last))
+        yield from zip(*(getattr(columns, name)[part].tolist() for name in ARRAYS), strict=True)
 
 
 def take(columns: Columns, which: Any) -> Columns:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from perpmaker.tape.binance import BookTicker, DepthSnapshot, DepthUpdate, PxQty, Row, Trade
-from perpmaker.tape.columns import ARRAYS, take
+from perpmaker.tape.columns import row_tuples, take
 from perpmaker.tape.reader import open_tape
 from perpmaker.tape.rows import Row as TapeRow
 from perpmaker.tape.schema import LAST, REPLAYED, Kind, TapeInstrument
@@ -27,7 +27,7 @@ def capture_rows(path: Path, place: int, listed: TapeInstrument) -> Iterator[Row
     for columns in open_tape(path).chunks():
         ours = take(columns, (columns.instrument == place) & np.isin(columns.kind, _PLAYED))
         message: list[TapeRow] = []
-        for row in zip(*(getattr(ours, name).tolist() for name in ARRAYS), strict=True):
+        for row in row_tuples(ours):
             message.append(row)
             if row[3] & LAST:
                 made = writer.row(message)

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from perpmaker.errors import DataError
-from perpmaker.tape.columns import ARRAYS, Columns, columns_of
+from perpmaker.tape.columns import ARRAYS, Columns, columns_of, row_tuples
 from perpmaker.tape.reader import Tape
 from perpmaker.tape.schema import FIRST, LAST, Kind
 from perpmaker.tape.writer import TapeWriter
@@ -59,7 +59,7 @@ def fuse(tape: Tape, target: Path) -> Fused:
 def _messages(columns: Columns) -> Iterator[list[_Row]]:
     """Yield the rows of each message of a book; others one by one."""
     message: list[_Row] = []
-    for row in zip(*(getattr(columns, name).tolist() for name in ARRAYS), strict=True):
+    for row in row_tuples(columns):
         message.append(row)
         if row[_KIND] not in _BOOK or row[_KIND] == Kind.STALE or row[_FLAGS] & LAST:
             yield message

@@ -24,8 +24,8 @@ from perpmaker.errors import DataError
 from perpmaker.model.events import Event
 from perpmaker.model.ids import InstrumentId
 from perpmaker.tape import live
-from perpmaker.tape.columns import ARRAYS, Columns, checksum, decode_chunk, join, take
-from perpmaker.tape.rows import Row, events_of
+from perpmaker.tape.columns import Columns, checksum, decode_chunk, join, row_tuples, take
+from perpmaker.tape.rows import events_of
 from perpmaker.tape.schema import NO_INSTRUMENT, SCHEMA_VERSION, SUFFIX, ChunkEntry, Contents, TapeInstrument
 from perpmaker.tape.writer import HEAD, TRAILER
 
@@ -83,8 +83,7 @@ def events(tape: Tape, from_ns: int = 0, to_ns: int = ALWAYS) -> Iterator[Event]
 
 def chunk_events(columns: Columns, instruments: Sequence[InstrumentId]) -> Iterator[Event]:
     """Yield the events of one chunk."""
-    rows: Iterator[Row] = zip(*(getattr(columns, name).tolist() for name in ARRAYS), strict=True)
-    return events_of(rows, columns.texts, instruments)
+    return events_of(row_tuples(columns), columns.texts, instruments)
 
 
 class TapeFile:

@@ -71,7 +71,7 @@ def _of_live(paths: Sequence[Path]) -> Iterator[Item]:
 
 
 def _of_tape(path: Path) -> Iterator[Item]:
-    from perpmaker.tape.columns import ARRAYS
+    from perpmaker.tape.columns import row_tuples
     from perpmaker.tape.reader import open_tape
     from perpmaker.tape.rows import Row, events_of, text_of
 
@@ -81,7 +81,7 @@ def _of_tape(path: Path) -> Iterator[Item]:
     names = [listed.instrument_id for listed in tape.instruments]
     for columns in tape.chunks():
         rows: list[Row] = []
-        for row in zip(*(getattr(columns, name).tolist() for name in ARRAYS), strict=True):
+        for row in row_tuples(columns):
             made = _TEXTS.get(row[2])
             if made is None:
                 rows.append(row)
