@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 from benchmarks.figures import Case, Goal, Report, absent
 from benchmarks.options import Options, progress
@@ -55,7 +56,7 @@ _MEMORY = "import atexit; atexit.register(lambda: open({path!r}, 'w').write(open
 
 
 def measure(options: Options) -> Report:
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, patch.dict(os.environ, _byte_code(Path(name) / "byte_code")):
         folder = Path(name)
         cases = _programs(folder, options)
         cases.insert(1, _ready(folder, options))
@@ -68,6 +69,12 @@ def measure(options: Options) -> Report:
             report.goal("import of the live core over grvt-pysdk's", CORE, PYSDK, 0.45, at_most=True),
         ]
     )
+
+
+def _byte_code(folder: Path) -> dict[str, str]:
+    """What makes every program find its byte code, as after an installation: ours is run from its source, and the
+    environment may forbid to write any beside it."""
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder)}
 
 
 def _programs(folder: Path, options: Options) -> list[Case]:
