@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from perpmaker.cli.tape_times import Moment, TapeTime, span
 from perpmaker.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,24 +23,6 @@ if TYPE_CHECKING:
 _NS: Final = 1_000_000_000
 
 
-class When(click.ParamType):
-    """An instant: ISO 8601 (UTC unless it says otherwise), or nanoseconds since 1970."""
-
-    name = "time"
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        if value.isascii() and value.isdigit():
-            return int(value)
-        try:
-            told = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither ISO 8601 (2024-08-08T23:55:00) nor nanoseconds", param, ctx)
-        told = told if told.tzinfo else told.replace(tzinfo=UTC)
-        return round(told.timestamp() * 1_000_000) * 1_000
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("path", metavar="CONFIG", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
@@ -47,9 +30,15 @@ class When(click.ParamType):
     help="A tape, a folder of them, or a recorded session; several are played side by side.",
 )  # fmt: skip
 @click.option(
-    "--from", "from_ns", metavar="TIME", type=When(), help="Begin here (receive time, UTC); default: its beginning."
+    "--from",
+    "begin",
+    metavar="TIME",
+    type=TapeTime(),
+    help="Begin here: receive time (UTC), +5m after the tape's beginning or -1h before its end; default: its beginning.",
 )
-@click.option("--to", "to_ns", metavar="TIME", type=When(), help="End before this; default: the tape's end.")
+@click.option(
+    "--to", "end", metavar="TIME", type=TapeTime(), help="End before this, as --from; default: the tape's end."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of everything that is drawn.")
 @click.option(
     "--fill-model", "models", metavar="MODEL", multiple=True,
@@ -64,8 +53,8 @@ def command(
     home: Path,
     path: Path,
     tapes: tuple[Path, ...],
-    from_ns: int | None,
-    to_ns: int | None,
+    begin: Moment | None,
+    end: Moment | None,
     seed: int,
     models: tuple[str, ...],
     strategies: tuple[str, ...],
@@ -90,7 +79,7 @@ def command(
     from perpmaker.research.backtest_results import results_of
     from perpmaker.research.report import write_report
     from perpmaker.research.session_market import as_markets
-    from perpmaker.tape.reader import ALWAYS, open_tape
+    from perpmaker.tape.reader import open_tape
 
     load_whole(path)
     if out is not None and (out / RESULT).exists():
@@ -101,9 +90,7 @@ def command(
     with as_markets(tapes) as markets:
         tape = open_tape(*markets)
         with Bars(console, tape.rows) as bars:
-            setup = Setup(
-                config, seed, from_ns or 0, ALWAYS if to_ns is None else to_ns, named=named_instruments(named)
-            )
+            setup = Setup(config, seed, *span(tape, begin, end), named=named_instruments(named))
             results = backtest(setup, tape, only(models) or BAND, bars.begin)
     took_s = (WallClock().now_ns() - began_ns) / _NS
     folder = out or _claimed(home / "backtests", f"{_stamp(began_ns)}-{config.name}")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from perpmaker.errors import ConfigError, DataError, InvariantError
+from perpmaker.cli.tape_times import Moment, TapeTime, span
+from perpmaker.errors import DataError, InvariantError
 
 if TYPE_CHECKING:
     from perpmaker.tape.examine import Examination, Finding
@@ -46,7 +47,7 @@ def info(paths: tuple[Path, ...], as_json: bool) -> None:
             click.echo(f"{key + ':':14}{value}")
     click.echo(f"{'rows by kind:':14}{', '.join(f'{name} {count:,}' for name, count in told['counts'].items())}")
     for note, text in told["notes"].items():
-        click.echo(f"{note + ':':14}{text}")
+        click.echo(f"{note + ':':13} {text}")
     _table(
         ("instrument", "contract", "tick", "lot", "multiplier", "quote", "venue"),
         [tuple(row.values()) for row in told["instruments"]],
@@ -76,12 +77,18 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
 @command.command()
 @click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
 @OUTPUT
-@click.option("--from", "begin", metavar="TIME", help="UTC, as 2026-01-31T12:00:00, or +SECONDS after the beginning.")
-@click.option("--to", "end", metavar="TIME", help="The same; what happens then is not included.")
+@click.option(
+    "--from",
+    "begin",
+    metavar="TIME",
+    type=TapeTime(),
+    help="UTC, as 2026-01-31T12:00:00, +90s or +5m after the tape's beginning, or -1h before its end.",
+)
+@click.option("--to", "end", metavar="TIME", type=TapeTime(), help="The same; what happens then is not included.")
 @click.option(
     "--instrument", "instruments", metavar="NAME", multiple=True, help="Keep this one alone; may be repeated."
 )
-def cut(path: Path, output: Path, begin: str | None, end: str | None, instruments: tuple[str, ...]) -> None:
+def cut(path: Path, output: Path, begin: Moment | None, end: Moment | None, instruments: tuple[str, ...]) -> None:
     """Write a part of a tape as a tape that stands for itself: it begins with the books as they were then."""
     from perpmaker.model.ids import InstrumentId
     from perpmaker.tape.cut import cut as write_cut
@@ -89,12 +96,13 @@ def cut(path: Path, output: Path, begin: str | None, end: str | None, instrument
 
     tape = open_tape(path)
     _must_be_tape(output)
-    from_ns = 0 if begin is None else _instant(begin, tape.first_recv_ns, "--from")
-    to_ns = ALWAYS if end is None else _instant(end, tape.first_recv_ns, "--to")
-    if from_ns >= to_ns:
-        raise click.UsageError("--from has to be before --to")
+    from_ns, to_ns = span(tape, begin, end)
     rows = write_cut(
-        tape, output, from_ns=from_ns, to_ns=to_ns, instruments=[InstrumentId(name) for name in instruments]
+        tape,
+        output,
+        from_ns=0 if begin is None else from_ns,
+        to_ns=ALWAYS if end is None else to_ns,
+        instruments=[InstrumentId(name) for name in instruments],
     )
     click.echo(f"{output}: {rows:,} rows, {_size(output)}")
 
@@ -160,11 +168,14 @@ def fuse(path: Path, output: Path) -> None:
     no longer there. A stream of best prices (`bbo` rows) is fresher; backtests and the practice exchange take it in
     where it is part of the book.
     """
+    from perpmaker.cli.export import progress
     from perpmaker.tape.fuse import fuse as write_fused
     from perpmaker.tape.reader import open_tape
 
     _must_be_tape(output)
-    found = write_fused(open_tape(path), output)
+    tape = open_tape(path)
+    with progress("fusing") as steps:
+        found = write_fused(tape, output, lambda rows: steps(rows, tape.rows))
     click.echo(
         f"{output}: {found.changed:,} messages of best prices changed the book, {found.known:,} said nothing new, "
         f"{found.unplaced:,} could not be placed; {_size(output)}"
@@ -406,18 +417,6 @@ def _must_be_tape(path: Path) -> None:
 
     if path.suffix != SUFFIX:
         raise click.UsageError(f"OUTPUT ends in {SUFFIX}")
-
-
-def _instant(text: str, begin_ns: int, option: str) -> int:
-    try:
-        if text.startswith("+"):
-            return begin_ns + int(Decimal(text) * _NS_PER_S)
-        if text.isdigit():
-            return int(text)
-        told = datetime.fromisoformat(text)
-    except (ValueError, ArithmeticError):
-        raise ConfigError(f"{option}: {text!r} is no time; allowed: 2026-01-31T12:00:00, +90, nanoseconds") from None
-    return int((told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp() * 1_000_000) * 1000
 
 
 def _utc(ts_ns: int) -> str:

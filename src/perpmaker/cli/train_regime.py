@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perpmaker.cli.backtest import When, named_instruments
+from perpmaker.cli.backtest import named_instruments
+from perpmaker.cli.tape_times import TapeTime, span
 from perpmaker.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,8 +36,14 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--strategy", "strategy_name", metavar="NAME", default="", help="Which of its strategies, if several.")
 @click.option("--instrument", metavar="NAME", help="Without a configuration: which of the tape; default: its only one.")
-@click.option("--from", "from_ns", metavar="TIME", type=When(), help="Begin here (receive time, UTC).")
-@click.option("--to", "to_ns", metavar="TIME", type=When(), help="End before this.")
+@click.option(
+    "--from",
+    "begin",
+    metavar="TIME",
+    type=TapeTime(),
+    help="Begin here: receive time (UTC), +5m after the tape's beginning or -1h before its end.",
+)
+@click.option("--to", "end", metavar="TIME", type=TapeTime(), help="End before this, as --from.")
 @click.option(
     "--folds", type=click.IntRange(1, 50), default=3, show_default=True, help="Tests that roll over the tape."
 )
@@ -179,11 +186,7 @@ def _task(
     params = parse_params(row.kind, {**row.params, "instrument": row.instrument})
     if not isinstance(params, MarketMakerParams):
         raise ConfigError(f"strategy {row.name}: has no regime model")
-    given_from, given_to = options["from_ns"], options["to_ns"]
-    from_ns = max(given_from or 0, played.first_ns)
-    to_ns = min(played.last_ns + 1, played.last_ns + 1 if given_to is None else given_to)
-    if to_ns <= from_ns:
-        raise ConfigError(f"{tape.name}: holds nothing between --from and --to")
+    from_ns, to_ns = span(tape, options["begin"], options["end"])
     return Task(
         evaluate=evaluation,
         blend=params.regime.blend,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from perpmaker.cli.backtest import When, named_instruments
+from perpmaker.cli.backtest import named_instruments
+from perpmaker.cli.tape_times import TapeTime, span
 from perpmaker.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,8 +51,14 @@ _SAMPLERS: Final = ("tpe", "evolution", "random")
     "--strategy", "strategy_name", metavar="NAME", default="", help="Whose keys; default: [tune], or the only one."
 )
 @click.option("--objective", type=click.Choice(_OBJECTIVES), help="What to make large; default: [tune], or sharpe.")
-@click.option("--from", "from_ns", metavar="TIME", type=When(), help="Begin here (receive time, UTC).")
-@click.option("--to", "to_ns", metavar="TIME", type=When(), help="End before this.")
+@click.option(
+    "--from",
+    "begin",
+    metavar="TIME",
+    type=TapeTime(),
+    help="Begin here: receive time (UTC), +5m after the tape's beginning or -1h before its end.",
+)
+@click.option("--to", "end", metavar="TIME", type=TapeTime(), help="End before this, as --from.")
 @click.option(
     "--folds", type=click.IntRange(1, 50), default=3, show_default=True, help="Tests that roll over the tape."
 )
@@ -235,13 +242,7 @@ class _Asked:
     def _span(self) -> tuple[int, int]:
         from perpmaker.tape.reader import open_tape
 
-        tape = open_tape(*self._options["tapes"])
-        given_from, given_to = self._options["from_ns"], self._options["to_ns"]
-        from_ns = max(given_from or 0, tape.first_recv_ns)
-        to_ns = min(tape.last_recv_ns + 1, tape.last_recv_ns + 1 if given_to is None else given_to)
-        if to_ns <= from_ns:
-            raise ConfigError(f"{tape.name}: holds nothing between --from and --to")
-        return from_ns, to_ns
+        return span(open_tape(*self._options["tapes"]), self._options["begin"], self._options["end"])
 
     def _windows(self) -> tuple[Window, ...]:
         from perpmaker.research.tuning import walk_forward

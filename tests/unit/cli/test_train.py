@@ -94,7 +94,7 @@ def test_a_training_writes_a_model_and_says_whether_it_pays(folder: Path) -> Non
     [
         (("--instrument", "ETH_USDT_Perp"), "say one of the tape's: BTC_USDT_Perp"),
         (("--folds", "50", "--train-parts", "50"), "too short for 50 fold"),
-        (("--from", "2030-01-01"), "holds nothing"),
+        (("--from", "2030-01-01"), "--from 2030-01-01: is after the tape's end"),
         (QUICK, "are needed: give a longer tape or fewer folds"),
     ],
 )

@@ -72,7 +72,7 @@ def test_a_tuning_tells_its_verdict_and_goes_on_where_it_ended(folder: Path) -> 
         ((*VARY, "--strategy", "eth"), "'eth' is no strategy"),
         ((*VARY, "--engine", "dask"), "needs the --address"),
         ((*VARY, "--address", "tcp://127.0.0.1:1"), "needs --engine dask"),
-        ((*VARY, "--from", "2030-01-01"), "holds nothing between"),
+        ((*VARY, "--from", "2030-01-01"), "--from 2030-01-01: is after the tape's end"),
         ((*VARY, "--folds", "50"), "too short for 50 fold"),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_configuration_names_strategy_objective_and_ranges(folder: Path) -> No
     asked_for = '[tune]\nstrategy = "btc"\nobjective = "cost"\n[tune.vary]\n"quoting.layers" = { low = 1, high = 4 }\n'
     (folder / "with.toml").write_text(CONFIG.replace("[[strategy]]", f"{asked_for}[[strategy]]"), encoding="utf-8")
     options = {
-        "strategy_name": "", "objective": None, "vary": (), "from_ns": None, "to_ns": None, "folds": 2, "train_parts": 2,
+        "strategy_name": "", "objective": None, "vary": (), "begin": None, "end": None, "folds": 2, "train_parts": 2,
         "embargo_s": 0.0, "tapes": (folder / "btc.tape",), "fill_model": None, "named": (), "seed": 1, "sampler": "tpe",
         "trials": 9, "batch": None, "min_fills": 5,
     }  # fmt: skip

@@ -357,6 +357,32 @@ def test_brackets_of_an_instrument_nobody_trades_are_refused_by_name(tape: Tape)
         backtest(Setup(config(with_brackets_of("BCT_USDT_Perp"))), tape)
 
 
+def test_the_command_counts_times_from_the_tapes_ends(tmp_path: Path) -> None:
+    tape = write_tape(tmp_path / "short.tape", seconds=8)
+    (tmp_path / "bt.toml").write_text(CONFIG)
+    arguments = ["--tape", str(tmp_path / "short.tape"), "--fill-model", "optimistic", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(
+        cli,
+        [
+            "--home",
+            str(tmp_path),
+            "backtest",
+            str(tmp_path / "bt.toml"),
+            *arguments,
+            "--from",
+            "+1s",
+            "--to",
+            "-3s",
+            "--json",
+        ],
+        catch_exceptions=False,
+    )
+    span_ns = (tape.first_recv_ns + NS_PER_S, tape.last_recv_ns - 3 * NS_PER_S)
+    (run,) = backtest(Setup(config(), 1, *span_ns), tape, only(["optimistic"])).runs
+    (whole,) = backtest(Setup(config()), tape, only(["optimistic"])).runs
+    assert json.loads(done.stdout)["runs"]["optimistic"]["hash"] == run.digest != whole.digest
+
+
 def test_the_command_tells_the_band_the_tape_and_the_models(tape: Tape, tmp_path: Path) -> None:
     path = tmp_path / "bt.toml"
     path.write_text(CONFIG)
