@@ -233,16 +233,31 @@ def counted(rows: Iterable[Row], total: int, steps: Steps) -> Iterator[Row]:
 
 @contextmanager
 def progress(text: str, *, hidden: bool = False) -> Iterator[Steps]:
-    """Show a bar on stderr, if that is a terminal, from the first step on until the end."""
+    """Show a bar on stderr, if that is a terminal, from the first step on until the end.
+
+    Where the total is not known (0), the bar wanders and a count says that it goes on.
+    """
     if hidden or not sys.stderr.isatty():
         yield lambda done, total: None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(text, total=None, visible=False)
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[how_far]}"), TextColumn("after"),
+        TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[left]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=None, visible=False, how_far="", left="")
+        yield lambda done, total: bar.update(
+            task, completed=done, total=total or None, visible=True, how_far=how_far(done, total),
+            left="left" if total else "",
+        )  # fmt: skip
+
+
+def how_far(done: int, total: int) -> str:
+    """Return the share that is done, or how much where nobody knows of how much."""
+    return f"{100 * done // total} %" if total else f"{done:,}"
 
 
 def _pairs(values: dict[str, Decimal]) -> str:

@@ -175,6 +175,7 @@ def fuse(path: Path, output: Path) -> None:
     _must_be_tape(output)
     tape = open_tape(path)
     with progress("fusing") as steps:
+        steps(0, tape.rows)
         found = write_fused(tape, output, lambda rows: steps(rows, tape.rows))
     click.echo(
         f"{output}: {found.changed:,} messages of best prices changed the book, {found.known:,} said nothing new, "
@@ -243,6 +244,7 @@ def replay(path: Path) -> None:
     from perpmaker.engine.replaying import replay as play_again
 
     with progress("replaying") as steps:
+        steps(0, 0)
         found = play_again(path, steps=lambda events: steps(events, 0))
     if found.difference is None:
         click.echo(
@@ -263,6 +265,7 @@ def _import(paths: list[Path], output: Path, said: dict[str, Any]) -> None:
     from perpmaker.tape.importers.convert import convert as write_imported
 
     with progress("reading") as steps:
+        steps(0, 0)
         report = write_imported(paths, output, _options(said), lambda path, done: steps(done, 0))
     click.echo(f"{output}: {report.rows:,} rows, {_size(output)}")
     _show_report(report)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -39,11 +39,11 @@ class Fused(msgspec.Struct):
     """Had no venue's time, or came while there was no book."""
 
 
-def fuse(tape: Tape, target: Path) -> Fused:
-    """Write a tape with its best prices in its book; DataError when it has none."""
+def fuse(tape: Tape, target: Path, steps: Callable[[int], None] = lambda rows: None) -> Fused:
+    """Write a tape with its best prices in its book, telling `steps` the rows so far; DataError when it has none."""
     if not tape.counts.get(Kind.BBO.name.lower(), 0):
         raise DataError(f"{tape.name}: holds no stream of best prices")
-    found = Fused()
+    found, done = Fused(), 0
     books = [_Book() for _ in tape.instruments]
     with TapeWriter(target, list(tape.instruments), source=f"fused from {tape.name}") as writer:
         writer.notes["best prices in the book"] = tape.fingerprint
@@ -53,6 +53,8 @@ def fuse(tape: Tape, target: Path) -> Fused:
                 for row in _fused(message, books, found):
                     values.extend(row)
             writer.add_columns(columns_of(values, columns.texts))
+            done += columns.rows
+            steps(done)
     return found
 
 

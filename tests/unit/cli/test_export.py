@@ -510,3 +510,11 @@ def test_every_thousandth_row_is_a_step() -> None:
     passed = list(export.counted([("x",)] * 2_500, 2_500, lambda done, total: told.append((done, total))))
     assert len(passed) == 2_500
     assert told == [(1_000, 2_500), (2_000, 2_500)]
+
+
+def test_a_bar_says_the_share_where_the_total_is_known_and_else_how_much() -> None:
+    assert (export.how_far(1_500, 6_000), export.how_far(0, 6_000), export.how_far(12_345, 0)) == (
+        "25 %",
+        "0 %",
+        "12,345",
+    )
