@@ -21,7 +21,7 @@ from perpmaker.errors import OutcomeUnknown, PerpmakerError, VenueUnavailable
 
 if TYPE_CHECKING:
     from perpmaker.clock import Clock
-    from perpmaker.control.messages import CommandAnswer, CommandKind, ExecutionRow
+    from perpmaker.control.messages import CommandAnswer, CommandKind, ExecutionRow, Status
     from perpmaker.engine.live import LiveEngine
 
 POLL_S: Final = 0.1
@@ -92,40 +92,62 @@ class Following:
 
     async def work(self, arguments: dict[str, str]) -> ExecutionRow:
         """Have it worked to its end, which a stop brings about sooner; returns how it ended."""
-        answer = await self.command("execute", arguments)
+        order = (await self.command("execute", arguments)).command_id
+
+        def has_ended(row: ExecutionRow) -> bool:
+            self._tell(row)
+            return row.state == "ended"
+
+        return await self.see_through(
+            lambda status: next((row for row in status.executions if row.id == order), None),
+            has_ended,
+            ("execution_stop", {"id": order}),
+            unlisted="the engine does not list the parent order",
+            where=f"what became of parent order {order} is in its journal: perpmaker report execution",
+        )
+
+    async def see_through(
+        self,
+        find: Callable[[Status], T | None],
+        has_ended: Callable[[T], bool],
+        stop: tuple[CommandKind, dict[str, str]],
+        *,
+        unlisted: str,
+        where: str,
+    ) -> T:
+        """Follow what an engine works until it has ended; a stop gives the command `stop`, once. Every look is judged.
+
+        An engine that is silent, is another one, or does not list it is asked on for a while: its next life may. Then
+        OutcomeUnknown is raised, which says `where` to look.
+        """
         loop = asyncio.get_running_loop()
         seen, stop_sent, silence_told = loop.time(), False, False
         while True:
             if self.stop.asked.is_set() and not stop_sent:
                 stop_sent = True
                 with contextlib.suppress(EngineUnreachable, Refused):  # it ended by itself, or the engine did
-                    await self.command("execution_stop", {"id": answer.command_id})
-            row, why = await self._row(answer.command_id)
-            if row is not None:
+                    await self.command(*stop)
+            found, why = await self._look(find)
+            if found is not None:
                 seen, silence_told = loop.time(), False
-                self._tell(row)
-                if row.state == "ended":
-                    return row
+                if has_ended(found):
+                    return found
             elif loop.time() - seen > LOST_S:
-                raise OutcomeUnknown(
-                    f"{why}; what became of parent order {answer.command_id} is in its journal: perpmaker report execution"
-                )
+                raise OutcomeUnknown(f"{why or unlisted}; {where}")
             elif loop.time() - seen > TOLD_S and not silence_told:
                 silence_told = True
-                sys.stderr.write(f"perpmaker: {why}; asking on for {LOST_S:g} s, its next life too\n")
+                sys.stderr.write(f"perpmaker: {why or unlisted}; asking on for {LOST_S:g} s, its next life too\n")
                 sys.stderr.flush()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await (asyncio.sleep(POLL_S) if stop_sent else self.stop.asked.wait())
 
-    async def _row(self, execution_id: str) -> tuple[ExecutionRow | None, str]:
-        """Return how it stands, or why nobody says."""
+    async def _look(self, find: Callable[[Status], T | None]) -> tuple[T | None, str]:
+        """Return how it stands; or None, and why nobody says, "" where it is only not listed."""
         try:
-            status = await self._client.status()
+            return find(await self._client.status()), ""
         except (EngineUnreachable, ControlRefused) as error:
             return None, str(error)
-        row = next((row for row in status.executions if row.id == execution_id), None)
-        return row, "the engine does not list the parent order"
 
 
 async def hand_over(

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from perpmaker.cli.engine_link import Refused
-from perpmaker.cli.execution_drive import LOST_S, POLL_S, Following, Stop
-from perpmaker.control.client import AsyncControlClient, EngineUnreachable
+from perpmaker.cli.execution_drive import POLL_S, Following, Stop
+from perpmaker.control.client import AsyncControlClient, ControlRefused, EngineUnreachable
 from perpmaker.control.messages import PairRow
 from perpmaker.errors import OutcomeUnknown, PerpmakerError
 
@@ -69,20 +69,20 @@ class PairJob:
             if left is None:
                 raise PerpmakerError("--resume: no pair of these legs is left over; leave it out to start one")
             await following.command("pair_resume", {"strategy": left.name})
-            return await self._follow(following, client, left.name, left.session)
+            return await self._follow(following, left.name, left.session)
         if left is not None and self._own:
             self._progress.say(
                 f"{left.name} of an earlier run is not over; it is ended first (--resume goes on with it)"
             )
             await following.command("pair_stop", {"strategy": left.name})
-            await self._follow(following, client, left.name, left.session)
+            await self._follow(following, left.name, left.session)
         arguments = dict(self._start.words)
         if self._start.name:
             arguments["strategy"] = self._start.name
         answer = await following.command("pair_start", arguments)
         session = arguments.get("session", answer.command_id)
         row = await self._appeared(client, session)
-        return row if self._start.detach else await self._follow(following, client, row.name, session)
+        return row if self._start.detach else await self._follow(following, row.name, session)
 
     def _of_legs(self, rows: Iterable[PairRow]) -> PairRow | None:
         """Return the pair of these legs that is not over."""
@@ -92,42 +92,34 @@ class PairJob:
         )
 
     async def _appeared(self, client: AsyncControlClient, session: str) -> PairRow:
-        async with asyncio.timeout(APPEARS_S):
-            while True:
-                row = next((row for row in (await client.status()).pairs if row.session == session), None)
-                if row is not None:
-                    return row
-                await asyncio.sleep(POLL_S)
+        """Return the row of what was started; OutcomeUnknown when nobody shows it in time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(APPEARS_S):
+                while True:
+                    with contextlib.suppress(EngineUnreachable, ControlRefused):
+                        row = next((row for row in (await client.status()).pairs if row.session == session), None)
+                        if row is not None:
+                            return row
+                    await asyncio.sleep(POLL_S)
+        raise OutcomeUnknown(f"it was started, and the engine did not show it in {APPEARS_S:g} s: see perpmaker pairs")
 
-    async def _follow(self, following: Following, client: AsyncControlClient, name: str, session: str) -> PairRow:
+    async def _follow(self, following: Following, name: str, session: str) -> PairRow:
         """Tell how it goes until it is over, or has failed."""
-        loop = asyncio.get_running_loop()
-        stop, seen, stop_sent = following.stop, loop.time(), False
         questions = Questions(following, self._progress)
+
+        def has_ended(row: PairRow) -> bool:
+            self._progress.tell(row)
+            questions.look(row)
+            return row.is_over or row.state == "failed"
+
         try:
-            while True:
-                if stop.asked.is_set() and not stop_sent:
-                    stop_sent = True
-                    with contextlib.suppress(EngineUnreachable, Refused):  # it ended by itself, or the engine did
-                        await following.command("pair_stop", {"strategy": name})
-                try:
-                    rows = (await client.status()).pairs
-                    seen = loop.time()
-                except EngineUnreachable as error:
-                    if loop.time() - seen > LOST_S:
-                        raise OutcomeUnknown(
-                            f"{error}; what became of {name} is in its journal: perpmaker report pair"
-                        ) from error
-                    rows = []
-                row = next((row for row in rows if (row.name, row.session) == (name, session)), None)
-                if row is not None:
-                    self._progress.tell(row)
-                    questions.look(row)
-                    if row.is_over or row.state == "failed":
-                        return row
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(POLL_S):
-                        await (asyncio.sleep(POLL_S) if stop_sent else stop.asked.wait())
+            return await following.see_through(
+                lambda status: next((row for row in status.pairs if (row.name, row.session) == (name, session)), None),
+                has_ended,
+                ("pair_stop", {"strategy": name}),
+                unlisted=f"the engine does not list {name} any more",
+                where=f"what became of {name} is in its journal: perpmaker report pair",
+            )
         finally:
             await questions.end()
 

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 from tests.unit.dashboard.fake_pairs import FakePair, FakePairs
 
-from perpmaker.cli import pair_drive
+from perpmaker.cli import execution_drive, pair_drive
 from perpmaker.cli.engine_link import Refused
 from perpmaker.cli.execution_drive import Following, Stop
 from perpmaker.cli.pair_drive import PairJob, Start
@@ -82,7 +82,8 @@ class Table:
 
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> Table:
-    monkeypatch.setattr(pair_drive, "POLL_S", 0.001)
+    for module in (pair_drive, execution_drive):
+        monkeypatch.setattr(module, "POLL_S", 0.001)
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     return Table()
 
@@ -161,11 +162,36 @@ async def test_an_engine_that_is_away_for_a_moment_is_asked_again(table: Table) 
 async def test_an_engine_that_stays_away_leaves_the_outcome_unknown(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pair_drive, "LOST_S", 0.02)
+    monkeypatch.setattr(execution_drive, "LOST_S", 0.02)
     table.engine.on_look = lambda: setattr(table.engine, "away", 10_000) if table.engine.requests else None
     table.engine.pairs.carry_out(msgspec.structs.replace(_START))
     with pytest.raises(OutcomeUnknown, match="perpmaker report pair"):
         await table.run(words=LEGS, resume=True)
+
+
+async def test_a_pair_that_the_next_life_does_not_list_leaves_the_outcome_unknown(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution_drive, "LOST_S", 0.02)
+    table.left()
+    table.engine.on_look = lambda: table.engine.pairs.pairs.clear() if table.engine.requests else None
+    with pytest.raises(
+        OutcomeUnknown, match="the engine does not list pair-eth any more; what became of pair-eth is in"
+    ):
+        await table.run(words=LEGS, resume=True)
+
+
+async def test_a_pair_that_was_started_and_does_not_appear_is_not_called_failed(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def started(request: CommandRequest) -> CommandAnswer:
+        table.engine.away = 10_000
+        return CommandAnswer(request.command_id, "done", "")
+
+    monkeypatch.setattr(pair_drive, "APPEARS_S", 0.02)
+    monkeypatch.setattr(table.engine, "send", started)
+    with pytest.raises(OutcomeUnknown, match="it was started, and the engine did not show it"):
+        await table.run()
 
 
 async def test_where_nobody_can_be_asked_the_way_to_answer_is_told(table: Table) -> None:
