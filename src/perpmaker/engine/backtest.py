@@ -224,7 +224,9 @@ class Run:
 
     def _carry_out(self, commands: Sequence[Command]) -> None:
         now_ns = self.timeline.now_ns
-        self.chronicle.recorded(self.engine.take_records())
+        records = self.engine.take_records()
+        if records:
+            self.chronicle.recorded(records)
         for command in commands:
             match command:
                 case SetTimer(key=key, at_ns=at_ns):
@@ -257,7 +259,8 @@ class Run:
 
     def _venue(self, place: int, resting_s: int) -> SimulatedVenue:
         section = self._setup.config.simulation
-        settings = msgspec.structs.replace(venue_settings(section, resting_s=resting_s), fill_model=self._model)
+        settings = venue_settings(section, resting_s=resting_s, exchange=self._exchanges[place])
+        settings = msgspec.structs.replace(settings, fill_model=self._model)
         seed = self._setup.seed * 64 + place
         latency = latency_model(section, seed, self._played.latencies)
         return SimulatedVenue(settings, latency, Chance(seed))

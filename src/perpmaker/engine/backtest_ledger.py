@@ -26,6 +26,7 @@ from perpmaker.model.order import NewOrder, OrderState, Side
 from perpmaker.simulation import SimulatedVenue
 
 _ENDS: Final = frozenset({VenueStatus.FILLED, VenueStatus.REJECTED, VenueStatus.CANCELED, VenueStatus.EXPIRED})
+_WRITTEN_DOWN: Final = frozenset({OrderReport, SubmitRejected, OrderNotSent, FundingPaid})
 _LEVELS: Final = frozenset({"warning", "error"})
 _ZERO: Final = Decimal(0)
 _MONEY: Final = ("equity", "balance", "spread", "adverse", "inventory", "fees", "funding")
@@ -114,6 +115,8 @@ class Chronicle:
         )
 
     def heard(self, event: Event) -> None:
+        if type(event) not in _WRITTEN_DOWN:
+            return
         if isinstance(event, OrderReport):
             if event.status in _ENDS or event.cum_qty:
                 self._moved(event.client_order_id, event.status, event.cum_qty, event.reason, event.ts_event_ns)

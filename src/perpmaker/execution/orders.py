@@ -113,7 +113,9 @@ class OrderTable:
             return _NO_CHANGE
         tracked.activity_ns = max(tracked.activity_ns, event.ts_recv_ns)
         reason = ""
-        if isinstance(event, CancelSent):
+        if isinstance(event, OrderPrepared):
+            pass
+        elif isinstance(event, CancelSent):
             tracked.cancel_sent_ns, tracked.cancel_received = event.ts_recv_ns, False
         elif isinstance(event, CancelReceived):
             tracked.cancel_received = tracked.cancel_pending

@@ -148,7 +148,7 @@ class TrackedOrder:
         """What our position does not have yet but may get: leaves, plus executions whose fills are not booked."""
         if self.is_terminal:
             return self.cum_qty - self.filled_qty
-        return max(self.order.qty, self.cum_qty) - self.filled_qty
+        return max(self.order.qty, self.cum_qty) - self.filled_qty if self.cum_qty else self.order.qty
 
     @property
     def avg_px(self) -> Decimal | None:

@@ -221,15 +221,15 @@ class Gate:
         index_px = None if prices is None else _known(prices.index_px, prices.index_ns, oldest_ns)
         if mark_px is None:
             return Code.NO_REFERENCE, f"no recent mark price of {order.instrument}"
-        references = [("mark", mark_px)]
-        if index_px is not None:
-            references.append(("index", index_px))
-        if book is not None:
-            references.append(("mid", book.mid_px))
-        for name, reference in references:
+        highest = px
+        mid_px = None if book is None else book.mid_px
+        for name, reference in (("mark", mark_px), ("index", index_px), ("mid", mid_px)):
+            if reference is None:
+                continue
             if not abs(px - reference) * _BPS <= limits.price_collar_bps * reference:
                 return Code.PRICE_COLLAR, f"{px} is more than {limits.price_collar_bps} bps from the {name} {reference}"
-        return max(px, *(reference for _, reference in references))
+            highest = max(highest, reference)
+        return highest
 
     def _window(self, account: AccountId, reduces: bool) -> OrderWindow:
         window = self._rates.get((account, reduces))

@@ -152,7 +152,8 @@ class Engine:
         try:
             while self._waiting:
                 self._handle(self._waiting.popleft())
-                self._drain()
+                if self.world.out.evidence:
+                    self._drain()
         finally:
             self._busy = False
         return self.world.out.take_commands()
@@ -203,9 +204,10 @@ class Engine:
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)
-        self.runner.start_ready()
-        if not self._ready_told:
-            self._tell_ready()
+        if not self._ready_told or self.runner.starting:
+            self.runner.start_ready()
+            if not self._ready_told:
+                self._tell_ready()
         self.runner.settle()
 
     def _drain(self) -> None:

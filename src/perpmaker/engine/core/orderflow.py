@@ -172,7 +172,7 @@ class OrderFlow:
         tracked, fill = change.order, change.fill
         client_order_id = tracked.client_order_id if tracked is not None else fill.client_order_id if fill else 0
         name = tracked.order.strategy if tracked is not None else StrategyId("")
-        slot = self._world.slot_of(name, change.account, client_order_id)
+        slot = self._world.slots.get(name) or self._world.slot_of(name, change.account, client_order_id)
         if slot is not None and fill is not None:
             self._runner.on_fill(slot, fill)
         if slot is not None and tracked is not None:

@@ -102,14 +102,14 @@ class Runner:
 
     def on_order(self, slot: Slot, tracked: TrackedOrder) -> None:
         self._desk.dirty[(slot.spec.strategy, tracked.order.instrument)] = None
-        if slot.running and "on_order" in slot.strategy.hooks:
+        if "on_order" in slot.strategy.hooks and slot.running:
             self._call(slot, "on_order", tracked.view())
 
     def on_timer(self, timer: Timer) -> bool:
         """Deliver a strategy's timer or a conflated book, or work a ladder; returns whether the key was one of these."""
         kind, _, rest = timer.key.partition(" ")
         name, _, key = rest.partition(" ")
-        slot = next((slot for slot in self._world.slots.values() if slot.spec.strategy == name), None)
+        slot = self._world.slots.get(StrategyId(name))
         if slot is None or kind not in (_BOOK_TIMER, _STRATEGY_TIMER, WORK_TIMER):
             return False
         if kind == WORK_TIMER:
@@ -197,20 +197,23 @@ class Runner:
 
     def settle(self) -> None:
         """Before an event is done with: tell of denials and ends of targets, work the ladders that it concerned."""
-        while self._desk.denied or self._desk.dirty or self._executions.untold:
-            ended, self._executions.untold = self._executions.untold, []
-            for report in ended:
-                owner = self._world.slots.get(report.order.strategy)
-                if owner is not None and owner.running:
-                    self._call(owner, "on_execution", report)
-            denied, self._desk.denied = self._desk.denied, []
-            for name, view in denied:
-                slot = self._world.slots.get(name)
-                if slot is not None and slot.running:
-                    self._call(slot, "on_order", view)
-            dirty, self._desk.dirty = self._desk.dirty, {}
+        desk, executions, slots = self._desk, self._executions, self._world.slots
+        while desk.dirty or desk.denied or executions.untold:
+            if executions.untold:
+                ended, executions.untold = executions.untold, []
+                for report in ended:
+                    owner = slots.get(report.order.strategy)
+                    if owner is not None and owner.running:
+                        self._call(owner, "on_execution", report)
+            if desk.denied:
+                denied, desk.denied = desk.denied, []
+                for name, view in denied:
+                    slot = slots.get(name)
+                    if slot is not None and slot.running:
+                        self._call(slot, "on_order", view)
+            dirty, desk.dirty = desk.dirty, {}
             for name, instrument in dirty:
-                self._desk.work(self._world.slots[name], instrument)
+                desk.work(slots[name], instrument)
         if self._calls:
             self._calls.clear()
 
