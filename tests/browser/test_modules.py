@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.browser.stacks import FakeStack
+from tests.unit.strategies.latched import latched_life
 
 pytestmark = [pytest.mark.mostly_waits, pytest.mark.timeout(240)]
 
@@ -220,6 +221,7 @@ RENDER_QUOTING = """async (row) => {
   return {
     reasons: text('quoting-reasons'), regime: text('input-regime'), signal: text('input-signal'),
     latch: text('input-latch'), rsi: box.textContent.includes('RSI'), profit: text('input-grid_profit'),
+    posterior: text('input-posterior'), makes: text('input-regime_makes'), tuner: text('input-adapt_makes'),
     lower: text('input-grid_lower'), grid: text('quoting-grid'), whole: box.textContent,
   };
 }"""
@@ -236,12 +238,12 @@ def test_regime_signal_and_latch_are_shown_with_why_there_is_no_quote(page: Page
         page,
         regime="trending",
         signal="buy",
-        latch="buy, 120 of 1800 s",
+        latch="buy, remembered for 120 s",
         rsi=31.4,
         reasons="nothing is quoted: the market trends",
         bids="59988 x 0.005",
     )
-    assert (shown["regime"], shown["signal"], shown["latch"]) == ("trending", "buy", "buy, 120 of 1800 s")
+    assert (shown["regime"], shown["signal"], shown["latch"]) == ("trending", "buy", "buy, remembered for 120 s")
     assert shown["reasons"] == "Why no quote: nothing is quoted: the market trends"
     assert shown["rsi"]
     assert shown["grid"] is None
@@ -255,3 +257,86 @@ def test_a_grids_own_account_is_quoting_panel(page: Page) -> None:
     assert (shown["profit"], shown["lower"]) == ("12.50", "59,000.0")
     assert shown["regime"] is None
     assert "1 2" not in shown["whole"]
+
+
+def test_a_signal_that_the_journal_remembers_is_shown_with_since_when_and_until_what(page: Page) -> None:
+    """Fed by what a maker says that has started anew, with the memo of the life before and its filter neutral."""
+    explained = latched_life()
+    shown = _quoting_panel(page, **{key: explained[key] for key in ("regime", "signal", "latch", "rsi")})
+    assert (shown["regime"], shown["signal"]) == ("neutral", "buy")
+    rsi = f"{float(str(explained['rsi'])):.1f}"
+    until = f"until RSI {rsi} is above 99, the position is flat, or 480 s have passed"
+    assert shown["latch"] == f"buy, remembered for 120 s, {until}"
+
+
+def test_the_regime_models_shares_and_factors_stand_beside_it_and_the_tuners_beside_it(page: Page) -> None:
+    inputs = {
+        "regime_model": "ranging 41%", "p_trending": 0.304, "p_ranging": 0.411, "p_volatile": 0.286,
+        "regime_gamma_mult": 1.392, "regime_kappa_mult": 0.73, "regime_spacing_mult": 1.4,
+        "adapt": "measuring as it is", "adapt_gamma_mult": 1.15, "adapt_kappa_mult": 1.0,
+    }  # fmt: skip
+    shown = _quoting_panel(page, **inputs)
+    assert shown["posterior"] == "trending 30 %, ranging 41 %, volatile 29 %"
+    assert shown["makes"] == "γ × 1.39, κ × 0.73, spacing × 1.40"
+    assert shown["tuner"] == "γ × 1.15, κ × 1.00"
+    assert "p trending" not in shown["whole"]
+
+
+RENDER_LEVELS = """async ([strategies, orders]) => {
+  const [{ LevelsPanel }, { html, render }] = await Promise.all([
+    import('/static/js/panels/levels.js'), import('/static/js/view.js'),
+  ]);
+  const box = document.body.appendChild(document.createElement('div'));
+  const given = { instrument: 'BTC_USDT_Perp', strategies, orders, places: 1, ageMs: 0 };
+  render(html`<${LevelsPanel} ...${given} />`, box);
+  return [...box.querySelectorAll('tbody tr')].map((row) => [...row.cells].map((cell) => cell.textContent));
+}"""
+
+
+def _levels(page: Page, inputs: dict[str, Any], orders: list[dict[str, Any]]) -> list[list[str]]:
+    row = {"name": "btc", "kind": "any", "account": "main", "instrument": "BTC_USDT_Perp", "state": "quoting"}
+    found: list[list[str]] = page.evaluate(RENDER_LEVELS, [[{**row, "reason": "", "inputs": inputs}], orders])
+    return found
+
+
+def _order(tag: str, px: str, **changed: str) -> dict[str, Any]:
+    order = {"strategy": "btc", "instrument": "BTC_USDT_Perp", "tag": tag, "px": px, "qty": "0.004"}
+    return {**order, **changed}
+
+
+def test_layers_are_shown_with_what_rests_and_what_their_fills_had_earned(page: Page) -> None:
+    orders = [
+        _order("quote bid 0", "59990"), _order("quote ask 1", "60012.5"), _order("quote bid 1", "1", strategy="other"),
+        _order("close", "60001"),
+    ]  # fmt: skip
+    inputs = {"half_spread_bps": 2, "layer_markouts": "bid 0 +3.0 (20), bid 0 rpi -1.5 (3), ask 1 -2.0 (7)"}
+    nothing = ["–"] * 3
+    assert _levels(page, inputs, orders) == [
+        ["0", "59,990.0", "0.004", "+3.0 (20)", *nothing],
+        ["1", *nothing, "60,012.5", "0.004", "−2.0 (7)"],
+        ["0 RPI", "–", "–", "−1.5 (3)", *nothing],
+    ]
+
+
+def test_grid_levels_are_shown_from_above_with_what_each_has_earned_net_of_fees(page: Page) -> None:
+    text = "59000.0 59200.0 long 0.003 0 0.01 0; 59200.0 59400.0 short 0 1.2 -0.05 2"
+    assert _levels(page, {"grid_levels": text}, []) == [
+        ["short", "59,200.0", "59,400.0", "–", "+1.25", "1.20", "−0.05", "2"],
+        ["long", "59,000.0", "59,200.0", "0.003", "−0.01", "0.00", "0.01", "0"],
+    ]
+    assert _levels(page, {"phase": "waiting"}, []) == []
+
+
+LABELS = [
+    ({"net": 1.254, "cycles": 2, "held": "0"}, "+1.25 in 2 cycles"),
+    ({"net": -0.3, "cycles": 1, "held": "-2.0"}, "−0.30 in 1 cycle, holds −2.0"),
+    ({"net": -0.01, "cycles": 0, "held": "2.0"}, "holds 2.0"),
+    ({"net": 0, "cycles": 0, "held": "0"}, ""),
+]
+
+
+@pytest.mark.parametrize(("cell", "label"), LABELS)
+def test_a_cell_of_the_grid_is_labelled_in_the_chart_by_what_it_earned(
+    page: Page, cell: dict[str, Any], label: str
+) -> None:
+    assert call(page, "gridlabels", "labelOf", cell) == label

@@ -4,6 +4,7 @@ import { CandlestickSeries, createSeriesMarkers, LineStyle } from "../vendor/lig
 import { newChart } from "./charts.js";
 import * as colours from "./colours.js";
 import { rounded } from "./format.js";
+import { GridLabels } from "./gridlabels.js";
 
 /** Labels stack: so many orders of each side have a line all the time, the rest while the pointer is over the chart. */
 export const NEAREST = 5;
@@ -29,6 +30,8 @@ export class PriceChart {
       autoscaleInfoProvider: (original) => this.withNearestOrders(original()),
     });
     this.arrows = createSeriesMarkers(this.series, []);
+    this.labels = new GridLabels();
+    this.series.attachPrimitive(this.labels);
     this.chart.subscribeCrosshairMove((event) => {
       this.hovered = event.point !== undefined;
       onHover(event.time ?? null);
@@ -96,8 +99,9 @@ export class PriceChart {
     }
   }
 
-  /** The lines of a grid, dotted and faint; those that close what a cell holds in its colour. */
-  setGrid(lines) {
+  /** The lines of a grid, dotted and faint; those that close what a cell holds in its colour. What its cells earned beside them. */
+  setGrid(lines, cells) {
+    this.labels.set(cells);
     const key = lines.map((line) => `${line.px}${line.held}`).join();
     if (key === this.grid.key) return;
     for (const handle of this.grid.handles) this.series.removePriceLine(handle);

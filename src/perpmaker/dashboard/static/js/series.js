@@ -71,16 +71,51 @@ export function ownOrders(orders, instrument) {
  * which holds something, "" on the others. Empty without a grid.
  */
 export function gridLines(strategies, instrument) {
-  const row = strategies.find((each) => each.instrument === instrument && each.inputs.grid_levels);
-  if (!row) return [];
   const lines = new Map();
-  for (const level of String(row.inputs.grid_levels).split("; ")) {
-    const [lower, upper, kind, held] = level.split(" ");
+  for (const { lower, upper, kind, held } of gridCells(strategies, instrument)) {
     for (const px of [lower, upper]) if (!lines.has(px)) lines.set(px, { px: Number(px), held: "" });
     if (Number(held) !== 0) lines.get(kind === "long" ? upper : lower).held = kind;
   }
-  return [...lines.values()].filter((line) => Number.isFinite(line.px)).sort((a, b) => a.px - b.px);
+  return [...lines.values()].sort((a, b) => a.px - b.px);
 }
+
+/** The cells of a grid, the highest first: lines and what is held as text, what it earned before fees and net, how often. */
+export function gridCells(strategies, instrument) {
+  const row = strategies.find((each) => each.instrument === instrument && each.inputs.grid_levels);
+  if (!row) return [];
+  return String(row.inputs.grid_levels)
+    .split("; ")
+    .map((level) => {
+      const [lower, upper, kind, held, profit, fees, cycles] = level.split(" ");
+      const net = Number(profit ?? 0) - Number(fees ?? 0);
+      return { lower, upper, kind, held, profit: Number(profit ?? 0), fees: Number(fees ?? 0), net, cycles: Number(cycles ?? 0) };
+    })
+    .filter((cell) => [cell.lower, cell.upper, cell.net].every((value) => Number.isFinite(Number(value))))
+    .sort((a, b) => Number(b.lower) - Number(a.lower));
+}
+
+/** The layers of a maker, the innermost first: its resting orders, and what the fills of each had earned after 10 s. */
+export function quoteLayers(strategies, orders, instrument) {
+  const row = strategies.find((each) => each.instrument === instrument && each.inputs.half_spread_bps !== undefined);
+  if (!row) return [];
+  const layers = new Map();
+  const at = (number, side) => {
+    if (!layers.has(number)) layers.set(number, { number, bid: {}, ask: {} });
+    return layers.get(number)[side];
+  };
+  for (const order of orders) {
+    const place = /^quote (bid|ask) (\d+)$/.exec(order.tag);
+    if (place && order.strategy === row.name && order.instrument === instrument) at(Number(place[2]), place[1]).order = order;
+  }
+  for (const text of String(row.inputs.layer_markouts ?? "").split(", ")) {
+    const found = /^(bid|ask) (\d+)( rpi)? ([+-][\d.]+) \((\d+)\)$/.exec(text);
+    if (found) Object.assign(at(Number(found[2]) + (found[3] ? RPI_FROM : 0), found[1]), { bps: Number(found[4]), fills: Number(found[5]) });
+  }
+  return [...layers.values()].sort((a, b) => a.number - b.number);
+}
+
+/** Layers from this number on are for retail flow alone, beside the one so many below. */
+export const RPI_FROM = 128;
 
 /** Equity with the fall from the peak so far, as a fraction <= 0. One point for each second. */
 export function drawdown(points) {

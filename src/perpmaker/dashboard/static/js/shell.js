@@ -4,6 +4,7 @@ import { EquityPanel, PnlPanel, PositionPanel } from "./panels/account.js";
 import { ChartPanel } from "./panels/chart.js";
 import { Answers, ConfirmDialog, Controls } from "./panels/controls.js";
 import { LadderPanel } from "./panels/ladder.js";
+import { LevelsPanel } from "./panels/levels.js";
 import { LogsPanel } from "./panels/logs.js";
 import { PairsPage, QuestionDialog } from "./panels/pairs.js";
 import { BudgetPanel, EnginePanel, LatencyPanel, LinksPanel, RefusalsPanel } from "./panels/machine.js";
@@ -53,7 +54,10 @@ function MarketPage({ picture, status, instrument, ageMs, actions }) {
       <${OrdersPanel} orders=${status.open_orders} instrument=${instrument} places=${picture.places} ageMs=${ageMs} />
       <${FillsPanel} fills=${picture.fills} total=${status.fills_total} places=${picture.places} ageMs=${ageMs} />
     </div>
-    <div class="below"><${StrategiesPanel} strategies=${status.strategies} ageMs=${ageMs} onChoose=${actions.choose} /></div>
+    <div class="below">
+      <${LevelsPanel} instrument=${instrument} strategies=${status.strategies} orders=${status.open_orders} places=${places} ageMs=${ageMs} />
+      <${StrategiesPanel} strategies=${status.strategies} ageMs=${ageMs} onChoose=${actions.choose} />
+    </div>
     <div class="below machine"><${Machine} status=${status} ageMs=${ageMs} /></div>`;
 }
 

@@ -2,7 +2,7 @@
 
 import { decimal, rounded, significant } from "../format.js";
 import { PriceChart } from "../pricechart.js";
-import { barOf, candleLength, fillMarkers, gridLines, joined, ownOrders } from "../series.js";
+import { barOf, candleLength, fillMarkers, gridCells, gridLines, joined, ownOrders } from "../series.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../view.js";
 import { Nothing, Panel } from "./panel.js";
 
@@ -21,6 +21,7 @@ export function ChartPanel({ instrument, candles = NO_CANDLES, fills, orders, st
   const markers = useMemo(() => fillMarkers(fills, instrument, bars, lengthS), [fills, instrument, firstBar, lengthS]);
 
   const grid = useMemo(() => gridLines(strategies, instrument), [strategies, instrument]);
+  const cells = useMemo(() => gridCells(strategies, instrument), [strategies, instrument]);
 
   useEffect(() => {
     chart.current = new PriceChart(box.current, setHovered);
@@ -29,7 +30,7 @@ export function ChartPanel({ instrument, candles = NO_CANDLES, fills, orders, st
   useLayoutEffect(() => {
     if (chart.current === null || bars.length === 0) return;
     chart.current.setBars(bars, `${instrument}:${lengthS}`, places);
-    chart.current.setGrid(grid);
+    chart.current.setGrid(grid, cells);
     chart.current.setOrders(ownOrders(orders, instrument));
     chart.current.setMarkers(markers);
     onDrawn({ instrument, markers, lines: chart.current.lines.size });

@@ -24,9 +24,9 @@ export function Age({ ms, label = "age" }) {
   </span>`;
 }
 
-/** A row of a list of names and values. */
-export function Fact({ name, testid, className, title, children }) {
-  return html`<div class="fact" title=${title}>
+/** A row of a list of names and values; a `long` one has its value below its name. */
+export function Fact({ name, testid, className, title, long, children }) {
+  return html`<div class=${`fact ${long ? "long" : ""}`} title=${title}>
     <dt>${name}</dt>
     <dd class=${className ?? ""} data-testid=${testid}>${children}</dd>
   </div>`;

@@ -20,21 +20,13 @@ const ALSO = {
   tolerance_bps: ["Tolerance bps", "A quote this near to where it should be stays"],
   q: ["q", "Inventory in units of the order size"],
   rsi: ["RSI", "Relative strength of the filter's bars"],
-  funding_shift_bps: ["Funding shift bps", "The next funding payment moves both quotes so far"],
+  funding_shift_bps: ["Funding bps", "The next funding payment moves both quotes so far"],
   markout_1s_bid_bps: ["Bids 1 s bps", "What bids had earned 1 s after their fills, net of fees"],
   markout_1s_ask_bps: ["Asks 1 s bps", "What asks had earned 1 s after their fills, net of fees"],
   markout_10s_bid_bps: ["Bids 10 s bps", "What bids had earned 10 s after their fills, net of fees"],
   markout_10s_ask_bps: ["Asks 10 s bps", "What asks had earned 10 s after their fills, net of fees"],
   markout_60s_bid_bps: ["Bids 60 s bps", "What bids had earned 60 s after their fills, net of fees"],
   markout_60s_ask_bps: ["Asks 60 s bps", "What asks had earned 60 s after their fills, net of fees"],
-  p_trending: ["P trending", "Share of the regime model's trending component, averaged"],
-  p_ranging: ["P ranging", "Share of its ranging component"],
-  p_volatile: ["P volatile", "Share of its volatile component"],
-  regime_gamma_mult: ["γ × regime", "The regime model makes gamma so many times as large"],
-  regime_kappa_mult: ["κ × regime", "And kappa; less is wider"],
-  regime_spacing_mult: ["Spacing × regime", "And the layer spacing"],
-  adapt_gamma_mult: ["γ × tuner", "The tuner makes gamma so many times as large"],
-  adapt_kappa_mult: ["κ × tuner", "And kappa; less is wider"],
   win_rate: ["Win rate", "Share of fills with a markout above 0: shown, not optimised"],
   floor: ["Floor", "The rule that keeps the half-spread from being smaller"],
   fit_r2_bid: ["R² bid", "How well A and κ fit on the bid side"],
@@ -50,11 +42,20 @@ const REGIME = [
   ["signal", "Signal", "The signal in force: given now, or remembered by the latch"],
   ["latch", "Latch", "Whether a signal is remembered, for how long, or why it was released"],
   ["regime_model", "Regime model", "What the trained model holds the market for and how sure it is, or why it is not believed"],
+  ["posterior", "Model's shares", "How much of each of the model's components the market is taken for, averaged"],
+  ["regime_makes", "Regime makes", "The factors that follow on gamma, kappa (less is wider) and layer spacing"],
   ["adapt", "Tuner", "What the adaptive tuner measures now"],
+  ["adapt_makes", "Tuner makes", "The tuner's factors on gamma and kappa (less is wider) that are in force"],
   ["adapt_last", "Last step", "The tuner's last decision, and why"],
-  ["layer_markouts", "Markout 10 s", "What the fills of each layer had earned after 10 s, in bps net of fees, and how many"],
+  ["caution", "Caution", "How much of a loss limit of the account is used up, and how careful that makes it"],
   ["order_quality", "Orders", "Of the orders that ended in the venue's window"],
 ];
+/** Several inputs in one row: [name, key, percent or factor] each. */
+const TOGETHER = {
+  posterior: [["trending", "p_trending"], ["ranging", "p_ranging"], ["volatile", "p_volatile"]],
+  regime_makes: [["γ", "regime_gamma_mult"], ["κ", "regime_kappa_mult"], ["spacing", "regime_spacing_mult"]],
+  adapt_makes: [["γ", "adapt_gamma_mult"], ["κ", "adapt_kappa_mult"]],
+};
 /** The grid's own account. */
 const GRID = [
   ["phase", "Phase", "waiting, seeding, working, leaving, stopped"],
@@ -68,11 +69,14 @@ const GRID = [
   ["stop_loss", "Stop loss", "What the grid has made since it was laid out, and where it closes"],
 ];
 const SHARES = new Set(["p_trending", "p_ranging", "p_volatile", "win_rate"]);
+/** A value of more letters has a line of its own. */
+const LONG = 24;
 const MONEY = new Set(["grid_profit", "grid_fees", "inventory_pnl"]);
-/** Shown elsewhere: the orders stand in their table, the lines of a grid in the chart. */
-const ELSEWHERE = ["bids", "asks", "grid_levels"];
+/** Shown elsewhere: the orders stand in their table, layers and levels in theirs, the lines of a grid in the chart. */
+const ELSEWHERE = ["bids", "asks", "grid_levels", "layer_markouts"];
 const SPECIAL = new Set([
   ...[...INPUTS, ...REGIME, ...GRID].map(([key]) => key),
+  ...Object.values(TOGETHER).flat().map(([, key]) => key),
   ...Object.keys(SENTENCES), ...ELSEWHERE, "age_ms", "model", "warming_up",
 ]);
 
@@ -81,7 +85,7 @@ export function QuotingPanel({ instrument, strategies, ageMs }) {
   const first = rows[0];
   return html`<${Panel} title="Quoting" name="quoting" note=${first ? clean(first.inputs.model ?? first.kind, 24) : ""} ageMs=${inputAge(first, ageMs)}>
     ${rows.length === 0 && html`<${Nothing}>No strategy trades ${base(instrument)}.<//>`}
-    ${rows.map((row) => html`<${Inputs} key=${row.name} row=${row} />`)}
+    <div class="scroll" tabindex="0">${rows.map((row) => html`<${Inputs} key=${row.name} row=${row} />`)}</div>
   <//>`;
 }
 
@@ -102,15 +106,21 @@ const Inputs = memo(({ row }) => {
 
 /** Facts that are there, in a list of their own; nothing when none is. */
 function Words({ row, facts, testid }) {
-  const there = facts.filter(([key]) => row.inputs[key] !== undefined && row.inputs[key] !== null && row.inputs[key] !== "");
+  const there = facts.map(([key, name, meaning]) => [key, name, meaning, wordText(key, row.inputs)]).filter(([, , , text]) => text !== "");
   if (there.length === 0) return null;
   return html`<dl class=${facts === GRID ? "facts two" : "facts"} data-testid=${testid}>
-    ${there.map(([key, name, meaning]) => html`<${Fact} name=${name} title=${meaning} testid=${`input-${key}`}>${wordText(key, row.inputs[key])}<//>`)}
+    ${there.map(([key, name, meaning, text]) => html`<${Fact} name=${name} title=${meaning} testid=${`input-${key}`} long=${text.length > LONG}>${text}<//>`)}
   </dl>`;
 }
 
-function wordText(key, value) {
-  if (typeof value === "string" && toNumber(value) === null) return clean(value, 200);
+function wordText(key, inputs) {
+  if (key in TOGETHER) {
+    const there = TOGETHER[key].filter(([, each]) => toNumber(inputs[each]) !== null);
+    return there.map(([name, each]) => (SHARES.has(each) ? `${name} ${rounded(toNumber(inputs[each]) * 100, 0)} %` : `${name} × ${rounded(inputs[each], 2)}`)).join(", ");
+  }
+  const value = inputs[key];
+  if (value === undefined || value === null || value === "") return "";
+  if (typeof value === "string" && toNumber(value) === null) return clean(value, 400);
   if (key === "grid_lower" || key === "grid_upper") return decimal(String(value));
   return MONEY.has(key) ? rounded(value, 2) : String(toNumber(value) ?? "–");
 }

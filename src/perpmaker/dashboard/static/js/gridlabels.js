@@ -1,0 +1,59 @@
+/** What each cell of a grid has earned, written between its lines at the left of the price chart. */
+
+import * as colours from "./colours.js";
+import { decimal, signed } from "./format.js";
+
+const LEFT = 8;
+/** In pixels: lines nearer to each other leave no room for words; the table of levels has them all. */
+const LEAST_HEIGHT = 11;
+const LARGEST = 11;
+
+/** A primitive of the candles' series. */
+export class GridLabels {
+  constructor() {
+    this.cells = [];
+    this.views = [{ zOrder: () => "top", renderer: () => ({ draw: (target) => this.draw(target) }) }];
+  }
+
+  attached({ series, requestUpdate }) {
+    this.series = series;
+    this.requestUpdate = requestUpdate;
+  }
+
+  detached() {
+    this.series = null;
+  }
+
+  paneViews() {
+    return this.views;
+  }
+
+  set(cells) {
+    this.cells = cells.filter((cell) => labelOf(cell) !== "");
+    this.requestUpdate?.();
+  }
+
+  draw(target) {
+    if (!this.series) return;
+    target.useMediaCoordinateSpace(({ context }) => {
+      context.textBaseline = "middle";
+      context.lineWidth = 3;
+      context.strokeStyle = colours.PANEL;
+      for (const cell of this.cells) {
+        const [top, bottom] = [cell.upper, cell.lower].map((px) => this.series.priceToCoordinate(Number(px)));
+        if (top === null || bottom === null || bottom - top < LEAST_HEIGHT) continue;
+        context.font = `${Math.min(LARGEST, bottom - top - 3)}px system-ui, sans-serif`;
+        context.fillStyle = cell.net < 0 ? colours.SELL : cell.net > 0 ? colours.BUY : colours.TEXT;
+        context.strokeText(labelOf(cell), LEFT, (top + bottom) / 2);
+        context.fillText(labelOf(cell), LEFT, (top + bottom) / 2);
+      }
+    });
+  }
+}
+
+/** "+0.44 in 5 cycles, holds 2.0"; "" for a cell in which nothing has happened. */
+export function labelOf({ net, cycles, held }) {
+  const earned = cycles ? `${signed(net, 2)} in ${cycles} cycle${cycles > 1 ? "s" : ""}` : "";
+  const holds = Number(held) ? `holds ${decimal(held)}` : "";
+  return [earned, holds].filter((text) => text !== "").join(", ");
+}
