@@ -10,6 +10,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
+from operator import neg
 from typing import Final
 
 import msgspec
@@ -103,11 +104,13 @@ class OrderBook(TopOfBook):
         """Replace everything. Returns False, leaving an empty book, when a price or quantity is not positive."""
         self._bid_lots = dict(bids)
         self._ask_lots = dict(asks)
-        if not (_positive(self._bid_lots) and _positive(self._ask_lots)):
+        self._bid_prices = sorted(self._bid_lots)
+        self._ask_prices = sorted(map(neg, self._ask_lots))
+        if (self._bid_prices and not (self._bid_prices[0] > 0 < min(self._bid_lots.values()))) or (
+            self._ask_prices and not (self._ask_prices[-1] < 0 < min(self._ask_lots.values()))
+        ):
             self.clear()
             return False
-        self._bid_prices = sorted(self._bid_lots)
-        self._ask_prices = sorted([-ticks for ticks in self._ask_lots])
         self._touch(ts_event_ns, ts_recv_ns)
         return True
 
@@ -217,7 +220,3 @@ class BookWithout(TopOfBook):
             left = lots - own.get(ticks, 0)
             if left > 0:
                 yield ticks, left
-
-
-def _positive(lots_at: dict[int, int]) -> bool:
-    return not lots_at or (min(lots_at) > 0 and min(lots_at.values()) > 0)

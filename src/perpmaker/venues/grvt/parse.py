@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Final
 
@@ -57,6 +58,8 @@ EXCHANGE: Final = "grvt"
 _PERCENT: Final = Decimal(100)
 _CENTIBEEP: Final = Decimal("0.000001")
 _MAX_TEXT: Final = 80
+_LOTS: Final = itemgetter(1)
+"""Of a level."""
 _STATUSES: Final[Mapping[str, VenueStatus]] = MappingProxyType(
     {
         "PENDING": VenueStatus.PENDING,
@@ -169,7 +172,7 @@ def book_snapshot(wire: WireBook, reader: Reader, ts_event_ns: int, ts_recv_ns: 
     """Return a whole book. Whether it is crossed, empty or old is not judged here; an impossible level is refused."""
     reader.check(wire.instrument)
     bids, asks = reader.levels(wire.bids), reader.levels(wire.asks)
-    if any(lots == 0 for _, lots in bids + asks):
+    if not all(map(_LOTS, bids)) or not all(map(_LOTS, asks)):
         raise DataError(f"{reader.symbol}: a snapshot holds a level of size zero")
     return BookSnapshot(reader.instrument_id, bids, asks, ts_event_ns, ts_recv_ns)
 
