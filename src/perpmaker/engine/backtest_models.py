@@ -48,7 +48,7 @@ class SimulatedAccountPlan(msgspec.Struct, frozen=True):
     balance: Decimal
 
 
-def venue_settings(section: SimulationSection, *, resting_s: int = 120) -> VenueSettings:
+def venue_settings(section: SimulationSection, *, resting_s: int = 120, exchange: str = HOME_EXCHANGE) -> VenueSettings:
     """Return the simulated venue as configured."""
     rate = section.funding_rate_bps
     return VenueSettings(
@@ -60,6 +60,7 @@ def venue_settings(section: SimulationSection, *, resting_s: int = 120) -> Venue
         funding_rate=None if rate is None else rate / _BPS,
         speed_bump_ns=section.speed_bump_ms * NS_PER_MS,
         price_band_bps=section.price_band_bps,
+        whole_requests=exchange == HOME_EXCHANGE,
         resting_life_ns=resting_s * NS_PER_S,
     )
 

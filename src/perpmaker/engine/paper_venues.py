@@ -38,7 +38,7 @@ class PaperVenues:
         accounts = {exchange_of(config, name): row for name, row in config.account.items() if name in used}
         self._venues = {
             exchange: SimulatedVenue(
-                venue_settings(section, resting_s=account.quote_expiry_s),
+                venue_settings(section, resting_s=account.quote_expiry_s, exchange=exchange),
                 latency_model(section, epoch),
                 Chance((config.instance << 24) + (epoch << 8) + place),
                 mark=f"p{epoch}-",

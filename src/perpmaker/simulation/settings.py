@@ -88,7 +88,9 @@ class MarginRules(msgspec.Struct, frozen=True):
             for name, rows in self.brackets.items()
         ]
         if "" not in self.brackets:
-            parts.append(f"{'every other ' if parts else ''}one rate, {(self.maintenance_frac * 10_000).normalize():f} bps")
+            parts.append(
+                f"{'every other ' if parts else ''}one rate, {(self.maintenance_frac * 10_000).normalize():f} bps"
+            )
         return f"cross, leverage {self.leverage}, maintenance of notional: {'; '.join(parts)}"
 
 
@@ -125,6 +127,9 @@ class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
     orders_burst: int = 40
     max_open_orders: int = 1_000
     max_bulk: int = 100
+    whole_requests: bool = True
+    """One creation that the gateway refuses refuses its whole request, the cancels in it too: GRVT's reply has no place for
+    a single refusal (PROTOCOL 6, bulk_orders; the practice exchange reads it so as well). False: each for itself."""
     resting_life_ns: int = 120 * NS_PER_S
     """Signature expiration of an order that names none."""
     touch_per_mille: int = 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -38,36 +39,89 @@ class Trading:
         self._money = money
         self._paces: dict[AccountId, Pace] = {}
 
-    def create(self, name: AccountId, orders: tuple[NewOrder, ...], venue_ns: int) -> None:
+    def request(
+        self, name: AccountId, cancels: tuple[CancelOrder, ...], orders: tuple[NewOrder, ...], venue_ns: int
+    ) -> None:
+        """Cancel, then create: the creations are judged as they would stand after the cancels and each other."""
         account = self._house.accounts[name]
-        for place, order in enumerate(orders):
-            refused = self._refusal(account, order, place, venue_ns)
-            if refused is not None:
-                recv_ns = self._house.recv_ns(name, venue_ns)
-                self._house.tell_at(
-                    recv_ns, SubmitRejected(name, order.client_order_id, refused.code, refused.text, recv_ns)
-                )
-                continue
-            market = self._house.markets[order.instrument]
-            rules = market.instrument
-            px_ticks = 0 if order.px is None else rules.to_ticks(order.px)
-            made = VenueOrder(order, rules, px_ticks, rules.to_lots(order.qty), venue_ns)
-            account.live[order.client_order_id] = made
-            self._house.report(made, venue_ns, Source.REPLY)
-            if account.armed.pop(order.client_order_id, None) is not None:
-                self._house.close(made, VenueStatus.CANCELED, "CLIENT_CANCEL", venue_ns)
-            elif order.post_only or not self._house.settings.speed_bump_ns:
-                self._arrive(made, venue_ns)
-            else:
-                waited_ns = venue_ns + self._house.settings.speed_bump_ns
-                self._house.actions.put(waited_ns, partial(self._arrive_after_wait, made), OURS)
+        admitted = [order for place, order in enumerate(orders) if self._is_admitted(name, order, place, venue_ns)]
+        if not self._house.settings.whole_requests:
+            self.cancel(name, cancels, _cancel_reason(admitted), venue_ns)
+            for order in admitted:
+                refused = refusal(account, self._house.markets, self._house.settings, order, venue_ns)
+                if refused is None:
+                    self._accept(account, self._made(order, venue_ns), venue_ns)
+                else:
+                    self._reject(name, order, refused, venue_ns)
+            return
+        planned = self._planned(account, cancels, admitted, venue_ns)
+        if isinstance(planned, Rejection):
+            for order in admitted:
+                self._reject(name, order, planned, venue_ns)
+            self._cancel_alone(name, cancels, venue_ns)
+            return
+        self.cancel(name, cancels, _cancel_reason(admitted), venue_ns)
+        for made in planned:
+            self._accept(account, made, venue_ns)
 
-    def _refusal(self, account: SimulatedAccount, order: NewOrder, place: int, venue_ns: int) -> Rejection | None:
+    def _planned(
+        self, account: SimulatedAccount, cancels: Sequence[CancelOrder], orders: Sequence[NewOrder], venue_ns: int
+    ) -> list[VenueOrder] | Rejection:
+        """Return the orders of a request, or why one of them, and so all of it, is refused; asking changes nothing."""
+        before = dict(account.live)
+        made: list[VenueOrder] = []
+        for cancel in cancels:
+            account.live.pop(cancel.client_order_id, None)
+        refused: Rejection | None = None
+        for order in orders:
+            refused = refusal(account, self._house.markets, self._house.settings, order, venue_ns)
+            if refused is not None:
+                break
+            made.append(self._made(order, venue_ns))
+            account.live[order.client_order_id] = made[-1]
+        account.live.clear()
+        account.live.update(before)
+        return refused or made
+
+    def _made(self, order: NewOrder, venue_ns: int) -> VenueOrder:
+        rules = self._house.markets[order.instrument].instrument
+        px_ticks = 0 if order.px is None else rules.to_ticks(order.px)
+        return VenueOrder(order, rules, px_ticks, rules.to_lots(order.qty), venue_ns)
+
+    def _accept(self, account: SimulatedAccount, made: VenueOrder, venue_ns: int) -> None:
+        order = made.order
+        account.live[order.client_order_id] = made
+        self._house.report(made, venue_ns, Source.REPLY)
+        if account.armed.pop(order.client_order_id, None) is not None:
+            self._house.close(made, VenueStatus.CANCELED, "CLIENT_CANCEL", venue_ns)
+        elif order.post_only or not self._house.settings.speed_bump_ns:
+            self._arrive(made, venue_ns)
+        else:
+            waited_ns = venue_ns + self._house.settings.speed_bump_ns
+            self._house.actions.put(waited_ns, partial(self._arrive_after_wait, made), OURS)
+
+    def _reject(self, name: AccountId, order: NewOrder, refused: Rejection, venue_ns: int) -> None:
+        recv_ns = self._house.recv_ns(name, venue_ns)
+        told = SubmitRejected(name, order.client_order_id, refused.code, refused.text, recv_ns)
+        self._house.tell_at(recv_ns, told)
+
+    def _cancel_alone(self, name: AccountId, cancels: tuple[CancelOrder, ...], venue_ns: int) -> None:
+        """Send the cancels of a refused request again, once its refusal is here: as the gateway does."""
+        if cancels:
+            recv_ns = self._house.recv_ns(name, venue_ns)
+            at_ns = recv_ns + self._house.offset_ns + self._house.latency.entry_ns(recv_ns)
+            self._house.actions.put(at_ns, partial(self.cancel, name, cancels, "CLIENT_CANCEL"), OURS)
+
+    def _is_admitted(self, name: AccountId, order: NewOrder, place: int, venue_ns: int) -> bool:
+        """Whether a creation is within what may be sent at all; each counts for itself, the venue's buckets are a guess."""
+        refused: Rejection | None = None
         if place >= self._house.settings.max_bulk:
-            return Rejection(2235, f"at most {self._house.settings.max_bulk} orders in a request")
-        if not self._pace(account.account).take(venue_ns):
-            return Rejection(1006, "you have surpassed the allocated rate limit for your tier")
-        return refusal(account, self._house.markets, self._house.settings, order, venue_ns)
+            refused = Rejection(2235, f"at most {self._house.settings.max_bulk} orders in a request")
+        elif not self._pace(name).take(venue_ns):
+            refused = Rejection(1006, "you have surpassed the allocated rate limit for your tier")
+        if refused is not None:
+            self._reject(name, order, refused, venue_ns)
+        return refused is None
 
     def _pace(self, account: AccountId) -> Pace:
         pace = self._paces.get(account)
@@ -194,3 +248,7 @@ class Trading:
             if order is not None:
                 told = order.report(Source.QUERY, venue_ns, recv_ns)
             self._house.tell_at(recv_ns, told)
+
+
+def _cancel_reason(created: Sequence[NewOrder]) -> str:
+    return "CLIENT_REPLACE" if created else "CLIENT_CANCEL"

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from perpmaker.errors import InvariantError
@@ -201,7 +202,7 @@ class SimulatedVenue:
     def replace(
         self, account: AccountId, cancels: Sequence[CancelOrder], orders: Sequence[NewOrder], now_ns: int
     ) -> None:
-        """Cancels first, then creations, in one request. Each creation is judged by itself."""
+        """Cancels first, then creations, in one request (`VenueSettings.whole_requests`)."""
         self._send_creations(account, cancels, orders, now_ns)
 
     def _send_creations(
@@ -220,11 +221,10 @@ class SimulatedVenue:
         for cancel in cancels:
             self._house.tell_at(now_ns, CancelSent(account, cancel.client_order_id, now_ns))
         at_ns = self._arrival_ns(account, now_ns)
-        if cancels:
-            reason = "CLIENT_REPLACE" if sendable else "CLIENT_CANCEL"
-            self._house.actions.put(at_ns, partial(self._trading.cancel, account, tuple(cancels), reason), OURS)
-        if sendable:
-            self._house.actions.put(at_ns, partial(self._trading.create, account, tuple(sendable)), OURS)
+        runs = [tuple(run) for _, run in groupby(sendable, key=lambda order: order.instrument)] or [()]
+        for place, run in enumerate(runs):  # the creations of a request are on one instrument
+            ending = tuple(cancels) if not place else ()
+            self._house.actions.put(at_ns, partial(self._trading.request, account, ending, run), OURS)
 
     def cancel(self, account: AccountId, requests: Sequence[CancelOrder], now_ns: int) -> None:
         for request in requests:

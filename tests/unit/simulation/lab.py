@@ -6,6 +6,7 @@ happened. An order takes 10 ms to the venue, its answer 5 ms back; nothing waits
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -133,6 +134,12 @@ class Lab:
     def cancel(self, ms: float, order: NewOrder, *, ttl_ms: int = 0) -> None:
         self.to(ms)
         self.venue.cancel(MAIN, [CancelOrder(MAIN, BTC, order.client_order_id, ttl_ms=ttl_ms)], self.now_ns)
+
+    def replace(self, ms: float, old: Sequence[NewOrder], *new: NewOrder) -> None:
+        """Cancel and create in one request."""
+        self.to(ms)
+        cancels = [CancelOrder(MAIN, BTC, order.client_order_id) for order in old]
+        self.venue.replace(MAIN, cancels, new, self.now_ns)
 
     # --- what came of it
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from perpmaker.model.events import CancelFailed, Fill, OrderPrepared, Source, SubmitRejected
+from perpmaker.model.events import CancelFailed, Fill, OrderPrepared, OrderReport, Source, SubmitRejected
 from perpmaker.model.order import NewOrder, TimeInForce
 from perpmaker.model.units import NS_PER_MS
 from perpmaker.simulation import FeeSchedule, FillModel, MarginRules, QueueModel, margin_brackets
@@ -299,7 +299,8 @@ def test_23c_a_bracket_bounds_the_leverage_with_which_a_position_grows_into_it()
     """At leverage 20, 5 % of initial margin: 19 at 100 are in the second bracket, one more is in the third, of 20 %."""
     lab = opened(margin=TIERS)
     lab.ticker(2, 100)
-    lab.send(10, lab.order(BUY, 99, 19), lab.order(BUY, 98, 1))
+    lab.quote(10, BUY, 99, 19)
+    lab.quote(20, BUY, 98, 1)
     (refused,) = lab.to(40).of(SubmitRejected)
     assert (refused.client_order_id, refused.code) == (2, 2083)
 
@@ -323,9 +324,58 @@ def test_24_an_order_beyond_the_initial_margin_is_refused() -> None:
     """100 USD at leverage 10 carry 1000 of notional at mark: 9 at 100 pass, 11 do not."""
     lab = opened(balance=100)
     lab.ticker(5, 100)
-    lab.send(10, lab.order(BUY, 99, 9), lab.order(BUY, 98, 2))
+    lab.quote(10, BUY, 99, 9)
+    lab.quote(20, BUY, 98, 2)
     (refused,) = lab.to(40).of(SubmitRejected)
     assert (refused.client_order_id, refused.code) == (2, 2080)
+
+
+def test_24b_the_creations_of_a_request_are_judged_together_and_refused_together() -> None:
+    """9 and 2 in one request: each alone fits into the 1000, both do not, so neither is taken; 9 and 1 are."""
+    lab = opened(balance=100)
+    lab.ticker(5, 100)
+    lab.send(10, lab.order(BUY, 99, 9), lab.order(BUY, 98, 2))
+    refused = lab.to(40).of(SubmitRejected)
+    assert [(one.client_order_id, one.code) for one in refused] == [(1, 2080), (2, 2080)]
+    assert not lab.venue.accounts[MAIN].live
+    lab.send(50, lab.order(BUY, 99, 9), lab.order(BUY, 98, 1))
+    assert sorted(lab.to(80).venue.accounts[MAIN].live) == [3, 4]
+
+
+def test_24c_a_replacement_is_judged_without_what_it_cancels() -> None:
+    """9 at 99 rest of the 10 that the margin carries. 9 instead of them fit; 9 beside them would not."""
+    lab = opened(balance=100)
+    lab.ticker(5, 100)
+    old = lab.quote(10, BUY, 99, 9)
+    new = lab.order(BUY, 98, 9)
+    lab.replace(30, [old], new)
+    assert lab.to(60).of(SubmitRejected) == []
+    assert lab.ended(old) == ("canceled", "CLIENT_REPLACE", 0)
+    assert list(lab.venue.accounts[MAIN].live) == [new.client_order_id]
+
+
+def test_24d_a_refused_replacement_cancels_nothing_until_the_cancels_come_by_themselves() -> None:
+    """Sent at 30, at the venue at 40: 11 are beyond the margin. The refusal is here at 45, the cancel there at 55."""
+    lab = opened(balance=100)
+    lab.ticker(5, 100)
+    old = lab.quote(10, BUY, 99, 9)
+    lab.replace(30, [old], lab.order(BUY, 98, 11))
+    assert list(lab.to(54).venue.accounts[MAIN].live) == [old.client_order_id]
+    assert [refused.code for refused in lab.of(SubmitRejected)] == [2080]
+    assert lab.to(70).ended(old) == ("canceled", "CLIENT_CANCEL", 0)
+    (ended,) = [one for one in lab.of(OrderReport) if one.reason == "CLIENT_CANCEL"]
+    assert lab.heard_ms(ended) == (55, 60)
+
+
+def test_24e_where_each_order_of_a_request_counts_for_itself_the_others_stand() -> None:
+    lab = opened(balance=100, whole_requests=False)
+    lab.ticker(5, 100)
+    old = lab.quote(10, BUY, 99, 9)
+    fits, too_much = lab.order(BUY, 98, 9), lab.order(BUY, 97, 2)
+    lab.replace(30, [old], fits, too_much)
+    assert [one.client_order_id for one in lab.to(60).of(SubmitRejected)] == [too_much.client_order_id]
+    assert lab.ended(old) == ("canceled", "CLIENT_REPLACE", 0)
+    assert list(lab.venue.accounts[MAIN].live) == [fits.client_order_id]
 
 
 def test_25_reduce_only_without_a_position_is_refused_and_else_trimmed() -> None:
@@ -457,7 +507,8 @@ def test_36_too_many_creations_are_refused_and_cancels_never() -> None:
 def test_37_a_price_outside_of_the_band_is_refused() -> None:
     lab = opened(price_band_bps=500)
     lab.ticker(5, 100)
-    lab.send(10, lab.order(BUY, 94, 1), lab.order(BUY, 95, 1))
+    lab.quote(10, BUY, 94, 1)
+    lab.quote(20, BUY, 95, 1)
     assert [(r.client_order_id, r.code) for r in lab.to(40).of(SubmitRejected)] == [(1, 7201)]
 
 
