@@ -268,3 +268,28 @@ def test_unarmed_trading_places_nothing() -> None:
 
 def test_arming_is_refused_where_it_means_nothing() -> None:
     assert two().operate("arm", until_ns="1", config="c1").state == "refused"
+
+
+def test_a_kill_that_is_cleared_before_it_was_verified_is_not_called_done_later() -> None:
+    rig = two()
+    assert rig.operate("kill", command_id="kill-1").state == "accepted"
+    assert rig.operate("clear_kill", confirmation="clear kill test").state == "done"
+    answer = rig.engine.answer("kill-1")
+    assert answer is not None
+    assert (answer.state, "before the venue had shown twice" in answer.text) == ("refused", True)
+    rig.run(2)
+    rig.operate("stop")
+    rig.run(5)
+    assert rig.engine.answer("kill-1") == answer
+
+
+def test_the_latch_stays_while_the_engine_stops_so_that_its_end_is_verified() -> None:
+    rig = two()
+    rig.operate("kill")
+    rig.operate("stop", command_id="stop-1")
+    refused = rig.operate("clear_kill", confirmation="clear kill test")
+    assert (refused.state, "in its next life" in refused.text) == ("refused", True)
+    rig.run(8)
+    answer = rig.engine.answer("stop-1")
+    assert answer is not None
+    assert answer.state == "done"

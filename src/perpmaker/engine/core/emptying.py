@@ -81,6 +81,10 @@ class Emptyings:
         emptying = self._under_way.get(account)
         return emptying is not None and emptying.verified_ns > 0
 
+    def is_forgotten(self, account: AccountId) -> bool:
+        """Whether trading goes on, so that nobody verifies any more what was begun."""
+        return account not in self._under_way
+
     def forget(self) -> None:
         """Trading goes on: nothing is being emptied any more."""
         self._under_way.clear()

@@ -256,6 +256,8 @@ class Operators:
         wanted = f"clear kill {world.spec.name}"
         if not world.kill.latched:
             return _refused("the kill latch is not set")
+        if world.stopping:  # what is being emptied has to be verified
+            return _refused("the engine is stopping; the latch stays set and is cleared in its next life")
         if event.arguments.get("confirmation", "").strip().lower() != wanted.lower():
             return _refused(f"type exactly: {wanted}")
         if not event.actor.strip():
@@ -264,6 +266,8 @@ class Operators:
         world.kill.clear(HumanClear(event.actor, CLEAR_PHRASE))
         world.out.record(Latch(False, reason, event.actor, world.now_ns))
         self._emptyings.forget()
+        for command_id in tuple(self._under_way):  # a kill that was not verified never will be
+            self.answer(command_id)
         for slot in world.slots.values():
             self._runner.touch(slot)
         self._tell("warning", "kill_cleared", event, reason=reason)
@@ -385,6 +389,8 @@ class Operators:
         waiting = [account for account in self._world.limits if not self._emptyings.verified(account)]
         if not waiting:
             return Answer("done", f"{text}; no order is open")
+        if all(self._emptyings.is_forgotten(account) for account in waiting):
+            return Answer("refused", f"{text}; trading went on before the venue had shown twice that no order is open")
         live = sum(order.own for account in waiting for order in self._world.table.live(account))
         return Answer("accepted", f"{text}; cancelling and verifying, {live} orders still known")
 
