@@ -224,6 +224,8 @@ class SimulatedVenue:
         runs = [tuple(run) for _, run in groupby(sendable, key=lambda order: order.instrument)] or [()]
         for place, run in enumerate(runs):  # the creations of a request are on one instrument
             ending = tuple(cancels) if not place else ()
+            if not ending and not run:
+                continue
             self._house.actions.put(at_ns, partial(self._trading.request, account, ending, run), OURS)
 
     def cancel(self, account: AccountId, requests: Sequence[CancelOrder], now_ns: int) -> None:
