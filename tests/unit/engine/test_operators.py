@@ -293,3 +293,16 @@ def test_the_latch_stays_while_the_engine_stops_so_that_its_end_is_verified() ->
     answer = rig.engine.answer("stop-1")
     assert answer is not None
     assert answer.state == "done"
+
+
+@pytest.mark.parametrize("kind", ["resume", "kill"])
+def test_a_closing_that_another_command_gave_up_is_not_called_under_way(kind: str) -> None:
+    rig = two()
+    long_btc(rig)
+    rig.accepts = False
+    assert rig.operate("close", command_id="c").state == "accepted"
+    rig.operate(kind)
+    rig.run(1)
+    answer = rig.engine.answer("c")
+    assert answer is not None
+    assert (answer.state, f"held: {BTC}" in answer.text) == ("refused", True)

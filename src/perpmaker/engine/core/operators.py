@@ -381,9 +381,18 @@ class Operators:
         ]
         closing = self._targets.closing()
         waits = [text for key in keys if (text := closing.get(key))]
-        if not held and not any(key in closing for key in keys):
+        if any(key in closing for key in keys):
+            return Answer("accepted", "; ".join([*held, *waits]) or "orders are being cancelled")
+        if not held:
             return Answer("done", "flat")
-        return Answer("accepted", "; ".join([*held, *waits]) or "orders are being cancelled")
+        if any(self._could_be_closed(key) for key in keys):
+            return Answer("refused", f"the closing was given up for another command; held: {'; '.join(held)}")
+        return Answer("accepted", "; ".join(held))
+
+    def _could_be_closed(self, key: tuple[AccountId, InstrumentId]) -> bool:
+        """Whether a lot or more is proven to be held; of what was closed the fills may still be to come."""
+        rules = self._world.instruments.get(key[1])
+        return rules is not None and abs(self._executions.position(key)) >= rules.lot
 
     def _emptied(self, text: str) -> Answer:
         waiting = [account for account in self._world.limits if not self._emptyings.verified(account)]
