@@ -8,7 +8,9 @@ and the constants it names: so it is judged by everything in this package.
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -16,6 +18,7 @@ import numba
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numba.np import arrayobj as _arrayobj
+from numba.np import linalg as _linalg
 
 arrayobj: Any = _arrayobj
 unpack_tuple: Any = cgutils.unpack_tuple
@@ -33,6 +36,28 @@ def sources() -> str:
 
 
 _SOURCES = sources()
+
+
+def _find_blas_without_scipy() -> None:
+    """Have numba believe that scipy has a BLAS, if it is there at all, without importing it.
+
+    numba asks when it first compiles or loads anything, and importing scipy takes longer than all of that. Whoever does
+    linear algebra in compiled code asks again; nothing here does.
+    """
+    linalg: Any = _linalg
+    asks, linalg.ensure_blas = linalg.ensure_blas, _ask_for_scipy
+    try:
+        importlib.import_module("numba.np.arraymath")
+    finally:
+        linalg.ensure_blas = asks
+
+
+def _ask_for_scipy() -> None:
+    if find_spec("scipy") is None:
+        raise ImportError("scipy is not installed")
+
+
+_find_blas_without_scipy()
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
