@@ -306,3 +306,13 @@ def test_a_closing_that_another_command_gave_up_is_not_called_under_way(kind: st
     answer = rig.engine.answer("c")
     assert answer is not None
     assert (answer.state, f"held: {BTC}" in answer.text) == ("refused", True)
+
+
+def test_a_pause_that_was_ended_before_its_orders_were_is_not_called_under_way() -> None:
+    rig = two()
+    rig.answers = False
+    assert rig.operate("pause", command_id="p").state == "accepted"
+    rig.operate("resume")
+    answer = rig.engine.answer("p")
+    assert answer is not None
+    assert (answer.state, "went on before" in answer.text) == ("refused", True)

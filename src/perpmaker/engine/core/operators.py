@@ -372,7 +372,12 @@ class Operators:
 
     def _without_orders(self, slots: list[Slot], text: str) -> Answer:
         live = sum(len(self._world.table.live(a, strategy=s.spec.strategy)) for s in slots for a in s.spec.accounts)
-        return Answer("accepted", f"{live} orders are being cancelled") if live else Answer("done", text)
+        if not live:
+            return Answer("done", text)
+        gone_on = [slot for slot in slots if not slot.paused]
+        if gone_on:
+            return Answer("refused", f"{_names(gone_on)} went on before all orders were cancelled")
+        return Answer("accepted", f"{live} orders are being cancelled")
 
     def _flat(self, keys: list[tuple[AccountId, InstrumentId]]) -> Answer:
         books = self._world.account_books
