@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.unit.research import made_up
@@ -84,3 +86,20 @@ def test_nothing_is_wider_than_the_page(page: Page, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == width
     labels = page.locator("figure.chart").first.locator(".times span").count()
     assert (2 <= labels <= 5) if width == 375 else labels >= 6
+
+
+@pytest.mark.parametrize("lots", [0.3, 1, 3, 4, 4.5, 7, 20])
+def test_every_chart_has_a_scale_of_two_numbers_at_least(browser: Browser, tmp_path: Path, lots: float) -> None:
+    """One number alone says nothing: a position between -0.03 and 0.03 had a 0 and no more."""
+    made = made_up.results(600)
+    main = made.main
+    market = main.markets[0]
+    ends = np.resize([-0.01 * lots, 0.01 * lots], len(market.position_qty))
+    run = dataclasses.replace(main, markets=(dataclasses.replace(market, position_qty=ends),))
+    path = write_report(dataclasses.replace(made, runs=(run,)), tmp_path)
+    opened = browser.new_page(viewport={"width": 1280, "height": 800})
+    opened.goto(path.as_uri())
+    counts = opened.locator("figure.chart .grid").evaluate_all("all => all.map(one => one.childElementCount)")
+    opened.close()
+    assert len(counts) == 5
+    assert all(2 <= count <= 12 for count in counts), counts

@@ -71,14 +71,14 @@ def gate_html(gate: Gate) -> str:
     said = (
         "Passed: it did what it is made for."
         if gate.passed
-        else f"Not passed: {len(gate.failed)} of {len(gate.checks)} checks."
+        else f"Not passed: {len(gate.failed)} of {len(gate.checks)} checks failed."
     )
     rows = [("passed" if one.passed else "failed", one.name, one.found, one.asked) for one in gate.checks]
     verdict = (
         f'<div class="verdict {"" if gate.passed else "no"}"><strong>{escape(said)}</strong>'
         "<p>Whether it earns enough is for you to judge, from the figures below.</p></div>"
     )
-    return f"{verdict}<h2>The gate</h2>{table(['', 'check', 'found', 'asked for'], rows, numbers=False)}"
+    return f"{verdict}<h2>The gate</h2>{table(['', 'check', 'found', 'asked for'], rows, numbers=False, bad='failed')}"
 
 
 def _checks(lived: Lived, figures: Figures, limits: Limits) -> Iterator[Check]:

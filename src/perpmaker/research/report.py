@@ -242,14 +242,20 @@ def _market_charts(market: Market, results: Results) -> Iterator[Chart]:
     digits = digits_for(spread / 1000)
     buys, sells = fills.side > 0, fills.side < 0
     yield Chart(
-        "Price, own quotes and fills",
-        f"Mid without our orders, our best bid and ask, and fills; fill model {results.main.fill_model}.",
+        "Price, own quotes and fills" if len(quotes.ts_ns) else "Price and fills",
+        _price_told(results, has_quotes=len(quotes.ts_ns) > 0),
         "quote currency",
         digits,
         [
             Line("mid", "ink", market.mid_ns, market.mid_px),
-            Line("own bid", "s5 thin", quotes.ts_ns, quotes.bid_px, True),
-            Line("own ask", "s4 thin", quotes.ts_ns, quotes.ask_px, True),
+            *(
+                [
+                    Line("own bid", "s5 thin", quotes.ts_ns, quotes.bid_px, True),
+                    Line("own ask", "s4 thin", quotes.ts_ns, quotes.ask_px, True),
+                ]
+                if len(quotes.ts_ns)
+                else []
+            ),
         ],
         dots=[
             Dots("buys", "s0 dot", fills.ts_ns[buys], fills.px[buys]),
@@ -269,6 +275,12 @@ def _market_charts(market: Market, results: Results) -> Iterator[Chart]:
         with_zero=True,
         looks="low",
     )
+
+
+def _price_told(results: Results, *, has_quotes: bool) -> str:
+    if not has_quotes:  # a journal has fills and marks; what was quoted each second is in nobody's memory
+        return "Mid without our orders, and fills."
+    return f"Mid without our orders, our best bid and ask, and fills; fill model {results.main.fill_model}."
 
 
 def _down_to_zero(line: Line, looks: str, results: Results) -> Area:

@@ -140,7 +140,7 @@ def remarks(results: Results, figures: Sequence[Figures]) -> list[str]:
         found.append(f"{main.fills} fills are few: averages over them are mostly chance.")
     if results.seconds < metrics.DAY_S:
         found.append(
-            f"Annual ratios of {duration(results.seconds)} of market compare runs on this tape; they foretell no year."
+            f"Annual ratios of {duration(results.seconds)} of market compare runs on one market; they foretell no year."
         )
     if main.liquidations:
         found.append(f"The account was liquidated {main.liquidations} time(s).")

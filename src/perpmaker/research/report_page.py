@@ -87,8 +87,13 @@ def bars(groups: Mapping[str, Sequence[Bar]]) -> str:
     return f'<div class="bars">{"".join(rows)}</div>'
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, means: bool = False, numbers: bool = True) -> str:
-    """Return a table, numbers to the right; with `means` the last column explains. A row of one cell is a heading."""
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, means: bool = False, numbers: bool = True, bad: str = ""
+) -> str:
+    """Return a table, numbers to the right; with `means` the last column explains. A row of one cell is a heading.
+
+    A row that begins with the word `bad` stands out.
+    """
     columns = len(head)
     looks = ["", *(["n" if numbers else ""] * (columns - 1))]
     if means:
@@ -98,7 +103,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, means: bool = F
         if len(row) == 1:
             lines.append(f'<tr class="head"><th colspan="{columns}">{escape(row[0])}</th></tr>')
             continue
-        cells = (f'<td class="{look}">{escape(cell)}</td>' for look, cell in zip(looks, row, strict=True))
+        first = "no" if bad and row[0] == bad else looks[0]
+        cells = (f'<td class="{look}">{escape(cell)}</td>' for look, cell in zip([first, *looks[1:]], row, strict=True))
         lines.append(f"<tr>{''.join(cells)}</tr>")
     heads = "".join(f'<th class="{look}">{escape(cell)}</th>' for look, cell in zip(looks, head, strict=True))
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'

@@ -17,6 +17,7 @@ from perpmaker.errors import DataError
 from perpmaker.research.report import report_html, write_report
 from perpmaker.research.report_charts import HEIGHT, WIDTH, Chart, Line, digits_for, drawn, number, thinned
 from perpmaker.research.report_figures import duration, figures_of, later_mids, remarks
+from perpmaker.research.report_page import table
 from perpmaker.research.results import Results
 
 S = made_up.S
@@ -217,3 +218,19 @@ def test_a_sign_is_written_where_it_says_something() -> None:
 def test_digits_follow_the_step_and_durations_their_largest_units() -> None:
     assert [digits_for(step) for step in (10, 1, 0.1, 0.05, 0)] == [0, 0, 1, 2, 0]
     assert [duration(s) for s in (0.25, 59, 3_600, 93_784)] == ["0.2 s", "59 s", "1 h", "1 d 2 h"]
+
+
+def test_a_run_without_quotes_shows_none_in_its_legend(results: Results) -> None:
+    market = results.main.markets[0]
+    nothing = np.zeros(0)
+    quotes = dataclasses.replace(market.quotes, ts_ns=nothing.astype(np.int64), bid_px=nothing, ask_px=nothing)
+    run = dataclasses.replace(results.main, markets=(dataclasses.replace(market, quotes=quotes),))
+    html = report_html(dataclasses.replace(results, runs=(run,)))
+    assert "Price and fills" in html
+    assert "own bid" not in html
+
+
+def test_the_row_that_is_bad_stands_out_and_no_other() -> None:
+    html = table(["", "check"], [("passed", "a"), ("failed", "b")], numbers=False, bad="failed")
+    assert '<td class="no">failed</td>' in html
+    assert '<td class="">passed</td>' in html

@@ -98,7 +98,11 @@ function layGrid(chart, top, bottom) {
   const high = valueOf(chart, top), low = valueOf(chart, bottom);
   const rough = (high - low) / Math.max(2, chart.plot.clientHeight / 44);
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((times) => times * power).find((found) => found >= rough * (1 - 1e-9));
+  const steps = [0.2, 0.5, 1, 2, 5, 10].map((times) => times * power);
+  const lines = (step) => Math.floor(high / step + 1e-9) - Math.ceil(low / step - 1e-9) + 1;
+  let place = steps.findIndex((found) => found >= rough * (1 - 1e-9));
+  while (place > 0 && lines(steps[place]) < 2) place--;  // one number alone is no scale
+  const step = steps[place];
   const digits = Math.max(0, Math.min(chart.digits + 2, -Math.floor(Math.log10(step) + 1e-9)));
   const labels = [];
   for (let n = Math.ceil(low / step - 1e-9); n * step <= high + step * 1e-9; n++) {
