@@ -67,7 +67,11 @@ def _lines(found: Parity) -> list[str]:
     if found.is_exact:
         lines.append("fill for fill the same")
     elif worse is not None:
-        lines.append(f"           real prices {worse:+.3f} bps worse, {late_s(found) * 1000:+.0f} ms later (median)")
+        late_ms = late_s(found) * 1000
+        lines.append(
+            f"           real prices {abs(worse):.3f} bps {'worse' if worse >= 0 else 'better'}, "
+            f"{abs(late_ms):.0f} ms {'later' if late_ms >= 0 else 'earlier'} (median)"
+        )
     lines.append(
         f"gap:       {gap.whole:+,.4f} = fees {gap.fees:+,.4f}, funding {gap.funding:+,.4f}, latency {gap.latency:+,.4f}, "
         f"queue {gap.queue:+,.4f}"

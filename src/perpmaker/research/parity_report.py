@@ -41,6 +41,8 @@ def late_s(found: Parity) -> float:
 
 
 def _body(found: Parity) -> Iterator[str]:
+    worse_bps, late_ms = _known(found.worse_bps), late_s(found) * 1000
+    worse, later = "better" if worse_bps < 0 else "worse", "earlier" if late_ms < 0 else "later"
     yield header(
         f"Parity of {found.session}",
         {"session": f"{found.mode} on {found.env}", "against": "a backtest of its own market"},
@@ -57,8 +59,8 @@ def _body(found: Parity) -> Iterator[str]:
             ),
             Card("Real fills simulated", _percent(found.of_real), "", "of the quantity"),
             Card("Simulated fills real", _percent(found.of_simulated), "", "of the quantity"),
-            Card("Real prices worse by", number(_known(found.worse_bps), 3, signed=True), "bps", "of matched fills"),
-            Card("Real fills later by", number(late_s(found) * 1000, 0, signed=True), "ms", "the median match"),
+            Card(f"Real prices {worse} by", number(abs(worse_bps), 3), "bps", "of matched fills"),
+            Card(f"Real fills {later} by", number(abs(late_ms), 0), "ms", "the median match"),
         ]
     )
     yield remarks_list(found.remarks)
@@ -104,12 +106,16 @@ def _sums(found: Parity) -> str:
 def _fills_chart(found: Parity, instrument: str) -> Chart:
     dots = [
         _dots(f"{word} {noun}", looks, traded, instrument, side)
-        for word, traded, of in (("real", found.real, ("s0", "s1")), ("simulated", found.simulated, ("s5", "s4")))
+        for word, traded, of in (
+            ("real", found.real, ("s0", "s1")),
+            ("simulated", found.simulated, ("ink centre", "ink centre")),
+        )
         for noun, side, looks in (("buys", Side.BUY, of[0]), ("sells", Side.SELL, of[1]))
     ]
     values = np.concatenate([one.values for one in dots])
     spread = float(values.max() - values.min()) if len(values) else 0.0
-    return Chart(escape(instrument), "", "quote currency", digits_for(spread / 1000), (), dots=dots, looks="tall")
+    told = "Real fills are discs, simulated ones small and dark: a disc with a dark centre is a fill that both had."
+    return Chart(escape(instrument), told, "quote currency", digits_for(spread / 1000), (), dots=dots, looks="tall")
 
 
 def _dots(name: str, looks: str, traded: Traded, instrument: str, side: Side) -> Dots:

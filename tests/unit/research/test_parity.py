@@ -21,7 +21,7 @@ from perpmaker.errors import DataError
 from perpmaker.model.events import Channel, ClockOffset, Connectivity, Event
 from perpmaker.model.ids import InstrumentId
 from perpmaker.model.order import Side
-from perpmaker.research.parity import Execution, matched, parity
+from perpmaker.research.parity import Execution, Pair, matched, parity
 from perpmaker.research.parity_report import parity_html
 from perpmaker.simulation import FillModel
 from perpmaker.tape import live
@@ -104,6 +104,18 @@ def test_a_slower_session_is_a_gap_of_latency_and_nothing_else(tmp_path: Path) -
     assert gap.queue == 0  # the second simulation is the session
     assert not any("Orders were real" in remark for remark in found.remarks)  # its books never showed them
     assert f"{found.of_real * 100:.1f} %" in parity_html(found)
+
+
+@pytest.mark.parametrize(("late_ms", "px", "said"), [(5, 99, ("later", "worse")), (-5, 101, ("earlier", "better"))])
+def test_the_page_says_which_way_the_real_fills_differ(
+    same: Path, tmp_path: Path, late_ms: int, px: int, said: tuple[str, str]
+) -> None:
+    found = parity(same, tmp_path)
+    real = msgspec.structs.replace(found.pairs[0].real, side=Side.BUY, px=Decimal(100))
+    simulated = msgspec.structs.replace(real, px=Decimal(px), ts_ns=real.ts_ns - late_ms * MS)
+    html = parity_html(msgspec.structs.replace(found, pairs=(Pair(real, simulated, real.qty),)))
+    assert f"Real fills {said[0]} by" in html
+    assert f"Real prices {said[1]} by" in html
 
 
 def test_the_command_says_it_in_words_and_in_json(same: Path, tmp_path: Path) -> None:
