@@ -101,6 +101,7 @@ def _sections(runs: dict[Run, Kept], simulated: Sequence[Day], contestants: Sequ
             f"## {whole.days} days of {simulated[0].hours:g} h",
             as_claim(whole),
             as_table(whole),
+            *([f"Nets by fill model are of the first {whole.banded} days."] if 0 < whole.banded < whole.days else []),
             f"{len(runs)} runs, {seconds / 60:.0f} minutes of processor time.",
         ]
         for kind, (_, _, words) in KINDS.items():

@@ -25,7 +25,7 @@ class Row(NamedTuple):
     per_risk_high: float
     """The central 90 % of the mean over resampled days."""
     net: Mapping[str, float]
-    """By fill model."""
+    """By fill model, over the days that ran with all of them; of the default model alone while there is no such day."""
     markout_10s: float | None
     markout_60s: float | None
     fill_ratio: float | None
@@ -44,6 +44,8 @@ class Standings(NamedTuple):
 
     days: int
     rows: tuple[Row, ...]
+    banded: int = 0
+    """Of so many days the nets by fill model are."""
 
 
 def standings(
@@ -59,12 +61,13 @@ def standings(
     best, worst = ratios.argmax(axis=1), ratios.argmin(axis=1)
     peers = [place for place, one in enumerate(contestants) if not one.whose.startswith(OURS)]
     strongest = ratios[:, peers].max(axis=1) if peers else np.full(len(whole), np.inf)
+    banded = [day for day in whole if all((day, name, model) in table for name in names for model in MODELS)]
     rows = []
     for place, one in enumerate(contestants):
         own = ratios[:, place]
         counts = int((best == place).sum()), int((worst == place).sum()), int((own > strongest).sum())
-        rows.append(_row(one, table, whole, own, *counts))
-    return Standings(len(whole), tuple(rows))
+        rows.append(_row(one, table, whole, banded, own, *counts))
+    return Standings(len(whole), tuple(rows), len(banded))
 
 
 def by_day(runs: Mapping[Run, Kept]) -> dict[tuple[Day, str, str], Measures]:
@@ -75,6 +78,7 @@ def _row(
     one: Contestant,
     table: Mapping[tuple[Day, str, str], Measures],
     days: Sequence[Day],
+    banded: Sequence[Day],
     ratios: np.ndarray,
     best: int,
     worst: int,
@@ -84,11 +88,8 @@ def _row(
     random = np.random.default_rng(1)
     means = ratios[random.integers(0, len(ratios), (_RESAMPLES, len(ratios)))].mean(axis=1)
     low, high = np.quantile(means, [0.05, 0.95])
-    nets = {}
-    for model in MODELS:
-        of_model = [table[day, one.name, model].net for day in days if (day, one.name, model) in table]
-        if of_model:
-            nets[model] = statistics.mean(of_model)
+    models, of_days = (MODELS, banded) if banded else (MODELS[:1], days)
+    nets = {model: statistics.mean(table[day, one.name, model].net for day in of_days) for model in models}
     return Row(
         one.name,
         one.whose,

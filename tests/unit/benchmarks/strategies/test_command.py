@@ -83,6 +83,17 @@ def test_standings_count_the_best_and_the_worst_of_each_day() -> None:
     assert "best net per unit of risk on 1 of 2 days, is above every peer's strategy on 2" in as_claim(found)
 
 
+def test_the_band_over_fill_models_is_of_the_days_that_ran_with_all_of_them() -> None:
+    contestants = [one for one in CONTESTANTS if one.name in ("glft", "classic")]
+    judged = [Day("thin", seed, 1.0) for seed in (1, 2)]
+    wanted = plan(judged, contestants, ["queue"]) + plan(judged[:1], contestants, ["pessimistic", "optimistic"])
+    runs = {run: Kept(run, measures(1.0 if run.day is judged[0] else 9.0), 0.1) for run in wanted}
+    found = standings(runs, judged, contestants)
+    assert (found.days, found.banded) == (2, 1)
+    assert set(found.rows[0].net) == {"queue", "pessimistic", "optimistic"}
+    assert set(found.rows[0].net.values()) == {1.0}
+
+
 def test_a_broken_off_run_goes_on_and_a_changed_strategy_is_run_again(tmp_path: Path) -> None:
     wanted = plan([Day("trending", 1, TWO_MINUTES)], FEW, ["queue"])
     first = carry_out(wanted[:1], FEW, tmp_path, processes=1)
