@@ -162,9 +162,10 @@ def _encode(
     column: npt.NDArray[Any], compressor: zstandard.ZstdCompressor, *, is_delta: bool, is_time: bool
 ) -> tuple[ColumnCode, bytes]:
     values = column.astype(np.int64, copy=False)
-    starts = np.flatnonzero(values[1:] != values[:-1]) + 1
-    if len(starts) and (len(starts) + 1) * _RUN_ROWS <= len(values):  # rows of a message share most of what they say
-        starts = np.concatenate(([0], starts))
+    changes = column[1:] != column[:-1]
+    count = int(np.count_nonzero(changes))
+    if count and (count + 1) * _RUN_ROWS <= len(values):  # rows of a message share most of what they say
+        starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
         lengths = np.diff(starts, append=len(values))
         code, blob = _encode_values(values[starts], compressor, is_delta=is_delta, is_time=is_time)
         width = _width(0, int(lengths.max()))
@@ -177,7 +178,12 @@ def _encode_values(
     values: npt.NDArray[np.int64], compressor: zstandard.ZstdCompressor, *, is_delta: bool, is_time: bool
 ) -> tuple[ColumnCode, bytes]:
     base = int(values[0])
-    steps = np.diff(values, prepend=values[:1]) if is_delta else values - base  # wraps around as what undoes it does
+    if is_delta:
+        steps = np.empty_like(values)
+        steps[0] = 0
+        np.subtract(values[1:], values[:-1], out=steps[1:])  # wraps around as what undoes it does
+    else:
+        steps = values - base
     scale = _scale(steps) if is_time else 1
     if scale != 1:
         steps = steps // scale

@@ -113,8 +113,9 @@ class TapeWriter:
         self._offset += len(data)
         self._chunks.append(entry)
         self.written += columns.rows
-        for kind, count in zip(*np.unique(columns.kind, return_counts=True), strict=True):
-            self._counts[int(kind)] += int(count)
+        counts = np.bincount(columns.kind)
+        for kind in np.flatnonzero(counts).tolist():
+            self._counts[kind] += int(counts[kind])
 
     def _finish(self) -> None:
         self._flush()
@@ -162,7 +163,15 @@ def _own_texts(columns: Columns) -> Columns:
     """Keep only the texts that these rows point to."""
     aux = columns.aux
     pointing = np.flatnonzero(aux < 0)
-    texts = tuple(columns.texts[-1 - int(place)] for place in aux[pointing])
+    if not len(pointing):
+        return columns._replace(texts=())
+    places = -1 - aux[pointing]
+    first = int(places[0])
+    own = np.arange(len(pointing))
+    if np.array_equal(places - first, own):  # as they are written: each row the next text
+        texts = columns.texts[first : first + len(pointing)]
+    else:
+        texts = tuple([columns.texts[place] for place in places.tolist()])
     aux = aux.copy()
-    aux[pointing] = -1 - np.arange(len(pointing))
+    aux[pointing] = -1 - own
     return columns._replace(aux=aux, texts=texts)
