@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from perpmaker.cli.engine_link import Refused
-from perpmaker.control.client import AsyncControlClient, ControlRefused, EngineUnreachable, make_request
+from perpmaker.control.client import (
+    AsyncControlClient,
+    ControlRefused,
+    EngineUnreachable,
+    make_request,
+    new_command_id,
+)
 from perpmaker.control.home import running
 from perpmaker.errors import OutcomeUnknown, PerpmakerError, VenueUnavailable
 
@@ -73,26 +79,39 @@ class Following:
         self._tell = tell
         self._actor = f"cli:{os.environ.get('USER', 'unknown')}"
 
-    async def command(self, kind: CommandKind, arguments: dict[str, str]) -> CommandAnswer:
-        """Give a command until it was surely received, once: the same id again is the same command. Raises Refused."""
-        request = make_request(kind, arguments, actor=self._actor, now_ns=self._clock.now_ns())
+    async def command(
+        self, kind: CommandKind, arguments: dict[str, str], *, command_id: str | None = None
+    ) -> CommandAnswer:
+        """Give a command until it was surely received, once: the same id again is the same command. Raises Refused.
+
+        Raises OutcomeUnknown where an answer was lost and nobody takes the repetition any more.
+        """
+        now_ns = self._clock.now_ns()
+        request = make_request(kind, arguments, actor=self._actor, now_ns=now_ns, command_id=command_id)
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began, why = loop.time(), ""
         while True:
             try:
                 answer = await self._client.send(request)
-            except EngineUnreachable:
+            except EngineUnreachable as error:
+                why = str(error)
                 if loop.time() - began > LOST_S:
-                    raise
+                    break
                 await asyncio.sleep(POLL_S)
                 continue
-            if answer.state == "refused":
+            if answer.state != "refused":
+                return answer
+            if not why or self._clock.now_ns() <= int(request.expires_ns):
                 raise Refused(f"{kind} refused: {answer.text}")
-            return answer
+            why = f"an answer was lost, and its repetition is refused: {answer.text}"
+            break
+        raise OutcomeUnknown(f"{kind}: {why}; it may have been carried out")
 
     async def work(self, arguments: dict[str, str]) -> ExecutionRow:
         """Have it worked to its end, which a stop brings about sooner; returns how it ended."""
-        order = (await self.command("execute", arguments)).command_id
+        order = new_command_id()
+        with contextlib.suppress(OutcomeUnknown):  # the engine, or its next life, says what became of it
+            await self.command("execute", arguments, command_id=order)
 
         def has_ended(row: ExecutionRow) -> bool:
             self._tell(row)
@@ -125,7 +144,7 @@ class Following:
         while True:
             if self.stop.asked.is_set() and not stop_sent:
                 stop_sent = True
-                with contextlib.suppress(EngineUnreachable, Refused):  # it ended by itself, or the engine did
+                with contextlib.suppress(OutcomeUnknown, Refused):  # it ended by itself, or the engine did
                     await self.command(*stop)
             found, why = await self._look(find)
             if found is not None:

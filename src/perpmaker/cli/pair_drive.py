@@ -15,7 +15,7 @@ import msgspec
 
 from perpmaker.cli.engine_link import Refused
 from perpmaker.cli.execution_drive import POLL_S, Following, Stop
-from perpmaker.control.client import AsyncControlClient, ControlRefused, EngineUnreachable
+from perpmaker.control.client import AsyncControlClient, ControlRefused, EngineUnreachable, new_command_id
 from perpmaker.control.messages import PairRow
 from perpmaker.errors import OutcomeUnknown, PerpmakerError
 
@@ -79,8 +79,10 @@ class PairJob:
         arguments = dict(self._start.words)
         if self._start.name:
             arguments["strategy"] = self._start.name
-        answer = await following.command("pair_start", arguments)
-        session = arguments.get("session", answer.command_id)
+        command_id = new_command_id()
+        session = arguments.get("session", command_id)
+        with contextlib.suppress(OutcomeUnknown):  # the engine, or its next life, shows it or not
+            await following.command("pair_start", arguments, command_id=command_id)
         row = await self._appeared(client, session)
         return row if self._start.detach else await self._follow(following, row.name, session)
 
@@ -101,7 +103,9 @@ class PairJob:
                         if row is not None:
                             return row
                     await asyncio.sleep(POLL_S)
-        raise OutcomeUnknown(f"it was started, and the engine did not show it in {APPEARS_S:g} s: see perpmaker pairs")
+        raise OutcomeUnknown(
+            f"it may be started, and the engine did not show it in {APPEARS_S:g} s: see perpmaker pairs"
+        )
 
     async def _follow(self, following: Following, name: str, session: str) -> PairRow:
         """Tell how it goes until it is over, or has failed."""

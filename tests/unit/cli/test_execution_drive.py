@@ -30,6 +30,7 @@ class Engine:
         self.lost = 0
         """So many commands more arrive, but their answers do not."""
         self.refuses = ""
+        self.on_loss: Callable[[], None] = lambda: None
         self.on_look: Callable[[], None] = lambda: None
 
     async def status(self) -> Any:
@@ -44,6 +45,7 @@ class Engine:
         self.requests.append(request)
         if self.lost:
             self.lost -= 1
+            self.on_loss()
             raise EngineUnreachable("no answer")
         return CommandAnswer(request.command_id, "refused" if self.refuses else "accepted", self.refuses)
 
@@ -58,10 +60,11 @@ class Table:
         self.engine = Engine(*looks)
         self.stop = Stop(lambda: "")
         self.told: list[ExecutionRow] = []
+        self.clock = ManualClock()
 
     async def work(self) -> ExecutionRow:
         client = cast(AsyncControlClient, self.engine)
-        return await Following(client, self.stop, ManualClock(), self.told.append).work(WORDS)
+        return await Following(client, self.stop, self.clock, self.told.append).work(WORDS)
 
     @property
     def kinds(self) -> list[str]:
@@ -120,4 +123,24 @@ async def test_a_refusal_ends_it_with_the_engines_reason() -> None:
     table = Table(ENDED)
     table.engine.refuses = "the kill latch is set"
     with pytest.raises(Refused, match="execute refused: the kill latch is set"):
+        await table.work()
+
+
+def too_late(table: Table) -> None:
+    """The first answer is lost; before the command can be given again it is too old."""
+    table.engine.lost, table.engine.refuses = 1, "expired 1.0 s ago"
+    table.engine.on_loss = lambda: table.clock.advance(11 * 10**9)
+
+
+async def test_what_a_lost_answer_began_is_followed_though_its_repetition_comes_too_late() -> None:
+    table = Table(WORKING, ENDED)
+    too_late(table)
+    assert (await table.work()).reason == "done"
+
+
+async def test_a_repetition_that_comes_too_late_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution_drive, "LOST_S", 0.02)
+    table = Table(None)
+    too_late(table)
+    with pytest.raises(OutcomeUnknown, match="does not list the parent order; what became of parent order"):
         await table.work()

@@ -190,7 +190,7 @@ async def test_a_pair_that_was_started_and_does_not_appear_is_not_called_failed(
 
     monkeypatch.setattr(pair_drive, "APPEARS_S", 0.02)
     monkeypatch.setattr(table.engine, "send", started)
-    with pytest.raises(OutcomeUnknown, match="it was started, and the engine did not show it"):
+    with pytest.raises(OutcomeUnknown, match="it may be started, and the engine did not show it"):
         await table.run()
 
 
