@@ -88,7 +88,7 @@ def test_nothing_is_wider_than_the_page(page: Page, width: int) -> None:
     assert (2 <= labels <= 5) if width == 375 else labels >= 6
 
 
-@pytest.mark.parametrize("lots", [0.3, 1, 3, 4, 4.5, 7, 20])
+@pytest.mark.parametrize("lots", [0.3, 4, 7])
 def test_every_chart_has_a_scale_of_two_numbers_at_least(browser: Browser, tmp_path: Path, lots: float) -> None:
     """One number alone says nothing: a position between -0.03 and 0.03 had a 0 and no more."""
     made = made_up.results(600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import count
@@ -83,7 +84,8 @@ def command(
 
     load_whole(path)
     if out is not None and (out / RESULT).exists():
-        raise ConfigError(f"{out}: holds results already")
+        raise ConfigError(f"--out {out}: holds results already; name another folder")
+    must_be_writable(home / "backtests" if out is None else out)
     config = with_strategies(configuration.load(path), strategies)
     console = Console(stderr=True)
     began_ns = WallClock().now_ns()
@@ -101,6 +103,15 @@ def command(
         return
     _tell(Console(), results, took_s, folder)
     click.echo(f"report: {page}")
+
+
+def must_be_writable(folder: Path) -> None:
+    """ConfigError where a folder could not be made or written: before the work, not after it."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"{folder}: cannot be written: {there} is not a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"{folder}: cannot be written: {there} is read-only for you")
 
 
 def _claimed(above: Path, name: str) -> Path:
@@ -155,7 +166,7 @@ class Bars:
         self._progress.stop()
 
     def begin(self, model: FillModel) -> Progress:
-        task = self._progress.add_task(model.value, total=self._rows, speed="")
+        task = self._progress.add_task(model.value, total=self._rows, speed="preparing")
 
         def tell(events: int, rows: int) -> None:
             self._progress.update(task, completed=rows)

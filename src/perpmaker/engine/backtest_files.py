@@ -6,6 +6,10 @@ them; `parquet/RUN/fills.parquet` and so on, RUN being the fill model.
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,8 +35,24 @@ def write_results(results: Results, folder: Path, *, config: str) -> None:
             _write_tables(run, folder / "parquet" / run.fill_model.value)
         content = msgspec.json.format(msgspec.json.encode(summary(results, config=config)), indent=2)
         (folder / RESULT).write_bytes(content + b"\n")
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from error
+    except (OSError, duckdb.Error) as error:
+        _take_back(folder)
+        reason = (error.strerror if isinstance(error, OSError) else None) or _reason(str(error))
+        raise ConfigError(f"{folder}: cannot be written: {reason}") from error
+
+
+def _take_back(folder: Path) -> None:
+    """Leave no half of a result; a folder that had something else in it stays."""
+    shutil.rmtree(folder / "parquet", ignore_errors=True)
+    with suppress(OSError):
+        (folder / RESULT).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _reason(text: str) -> str:
+    """Return what duckdb says without its wrapping: the system's words where it names the number of an error."""
+    number = re.search(r'"errno":"(\d+)"', text)
+    return os.strerror(int(number[1])) if number else text
 
 
 def summary(results: Results, *, config: str) -> dict[str, Any]:

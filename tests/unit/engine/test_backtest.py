@@ -426,3 +426,20 @@ def test_a_folder_with_results_is_refused_before_anything_runs(tmp_path: Path) -
     words = ["backtest", str(tmp_path / "a.toml"), "--tape", str(tape), "--out", str(tmp_path / "out")]
     with pytest.raises(ConfigError, match="holds results already"):
         CliRunner().invoke(cli, words, catch_exceptions=False, standalone_mode=False)
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(CONFIG)
+    tape = tmp_path / "broken.tape"
+    tape.write_bytes(b"it is not even looked at")
+    words = ["backtest", str(tmp_path / "a.toml"), "--tape", str(tape), "--out", str(tape / "out")]
+    with pytest.raises(ConfigError, match="broken.tape is not a folder"):
+        CliRunner().invoke(cli, words, catch_exceptions=False, standalone_mode=False)
+
+
+def test_results_that_cannot_be_written_leave_no_half_of_them(results: Results, tmp_path: Path) -> None:
+    (tmp_path / "out" / "parquet" / "queue" / "fills.parquet" / "in the way").mkdir(parents=True)
+    (tmp_path / "out" / "notes.txt").touch()
+    with pytest.raises(ConfigError, match="out: cannot be written: "):
+        write_results(results, tmp_path / "out", config="bt.toml")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]
