@@ -129,9 +129,9 @@ def cut(path: Path, output: Path, begin: Moment | None, end: Moment | None, inst
 def convert(paths: tuple[Path, ...], output: Path, **said: Any) -> None:
     """Write recordings as one tape, or a tape for other programs.
 
-    Reads Binance raw streams, Bybit's archive, hftbacktest npz, Tardis, LOBSTER and Databento MBO CSV (packed by gzip,
-    zstd or zip too), recordings of `perpmaker record` that were not compacted yet, and tapes. OUTPUT may end in .tape,
-    .parquet, or .npz for hftbacktest. A broken file is an error with its line, and then there is no OUTPUT.
+    Reads Binance raw streams, Bybit's archive, hftbacktest npz, Tardis and LOBSTER CSV, Databento MBO as CSV or DBN (packed
+    by gzip, zstd or zip too), recordings of `perpmaker record` that were not compacted yet, and tapes. OUTPUT may end in
+    .tape, .parquet, or .npz for hftbacktest. A broken file is an error with its line, and then there is no OUTPUT.
     """
     from perpmaker.tape import live
     from perpmaker.tape.schema import SUFFIX

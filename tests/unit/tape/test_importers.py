@@ -6,12 +6,15 @@ The small files are written by hand after the published formats; the real ones a
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import zstandard
 
 pytest.importorskip("numpy", reason="tapes need the research extra")
 
@@ -427,6 +430,89 @@ def test_pretty_prices_and_times_of_databento_are_understood(tmp_path: Path) -> 
     assert tape.instruments[0].instrument.symbol == "ESH4"
     assert isinstance(found[0], BookSnapshot)
     assert (found[0].ts_event_ns, found[0].ts_recv_ns) == (1704205800000000001, 1704205800000000500)
+
+
+def dbn(schema: str = "mbo", symbol: str = "ESH4", rows: Sequence[str] = ()) -> bytes:
+    """CSV rows as DBN, by Databento's own encoder; 5482 is `symbol` on the day the times are of and the one after it."""
+    import databento_dbn as db
+
+    def dated(days: int) -> date:
+        return date(1970, 1, 1) + timedelta(days)
+
+    mapping = SimpleNamespace(
+        raw_symbol=symbol,
+        intervals=[SimpleNamespace(start_date=dated(0), end_date=dated(2), symbol="5482")],
+    )
+    metadata = db.Metadata(
+        dataset="GLBX.MDP3", start=0, stype_in=db.SType.RAW_SYMBOL, stype_out=db.SType.INSTRUMENT_ID,
+        schema=db.Schema.from_str(schema), symbols=[symbol], mappings=[mapping],
+    )  # fmt: skip
+    parts = [metadata.encode()]
+    for row in rows:
+        recv, event, _, publisher, number, action, side, px, size, channel, order_id, flags, delta, sequence = (
+            int(cell) if cell.isdigit() else cell for cell in row.split(",")
+        )
+        record = db.MBOMsg(
+            publisher, number, event, order_id, px, size, db.Action(action), db.Side(side), recv, flags, channel, delta,
+            sequence % (1 << 32),
+        )  # fmt: skip
+        parts.append(bytes(record))
+    return b"".join(parts)
+
+
+DBN_ROWS = [
+    mbo(1000, "R", "N", (1 << 63) - 1, 0, 0, 8),
+    mbo(1000, "A", "B", 3_720_250_000_000, 10, 1, 0),
+    mbo(1000, "A", "A", 3_720_500_000_000, 7, 3),
+    mbo(2000, "T", "A", 3_720_250_000_000, 4, 0, 0),
+    mbo(2000, "F", "B", 3_720_250_000_000, 4, 1, 0),
+    mbo(2000, "C", "B", 3_720_250_000_000, 4, 1),
+    mbo(3000, "M", "A", 3_720_750_000_000, 8, 3),
+    mbo(5000, "C", "B", 3_720_250_000_000, 5, 99),
+]
+
+
+@pytest.mark.parametrize("name", ["mbo.dbn", "mbo.dbn.zst", "mbo.bin"])
+def test_databento_binary_says_what_its_csv_says(tmp_path: Path, name: str) -> None:
+    """The zstd file is of two frames, as one that was put together from two downloads."""
+    plain = dbn(rows=DBN_ROWS)
+    packed = b"".join(zstandard.compress(part) for part in (plain[:500], plain[500:]))
+    (tmp_path / name).write_bytes(packed if name.endswith(".zst") else plain)
+    (tmp_path / "csv").mkdir()
+    text = [f"{row},ESH4" for row in DBN_ROWS]
+    _, _, wanted = imported(tmp_path / "csv", write(tmp_path / "csv" / "mbo.csv", f"{MBO},symbol", *text))
+    report, tape, found = imported(tmp_path, tmp_path / name)
+    assert len(found) == 4
+    assert found == wanted
+    assert tape.instruments[0].instrument.symbol == "ESH4"
+    assert report.bad == {name: "1 x a cancel of an order that was not added (first: line 8)"}
+
+
+def test_a_databento_number_has_the_symbol_of_its_day_else_it_stays_a_number(tmp_path: Path) -> None:
+    day_ns = 86_400 * 10**9
+    for days, symbol in ((1, "ESH4"), (2, "5482")):
+        rows = [mbo(days * day_ns + 1000, "A", "B", 3_720_250_000_000, 10, 1)]
+        (tmp_path / "day.dbn").write_bytes(dbn(rows=rows))
+        _, tape, _ = imported(tmp_path, tmp_path / "day.dbn")
+        assert tape.instruments[0].instrument.symbol == symbol
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (lambda: dbn(rows=DBN_ROWS)[:-20], "x.dbn: breaks off in record 8"),
+        (lambda: b"no such thing" * 9, r"x.dbn: record 1: .*invalid DBN header"),
+        (lambda: dbn("trades"), "x.dbn: holds trades, not mbo; only market by order is read"),
+        (dbn, "holds no rows"),
+    ],
+)
+def test_a_databento_file_that_cannot_be_read_is_an_error_and_no_tape(
+    tmp_path: Path, content: Callable[[], bytes], said: str
+) -> None:
+    (tmp_path / "x.dbn").write_bytes(content())
+    with pytest.raises(DataError, match=said):
+        convert([tmp_path / "x.dbn"], tmp_path / "x.tape", Options())
+    assert not (tmp_path / "x.tape").exists()
 
 
 # --- any

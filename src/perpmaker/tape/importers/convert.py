@@ -18,7 +18,8 @@ from perpmaker.tape.binance import BookTicker, DepthUpdate, read_capture
 from perpmaker.tape.columns import Columns
 from perpmaker.tape.importers import bybit, databento, tardis
 from perpmaker.tape.importers.binance import BinanceCapture
-from perpmaker.tape.importers.files import first_line
+from perpmaker.tape.importers.dbn import is_dbn
+from perpmaker.tape.importers.files import first_bytes, first_line
 from perpmaker.tape.importers.hftbacktest import HftBacktest
 from perpmaker.tape.importers.lobster import MESSAGE_NAME, Lobster
 from perpmaker.tape.importers.sheet import PX_UNIT, QTY_UNIT, Sheet
@@ -88,6 +89,8 @@ def detect(path: Path) -> Format:
         return "hftbacktest"
     if MESSAGE_NAME.match(path.name):
         return "lobster"
+    if is_dbn(path, first_bytes(path)):
+        return "databento"
     line = first_line(path)
     if b'"topic"' in line and b"orderbook" in line:
         return "bybit-book"

@@ -1,4 +1,4 @@
-"""Databento market-by-order data as CSV (`dbn --csv`, a batch download); binary DBN needs their library and is not read.
+"""Databento market-by-order data, as CSV (`dbn --csv`, a batch download) or as binary DBN (`importers.dbn`).
 
 Columns after Databento's documentation, "Schemas and data formats: MBO": ts_recv, ts_event, action (A add, C cancel, M
 modify, R clear, T trade, F fill), side (B, A, N), price (1e-9 units, or decimal with pretty prices), size, order_id, flags
@@ -16,7 +16,8 @@ from typing import Final
 from perpmaker.errors import DataError
 from perpmaker.model.ids import InstrumentId
 from perpmaker.model.units import NS_PER_S
-from perpmaker.tape.importers.files import records
+from perpmaker.tape.importers.dbn import dbn_records, is_dbn
+from perpmaker.tape.importers.files import first_bytes, records
 from perpmaker.tape.importers.sheet import BadRow, Sheet, integer, px_of
 from perpmaker.tape.schema import Kind
 
@@ -56,14 +57,15 @@ class _Market:
 
 
 class DatabentoMbo:
-    """Reads market-by-order CSV; instruments are named by `symbol`, else by their number."""
+    """Reads market by order; instruments are named by `symbol`, else by their number."""
 
     def __init__(self, exchange: str) -> None:
         self._exchange = exchange
         self._markets: dict[InstrumentId, _Market] = {}
 
     def read(self, path: Path, sheet: Sheet) -> None:
-        for number, fields in records(path):
+        found = dbn_records(path) if is_dbn(path, first_bytes(path)) else records(path)
+        for number, fields in found:
             missing = [name for name in COLUMNS if name not in fields]
             if missing:
                 raise DataError(f"{path}:1: has no column {missing[0]!r}")

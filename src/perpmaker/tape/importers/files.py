@@ -10,12 +10,13 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Final, cast
 
 import zstandard
 
 from perpmaker.errors import DataError
 
+_PIECE: Final = 1 << 20
 _UNPACKING = (OSError, EOFError, zlib.error, zipfile.BadZipFile, zstandard.ZstdError)
 
 
@@ -26,7 +27,8 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         with gzip.open(path, "rb") as plain:
             yield cast("IO[bytes]", plain)
     elif path.suffix == ".zst":
-        with path.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as plain_zst:
+        reader = zstandard.ZstdDecompressor()
+        with path.open("rb") as packed, reader.stream_reader(packed, read_across_frames=True) as plain_zst:
             yield cast("IO[bytes]", io.BufferedReader(plain_zst))
     elif path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
@@ -51,6 +53,23 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     yield number, line
     except _UNPACKING as error:
         raise DataError(f"{path}: not readable after line {number}: {error}") from error
+
+
+def pieces(path: Path) -> Iterator[bytes]:
+    """Yield a file's plain bytes, piece by piece; DataError, with the byte, where it cannot be unpacked further."""
+    done = 0
+    try:
+        with opened(path) as file:
+            while piece := file.read(_PIECE):
+                done += len(piece)
+                yield piece
+    except _UNPACKING as error:
+        raise DataError(f"{path}: not readable after byte {done}: {error}") from error
+
+
+def first_bytes(path: Path) -> bytes:
+    """Return what a file begins with, at most some kB, b"" for an empty one."""
+    return next(pieces(path), b"")[:4096]
 
 
 def first_line(path: Path) -> bytes:
