@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from perpmaker.errors import DataError
+from perpmaker.errors import DataError, PerpmakerError
 from perpmaker.tape.columns import ARRAYS, Columns
 from perpmaker.tape.reader import Tape
 from perpmaker.tape.schema import Kind
@@ -55,6 +55,8 @@ def to_parquet(tape: Tape, target: Path, steps: Steps = lambda rows: None) -> No
                 raise DataError(f"{tape.name}: holds no rows")
             database.execute(f"COPY tape TO '{_quoted(temporary)}' (FORMAT parquet, COMPRESSION zstd)")
         temporary.replace(target)
+    except (duckdb.IOException, duckdb.TransactionException) as error:  # the disk is full, or the folder read-only
+        raise PerpmakerError(f"{target}: cannot be written: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
