@@ -54,12 +54,15 @@ STALL_NS: Final = 2 * NS_PER_S
 EVENT_NS: Final = 150 * NS_PER_US
 """After this much processor time in one turn of the loop the next event waits for another turn."""
 PLACING_NS: Final = 400 * NS_PER_US
-"""The same for the next order to sign and the next request to write: what has been decided should leave soon."""
+"""The same for the next order of a long row to sign: what has been decided should leave soon."""
+ALONE_NS: Final = 700 * NS_PER_US
+"""The same for a request with a single order: its way out is short, and a turn of the loop may cost it more."""
 TAKEN_NS: Final = 100 * NS_PER_US
-"""An event that took longer leaves those that come in the same step of the loop to the next turn."""
+"""An event that took longer leaves those that come in the same step of the loop to the next turn, but for a book."""
 MAX_WAITING: Final = 32
 """When more events than this wait, each that comes has others processed, so that the row cannot grow without end."""
 KILL: Final = "kill"
+_BOOKS: Final = (BookDelta, BookSnapshot)
 _PLACING: Final = (SubmitOrders, ReplaceOrders)
 _RESERVED: Final = frozenset({"event", "exc_info", "stack_info", "level", "ts", "self"})
 """Words of the logger that a strategy's notice may use for fields of its own."""
@@ -140,7 +143,7 @@ class Pump:
             if event.kind == KILL:
                 self._withheld_until = event
             self._work(None)
-        elif not self._goes_on or len(self._outside) > MAX_WAITING:
+        elif not self._goes_on or len(self._outside) > MAX_WAITING or self._is_urgent(event):
             self._work(self.later)
 
     def begin(self) -> None:
@@ -210,12 +213,19 @@ class Pump:
         self._notice_stall(self._clock.now_ns())
         self._work(self.later)
 
+    def _is_urgent(self, event: Event) -> bool:
+        """Whether this is a book, and nothing waits before it."""
+        return isinstance(event, _BOOKS) and len(self._outside) == 1 and not self._inside and self._carrying is None
+
     def _patience_ns(self) -> int:
         """How long a turn may have lasted for the next step still to belong to it; what only cancels never waits."""
         carrying = self._carrying
         if carrying is None:
             return EVENT_NS
-        return PLACING_NS if carrying.commands and _places(carrying.commands[0]) else NS_PER_S
+        command = carrying.commands[0]
+        if not _places(command):
+            return NS_PER_S
+        return ALONE_NS if len(command.orders) < 2 else PLACING_NS
 
     # --- one event
 
@@ -235,7 +245,7 @@ class Pump:
         self._recording.answered(commands)
         if event is self._withheld_until:
             self._withheld_until = None
-        self._conclude(commands, event.ts_recv_ns if isinstance(event, BookDelta | BookSnapshot) else 0)
+        self._conclude(commands, event.ts_recv_ns if isinstance(event, _BOOKS) else 0)
 
     def _conclude(self, commands: Sequence[Command], received_ns: int) -> None:
         """Write down what the core made of an event; its commands are next."""

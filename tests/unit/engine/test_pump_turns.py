@@ -31,7 +31,7 @@ from perpmaker.model.events import (
 )
 from perpmaker.model.ids import ClientOrderId, VenueOrderId
 from perpmaker.model.order import Approved, CancelOrder, NewOrder
-from perpmaker.model.units import NS_PER_MS
+from perpmaker.model.units import NS_PER_MS, NS_PER_US
 
 
 class Venue(Gateway):
@@ -270,3 +270,27 @@ async def test_short_work_is_done_where_it_came_from(tmp_path: Path, monkeypatch
         bench.ready()
         assert len(orders_placed(bench)) == 4
         assert not turns.waiting
+
+
+async def test_what_comes_after_a_long_event_waits_for_a_turn_unless_it_is_a_book(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = itertools.count(0, 110 * NS_PER_US)  # a step is just too long for another event, and not for its own orders
+    turns = Turns()
+    with ladder(tmp_path) as bench:
+        bench.ready()
+        bench.pump.later = turns.later
+        monkeypatch.setattr(pump, "cpu_ns", lambda: next(looks))
+        before = bench.pump.events
+        bench.feed(Timer("nobody's", bench.clock.now_ns()))
+        assert bench.pump.events == before + 1
+        assert len(turns.waiting) == 1
+        bench.rig.now_ns = bench.clock.now_ns()
+        bench.rig.events.clear()
+        bench.rig.book()
+        bench.feed(*bench.rig.events)
+        assert bench.pump.events == before + 2
+        bench.feed(Timer("nobody's", bench.clock.now_ns()))
+        assert bench.pump.events == before + 2
+        turns.all()
+        assert bench.pump.events == before + 3
