@@ -6,15 +6,13 @@ The numbers of the quoting models, which may be read and still do nothing, are `
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from perpmaker.strategies.quoting.inert import Inert
+from perpmaker.strategies.quoting.maker_params import MarketMakerParams
 from perpmaker.strategies.signals.filters import EVERYTHING
 from perpmaker.strategies.signals.params import RegimeParams
 from perpmaker.strategies.signals.registry import FILTERS
-
-if TYPE_CHECKING:
-    from perpmaker.strategies.market_maker import MarketMakerParams
 
 _LATCH = ("latch_max_s", "latch_release_buy_rsi", "latch_release_sell_rsi")
 _BOOST = ("boost_near_bps", "boost_far_bps")

@@ -9,87 +9,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import msgspec
 
 from perpmaker.model.book import Book
 from perpmaker.model.events import Bar, BookStale, Connectivity, Fill, Trade
 from perpmaker.model.ids import ClientOrderId
-from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import OrderView, Side
 from perpmaker.model.quote import Quote, Sweep
 from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.api import Context, Explained, Strategy, StrategyParams, Subscription
 from perpmaker.strategies.caution import WIDER_MULT, Caution, Tier
 from perpmaker.strategies.estimators.market import MarketEstimates
-from perpmaker.strategies.estimators.params import EstimateParams
 from perpmaker.strategies.idle import idle_keys
 from perpmaker.strategies.presets import MARKET_MAKER
-from perpmaker.strategies.quoting.adapt import AdaptParams, Look, Tuner
+from perpmaker.strategies.quoting.adapt import Look, Tuner
 from perpmaker.strategies.quoting.explain import explain_stance, explain_watching
 from perpmaker.strategies.quoting.fair import (
-    AlphaParams,
     FairPrice,
     FairValue,
-    FundingParams,
-    ReferenceParams,
     funding_shift,
 )
-from perpmaker.strategies.quoting.governor import Governor, GovernorParams
-from perpmaker.strategies.quoting.inert import Inert, inert_parameters
+from perpmaker.strategies.quoting.governor import Governor
+from perpmaker.strategies.quoting.inert import Inert
+from perpmaker.strategies.quoting.inert_watch import InertWatch
 from perpmaker.strategies.quoting.inventory import Inventory, Sizes
 from perpmaker.strategies.quoting.ladder import VenueRules
-from perpmaker.strategies.quoting.markouts import MarkoutParams, Markouts, Place
+from perpmaker.strategies.quoting.maker_params import MarketMakerParams
+from perpmaker.strategies.quoting.markouts import Markouts, Place
 from perpmaker.strategies.quoting.memo import MakerMemo, decode, encode
 from perpmaker.strategies.quoting.multiples import Multiples
-from perpmaker.strategies.quoting.params import QuotingParams
-from perpmaker.strategies.quoting.permit import FREE, Mode, Permit, strictest
-from perpmaker.strategies.quoting.protection import Protection, ProtectionParams
-from perpmaker.strategies.quoting.schedule import Schedule, ScheduleParams
+from perpmaker.strategies.quoting.permit import FREE, Mode, Permit, caution_permit, regime_permit, strictest
+from perpmaker.strategies.quoting.protection import Protection
+from perpmaker.strategies.quoting.schedule import Schedule
 from perpmaker.strategies.quoting.sides import NAMES, Shown, SideLayout, no_nearer, side_of_ladder, whole_or_kept
 from perpmaker.strategies.quoting.stance import Conditions, Stance, take_stance
 from perpmaker.strategies.quoting.tags import quote_place
-from perpmaker.strategies.quoting.toxicity import ToxicityParams, Vpin
+from perpmaker.strategies.quoting.toxicity import Vpin
 from perpmaker.strategies.regimes.mixture import Mixture
-from perpmaker.strategies.schema import key
 from perpmaker.strategies.signals.anchor import Anchored, anchored
-from perpmaker.strategies.signals.filters import Regime
 from perpmaker.strategies.signals.latch import LatchMemory
-from perpmaker.strategies.signals.params import RegimeParams
 from perpmaker.strategies.signals.watch import RegimeState, RegimeWatch
 
+__all__ = ["MarketMaker", "MarketMakerParams"]
+
 _REFRESH: Final = "refresh"
-_INERT_CHECK_NS: Final = 30 * NS_PER_S
-
-
-class MarketMakerParams(StrategyParams, frozen=True, kw_only=True):
-    """A market maker on one instrument."""
-
-    preset: Annotated[
-        Literal["none", "simple", "classic"],
-        key("", "Settings to begin with; every key given besides counts more. classic is the original bot."),
-    ] = "none"
-    book_interval_ms: Annotated[
-        int, key("ms", "Quotes follow the book at most this often; 0 is every change.", ge=0, le=60_000)
-    ] = 50
-    quoting: QuotingParams = msgspec.field(default_factory=QuotingParams)
-    estimates: EstimateParams = msgspec.field(default_factory=EstimateParams)
-    regime: RegimeParams = msgspec.field(default_factory=RegimeParams)
-    alpha: AlphaParams = msgspec.field(default_factory=AlphaParams)
-    reference: ReferenceParams = msgspec.field(default_factory=ReferenceParams)
-    funding: FundingParams = msgspec.field(default_factory=FundingParams)
-    schedule: ScheduleParams = msgspec.field(default_factory=ScheduleParams)
-    protection: ProtectionParams = msgspec.field(default_factory=ProtectionParams)
-    markout: MarkoutParams = msgspec.field(default_factory=MarkoutParams)
-    toxicity: ToxicityParams = msgspec.field(default_factory=ToxicityParams)
-    governor: GovernorParams = msgspec.field(default_factory=GovernorParams)
-    adapt: AdaptParams = msgspec.field(default_factory=AdaptParams)
-
-    def problems(self) -> Sequence[str]:
-        if self.reference.instrument == self.instrument:
-            return (f"reference.instrument = {self.instrument!r}: must be another than the one it trades",)
-        return ()
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -131,9 +96,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
         self._plan: _Plan | None = None
         self._rests_until_ns = {Side.BUY: 0, Side.SELL: 0}
         self._places: dict[ClientOrderId, Place] = {}
-        self._idle = idle_keys(params)
-        self._inert: tuple[Inert, ...] = ()
-        self._inert_checked_ns = 0
+        self._inert = InertWatch(params.quoting, idle_keys(params))
 
     def subscriptions(self) -> Sequence[Subscription]:
         p = self.params
@@ -148,9 +111,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
     def on_start(self, ctx: Context) -> None:
         memo = decode(ctx.recall())
         self._take_past(ctx, memo)
-        if self._idle:
-            told = {inert.name: inert.text for inert in self._idle}
-            ctx.notice("warning", "parameters_inert", {"instrument": self.params.instrument, **told})
+        self._tell_inert(ctx, self._inert.idle)
         if self._tuner.on and self._tuner.restore(memo.adapt):
             kept = self._tuner.multiples
             fields = {"gamma_mult": f"{kept.gamma:.4g}", "kappa_mult": f"{kept.kappa:.4g}"}
@@ -291,9 +252,8 @@ class MarketMaker(Strategy[MarketMakerParams]):
         width = Multiples(width=p.regime.width_mult(regime.regime) * (WIDER_MULT if tier >= Tier.WIDEN else 1.0))
         multiples = width.times(mixture.multiples).times(self._tuner.multiples)
         stance = take_stance(p.quoting, p.estimates, reading, conditions, multiples=multiples)
-        if stance.market is not None and now_ns >= self._inert_checked_ns + _INERT_CHECK_NS:
-            self._inert_checked_ns = now_ns
-            self._look_for_inert(ctx, stance, conditions, instrument)
+        if stance.market is not None:
+            self._tell_inert(ctx, self._inert.look(now_ns, stance.market, conditions, instrument.quote))
         tolerance = stance.tolerance_bps * self._governor.tolerance_mult(now_ns)
         return _Plan(
             stance=stance,
@@ -305,7 +265,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
             funding_shift=funding_shift(p.funding, ctx.ticker(p.instrument), now_ns),
             permit=self._permit(ctx, regime),
             inputs={
-                **explain_stance(p.quoting, stance, reading, (*self._idle, *self._inert)),
+                **explain_stance(p.quoting, stance, reading, self._inert.found),
                 **regime.shown,
                 **mixture.shown,
                 **self._tuner.shown(),
@@ -313,6 +273,11 @@ class MarketMaker(Strategy[MarketMakerParams]):
                 **explain_watching(self._markouts, self._governor.ratios(now_ns), self._vpin.value),
             },
         )
+
+    def _tell_inert(self, ctx: Context, inert: Sequence[Inert]) -> None:
+        if inert:
+            told = {one.name: one.text for one in inert}
+            ctx.notice("warning", "parameters_inert", {"instrument": self.params.instrument, **told})
 
     def _adapt(self, ctx: Context, book: Book, plan: _Plan) -> None:
         """Let the tuner look once; what it decides is journalled, and what it keeps is remembered."""
@@ -343,29 +308,14 @@ class MarketMaker(Strategy[MarketMakerParams]):
             self._schedule.permit(now_ns, ticker.next_funding_ns if ticker else 0),
             self._governor.permit(now_ns),
             self._vpin.permit(now_ns),
-            self._regime_permit(regime),
-            self._caution_permit(),
+            regime_permit(regime.regime, self.params.regime.when_trending),
+            caution_permit(self._caution),
         )
         return strictest(permits)
 
     @property
     def _closes(self) -> bool:
         return bool(self._protection.closing) or self._caution.tier is Tier.FLATTEN
-
-    def _caution_permit(self) -> Permit:
-        if self._caution.tier is Tier.FLATTEN:
-            return Permit(Mode.NONE, f"closing: {self._caution.text}")
-        if self._caution.tier is Tier.REDUCE:
-            return Permit(Mode.REDUCE, f"only what reduces the position is quoted: {self._caution.text}")
-        return FREE
-
-    def _regime_permit(self, regime: RegimeState) -> Permit:
-        wanted = self.params.regime.when_trending
-        if regime.regime is not Regime.TRENDING or wanted == "quote":
-            return FREE
-        if wanted == "reduce":
-            return Permit(Mode.REDUCE, "only what reduces the position is quoted: the market trends")
-        return Permit(Mode.NONE, "nothing is quoted: the market trends")
 
     def _limit_notional(self, ctx: Context, equity: float) -> float:
         limit, share = float(ctx.max_position_notional()), self.params.quoting.max_position_equity_frac
@@ -483,20 +433,3 @@ class MarketMaker(Strategy[MarketMakerParams]):
         if not any(quote_place(order.tag) for order in ctx.open_orders(self.params.instrument)):
             cap = Sweep(max_slippage_bps=self.params.protection.close_slippage_bps)
             ctx.target(self.params.instrument, Decimal(0), cap)
-
-    def _look_for_inert(self, ctx: Context, stance: Stance, conditions: Conditions, instrument: Instrument) -> None:
-        """Find the parameters that have no effect now; tell when there are others than before."""
-        if stance.market is None:
-            return
-        before = {inert.name for inert in self._inert}
-        self._inert = inert_parameters(
-            self.params.quoting,
-            stance.market,
-            q_max=conditions.q_max,
-            tick=conditions.tick,
-            maker_fee=conditions.maker_fee,
-            quote_currency=instrument.quote,
-        )
-        if {inert.name for inert in self._inert} - before:
-            told = {inert.name: inert.text for inert in self._inert}
-            ctx.notice("warning", "parameters_inert", {"instrument": instrument.symbol, **told})

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+from perpmaker.strategies.caution import Caution, Tier
+from perpmaker.strategies.signals.filters import Regime
+
 
 class Mode(enum.IntEnum):
     """Stricter is greater."""
@@ -25,6 +28,24 @@ class Permit(msgspec.Struct, frozen=True):
 
 
 FREE = Permit(Mode.QUOTE)
+
+
+def caution_permit(caution: Caution) -> Permit:
+    """Say what a loss limit that is being used up leaves."""
+    if caution.tier is Tier.FLATTEN:
+        return Permit(Mode.NONE, f"closing: {caution.text}")
+    if caution.tier is Tier.REDUCE:
+        return Permit(Mode.REDUCE, f"only what reduces the position is quoted: {caution.text}")
+    return FREE
+
+
+def regime_permit(regime: Regime, when_trending: str) -> Permit:
+    """Say what `regime.when_trending` leaves in a trend."""
+    if regime is not Regime.TRENDING or when_trending == "quote":
+        return FREE
+    if when_trending == "reduce":
+        return Permit(Mode.REDUCE, "only what reduces the position is quoted: the market trends")
+    return Permit(Mode.NONE, "nothing is quoted: the market trends")
 
 
 def strictest(permits: Iterable[Permit]) -> Permit:
