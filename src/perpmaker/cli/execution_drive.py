@@ -134,7 +134,7 @@ class Following:
         unlisted: str,
         where: str,
     ) -> T:
-        """Follow what an engine works until it has ended; a stop gives the command `stop`, once. Every look is judged.
+        """Follow what an engine works until it has ended; a stop gives the command `stop`. Every look is judged.
 
         An engine that is silent, is another one, or does not list it is asked on for a while: its next life may. Then
         OutcomeUnknown is raised, which says `where` to look.
@@ -143,9 +143,10 @@ class Following:
         seen, stop_sent, silence_told = loop.time(), False, False
         while True:
             if self.stop.asked.is_set() and not stop_sent:
-                stop_sent = True
-                with contextlib.suppress(OutcomeUnknown, Refused):  # it ended by itself, or the engine did
-                    await self.command(*stop)
+                with contextlib.suppress(OutcomeUnknown, ControlRefused):  # then it is given anew at the next turn
+                    with contextlib.suppress(Refused):  # it ended by itself, or the engine did
+                        await self.command(*stop)
+                    stop_sent = True
             found, why = await self._look(find)
             if found is not None:
                 seen, silence_told = loop.time(), False
@@ -159,7 +160,7 @@ class Following:
                 sys.stderr.flush()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
-                    await (asyncio.sleep(POLL_S) if stop_sent else self.stop.asked.wait())
+                    await (asyncio.sleep(POLL_S) if self.stop.asked.is_set() else self.stop.asked.wait())
 
     async def _look(self, find: Callable[[Status], T | None]) -> tuple[T | None, str]:
         """Return how it stands; or None, and why nobody says, "" where it is only not listed."""

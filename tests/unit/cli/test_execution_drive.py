@@ -31,6 +31,7 @@ class Engine:
         """So many commands more arrive, but their answers do not."""
         self.refuses = ""
         self.on_loss: Callable[[], None] = lambda: None
+        self.now: Callable[[], int] = lambda: 0
         self.on_look: Callable[[], None] = lambda: None
 
     async def status(self) -> Any:
@@ -47,7 +48,8 @@ class Engine:
             self.lost -= 1
             self.on_loss()
             raise EngineUnreachable("no answer")
-        return CommandAnswer(request.command_id, "refused" if self.refuses else "accepted", self.refuses)
+        why = "expired" if int(request.expires_ns) < self.now() else self.refuses
+        return CommandAnswer(request.command_id, "refused" if why else "accepted", why)
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +63,7 @@ class Table:
         self.stop = Stop(lambda: "")
         self.told: list[ExecutionRow] = []
         self.clock = ManualClock()
+        self.engine.now = self.clock.now_ns
 
     async def work(self) -> ExecutionRow:
         client = cast(AsyncControlClient, self.engine)
@@ -128,7 +131,7 @@ async def test_a_refusal_ends_it_with_the_engines_reason() -> None:
 
 def too_late(table: Table) -> None:
     """The first answer is lost; before the command can be given again it is too old."""
-    table.engine.lost, table.engine.refuses = 1, "expired 1.0 s ago"
+    table.engine.lost = 1
     table.engine.on_loss = lambda: table.clock.advance(11 * 10**9)
 
 
@@ -144,3 +147,18 @@ async def test_a_repetition_that_comes_too_late_is_no_refusal(monkeypatch: pytes
     too_late(table)
     with pytest.raises(OutcomeUnknown, match="does not list the parent order; what became of parent order"):
         await table.work()
+
+
+async def test_a_stop_that_was_lost_and_comes_too_late_is_given_again() -> None:
+    table = Table(WORKING, WORKING, row(state="stopping"), row(reason="stopped"))
+
+    def look() -> None:
+        if not table.stop.asked.is_set():
+            table.stop.asked.set()
+            too_late(table)
+
+    table.engine.on_look = look
+    assert (await table.work()).reason == "stopped"
+    assert table.kinds == ["execute", *["execution_stop"] * 3]
+    first, again, anew = (request.command_id for request in table.engine.requests[1:])
+    assert first == again != anew
