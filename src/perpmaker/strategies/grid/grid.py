@@ -7,7 +7,6 @@ had become of the orders: they are stated anew from the cells. docs/explanation/
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import ClassVar, Final
@@ -15,9 +14,8 @@ from typing import ClassVar, Final
 from perpmaker.model.book import Book
 from perpmaker.model.events import BookStale, Connectivity, Fill
 from perpmaker.model.execution import Ending, ExecutionReport
-from perpmaker.model.ids import ClientOrderId
 from perpmaker.model.order import OrderView, Side
-from perpmaker.model.quote import Quote, Sweep
+from perpmaker.model.quote import Sweep
 from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.api import Booked, Context, Explained, Strategy, StrategyParams, Subscription
 from perpmaker.strategies.caution import Caution, Tier
@@ -25,16 +23,14 @@ from perpmaker.strategies.estimators.volatility import VolatilityEstimator
 from perpmaker.strategies.grid.cells import ZERO, Cells
 from perpmaker.strategies.grid.layout import Site, lay_out, least_qty, next_cell
 from perpmaker.strategies.grid.memo import Memo, Phase, cells_of, decode, encode, keys_of
-from perpmaker.strategies.grid.orders import Wanted, wanted_orders
+from perpmaker.strategies.grid.numbering import Numbering
+from perpmaker.strategies.grid.orders import Wanted, ladder, wanted_orders
 from perpmaker.strategies.grid.params import GridParams
 from perpmaker.strategies.grid.shown import levels_text, totals_shown
-from perpmaker.strategies.quoting.tags import quote_place
 
 _REFRESH: Final = "refresh"
 _WARM_S: Final = 60.0
-_IDS_KEPT: Final = 1000
 _MOST_SHIFTS: Final = 200
-_PASSED_TOLERANCE_BPS: Final = 2.0
 _ADOPT_AFTER: Final = 3
 """Looks in a row at which the account has to hold something else than the cells before they follow it."""
 
@@ -55,9 +51,7 @@ class Grid(Strategy[GridParams]):
         self._pnl_from = self._lost = ZERO
         self._caution = Caution()
         self._volatility = VolatilityEstimator(half_life_s=60.0, typical_half_life_s=1800.0)
-        self._cell_of: dict[ClientOrderId, int] = {}
-        self._ids: deque[ClientOrderId] = deque()
-        self._before: set[ClientOrderId] = set()
+        self._numbering = Numbering()
         self._outside_since_ns = 0
         self._looks_off = 0
         self._reason = ""
@@ -88,7 +82,7 @@ class Grid(Strategy[GridParams]):
         self._look(ctx)
 
     def on_order(self, ctx: Context, order: OrderView) -> None:
-        self._note(order)
+        self._numbering.note(order)
 
     def on_fill(self, ctx: Context, fill: Fill) -> None:
         self._fold(ctx)
@@ -145,7 +139,7 @@ class Grid(Strategy[GridParams]):
             orders, reasons = self._step(ctx, book)
             if self._phase == before:
                 break
-        ctx.quote(self.params.instrument, *_ladder(orders, book))
+        ctx.quote(self.params.instrument, *ladder(orders, book))
         self._explain(ctx, book, reasons)
 
     def _step(self, ctx: Context, book: Book) -> tuple[Sequence[Wanted], Sequence[str]]:
@@ -368,20 +362,7 @@ class Grid(Strategy[GridParams]):
     # --- fills
 
     def _renumber(self, ctx: Context) -> None:
-        """The cells have other numbers from now on: orders of before are told by their price, not by their tag."""
-        self._cell_of.clear()
-        self._ids.clear()
-        self._before = {order.client_order_id for order in ctx.open_orders(self.params.instrument)}
-
-    def _note(self, order: OrderView) -> None:
-        """Learn whose order it is from its tag."""
-        place, number = quote_place(order.tag), order.client_order_id
-        if place is None or number in self._cell_of or number in self._before or order.state.is_terminal:
-            return
-        self._cell_of[order.client_order_id] = place[1]
-        self._ids.append(order.client_order_id)
-        if len(self._ids) > _IDS_KEPT:
-            self._cell_of.pop(self._ids.popleft(), None)
+        self._numbering.begin(ctx.open_orders(self.params.instrument))
 
     def _fold(self, ctx: Context) -> None:
         """Take in the fills that were booked since the last look."""
@@ -396,7 +377,7 @@ class Grid(Strategy[GridParams]):
 
     def _take(self, cells: Cells, booked: Booked) -> None:
         fill = booked.fill
-        number = self._cell_of.get(fill.client_order_id)
+        number = self._numbering.cell_of(fill.client_order_id)
         if number is None and booked.by == "own" and self._phase != "seeding":
             number = cells.find(fill.side, fill.px)
         if number is not None and number < len(cells.cells):
@@ -460,17 +441,3 @@ class Grid(Strategy[GridParams]):
 
 def _decimal(px: float) -> Decimal:
     return Decimal(repr(px))
-
-
-def _ladder(orders: Sequence[Wanted], book: Book) -> tuple[list[Quote], list[Quote]]:
-    """Return bids and asks; the layer of a quote is its cell.
-
-    A quote stays exactly on its line, but for one the market has passed: it follows the touch with some tolerance.
-    """
-    touch = {side: book.instrument.px(book.ask_ticks if side is Side.BUY else book.bid_ticks) for side in Side}
-    sides: dict[Side, list[Quote]] = {Side.BUY: [], Side.SELL: []}
-    for order in orders:
-        passed = order.side.sign * (order.px - touch[order.side]) >= 0
-        tolerance_bps = _PASSED_TOLERANCE_BPS if passed else 0.0
-        sides[order.side].append(Quote(px=order.px, qty=order.qty, layer=order.cell, tolerance_bps=tolerance_bps))
-    return sides[Side.BUY], sides[Side.SELL]

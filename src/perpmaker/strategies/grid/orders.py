@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Final
 
 from perpmaker.model.book import Book
 from perpmaker.model.order import Side
+from perpmaker.model.quote import Quote
 from perpmaker.strategies.grid.cells import Cells
 from perpmaker.strategies.grid.cells import Order as Wanted
 from perpmaker.strategies.grid.params import GridParams
 
-__all__ = ["Wanted", "wanted_orders"]
+__all__ = ["Wanted", "ladder", "wanted_orders"]
+
+PASSED_TOLERANCE_BPS: Final = 2.0
+"""Of a closing that the market has passed: it rests at the touch, and follows it when that is so far away."""
 
 
 def wanted_orders(
@@ -39,6 +44,20 @@ def wanted_orders(
                 continue
             found.append(order)
     return _uncrossed(found), missing
+
+
+def ladder(orders: Sequence[Wanted], book: Book) -> tuple[list[Quote], list[Quote]]:
+    """Return bids and asks; the layer of a quote is its cell.
+
+    A quote stays exactly on its line, but for one the market has passed: it follows the touch with some tolerance.
+    """
+    touch = {side: book.instrument.px(book.ask_ticks if side is Side.BUY else book.bid_ticks) for side in Side}
+    sides: dict[Side, list[Quote]] = {Side.BUY: [], Side.SELL: []}
+    for order in orders:
+        passed = order.side.sign * (order.px - touch[order.side]) >= 0
+        tolerance_bps = PASSED_TOLERANCE_BPS if passed else 0.0
+        sides[order.side].append(Quote(px=order.px, qty=order.qty, layer=order.cell, tolerance_bps=tolerance_bps))
+    return sides[Side.BUY], sides[Side.SELL]
 
 
 def _standing(cells: Cells, book: Book, side: Side, least: Decimal, lot: Decimal) -> list[Wanted]:
