@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +34,8 @@ if __name__ == "__main__":
 def main(argv: list[str]) -> None:
     if argv[:1] == ["test"]:
         environment(".venv", DEV)
-        environment(".venv-clients", CLIENTS)
+        if other_clients_run(argv[1:]):
+            environment(".venv-clients", CLIENTS)
         os.chdir(ROOT)
         become(".venv", ["-m", "tests", *argv[1:]])
     if argv[:1] == ["setup"]:  # for image builds and CI caches: install, start nothing
@@ -42,13 +44,25 @@ def main(argv: list[str]) -> None:
             sys.exit(f"setup: {' '.join(argv[1:])!r} is none of {', '.join(EACH_INCLUDES_THE_LAST)}.")
         environment(".venv", wanted)
         return
-    research = NEED_RESEARCH & set(argv[:1]) or argv[:2] in NEED_RESEARCH_TOO
-    environment(".venv", RESEARCH if research else CORE)
+    environment(".venv", RESEARCH if research_needed(argv) else CORE)
     if "PERPMAKER_HOME" not in os.environ:
         home = ROOT / ".perpmaker"
         home.mkdir(mode=0o700, exist_ok=True)
         os.environ["PERPMAKER_HOME"] = str(home)
     become(".venv", ["-m", "perpmaker", *(argv or ["up", str(ROOT / "configs" / "local.toml")])])
+
+
+def research_needed(argv: list[str]) -> bool:
+    on_tape = argv[:1] == ["init"] and any(word.partition("=")[0] == "--tape" for word in argv)
+    return bool(NEED_RESEARCH & set(argv[:1])) or argv[:2] in NEED_RESEARCH_TOO or on_tape
+
+
+def other_clients_run(arguments: list[str]) -> bool:
+    """Say whether tests of other people's clients may be among those asked for: the tests of one's own strategy are not."""
+    places = [(ROOT / word.partition("::")[0]).resolve() for word in arguments if not word.startswith("-")]
+    places = [place for place in places if place.exists()]
+    interop = ROOT / "tests" / "interop"
+    return not places or any(interop.is_relative_to(place) or place.is_relative_to(interop) for place in places)
 
 
 def environment(name: str, lock: str) -> None:
@@ -105,16 +119,31 @@ def install(venv: Path, lock: Path) -> None:
     """Install exactly the locked files, by uv where it has a wheel for this machine, else by pip."""
     python = str(python_in(venv))
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    uv = subprocess.run([*pip, "--only-binary", ":all:", f"uv=={UV}"], stderr=subprocess.DEVNULL, check=False)
-    if uv.returncode == 0:
+    if waited_for([*pip, "--only-binary", ":all:", f"uv=={UV}"], stderr=subprocess.DEVNULL) == 0:
         tool = str(python_in(venv).with_name("uv.exe" if os.name == "nt" else "uv"))
         sync = [tool, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--python", python, str(lock)]
-        if subprocess.run(sync, check=False).returncode == 0:
+        if waited_for(sync) == 0:
             return
         print("uv could not install the locked packages; trying pip.", file=sys.stderr)
         create(venv)
-    if subprocess.run([*pip, "--require-hashes", "--no-deps", "-r", str(lock)], check=False).returncode != 0:
+    if waited_for([*pip, "--require-hashes", "--no-deps", "-r", str(lock)]) != 0:
         sys.exit(f"The packages of {lock.name} could not be installed (see above). Run this again to go on.")
+
+
+def waited_for(command: list[str], stderr: int | None = None) -> int:
+    """Run what says nothing for long; on a terminal the seconds go by meanwhile, so that nobody takes it for dead."""
+    began = time.monotonic()
+    with subprocess.Popen(command, stderr=stderr) as process:
+        while True:
+            try:
+                code = process.wait(timeout=1)
+            except subprocess.TimeoutExpired:
+                if sys.stderr.isatty():
+                    print(f"\r  {time.monotonic() - began:.0f} s ", end="", file=sys.stderr, flush=True)
+                continue
+            if sys.stderr.isatty():
+                print("\r" + 12 * " " + "\r", end="", file=sys.stderr, flush=True)
+            return code
 
 
 def link_sources(venv: Path) -> None:

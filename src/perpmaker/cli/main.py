@@ -79,7 +79,7 @@ def main() -> None:
     """Run the command line; errors meant for people come as one text on stderr and an exit code."""
     os.umask(0o077)
     try:
-        code: Any = cli.main(standalone_mode=False)
+        code: Any = cli.main(prog_name="perpmaker", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.Abort:
