@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -29,23 +30,27 @@ def write_results(results: Results, folder: Path, *, config: str) -> None:
     """Write everything; `config` names what was run. ConfigError when the folder cannot be written or holds results."""
     if (folder / RESULT).exists():
         raise ConfigError(f"{folder}: holds results already")
+    of_runs = {run.fill_model: folder / "parquet" / run.fill_model.value for run in results.runs}
+    ours = [tables for tables in of_runs.values() if not tables.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for run in results.runs:
-            _write_tables(run, folder / "parquet" / run.fill_model.value)
+            _write_tables(run, of_runs[run.fill_model])
         content = msgspec.json.format(msgspec.json.encode(summary(results, config=config)), indent=2)
         (folder / RESULT).write_bytes(content + b"\n")
     except (OSError, duckdb.Error) as error:
-        _take_back(folder)
+        _take_back(folder, ours)
         reason = (error.strerror if isinstance(error, OSError) else None) or _reason(str(error))
         raise ConfigError(f"{folder}: cannot be written: {reason}") from error
 
 
-def _take_back(folder: Path) -> None:
-    """Leave no half of a result; a folder that had something else in it stays."""
-    shutil.rmtree(folder / "parquet", ignore_errors=True)
+def _take_back(folder: Path, ours: Sequence[Path]) -> None:
+    """Leave no half of a result; what was in the folder before stays."""
+    for tables in ours:
+        shutil.rmtree(tables, ignore_errors=True)
     with suppress(OSError):
         (folder / RESULT).unlink(missing_ok=True)
+        (folder / "parquet").rmdir()
         folder.rmdir()
 
 

@@ -437,9 +437,12 @@ def test_a_folder_that_cannot_be_made_is_refused_before_anything_runs(tmp_path: 
         CliRunner().invoke(cli, words, catch_exceptions=False, standalone_mode=False)
 
 
-def test_results_that_cannot_be_written_leave_no_half_of_them(results: Results, tmp_path: Path) -> None:
+def test_results_that_cannot_be_written_leave_no_half_of_them_and_what_was_there(
+    results: Results, tmp_path: Path
+) -> None:
     (tmp_path / "out" / "parquet" / "queue" / "fills.parquet" / "in the way").mkdir(parents=True)
     (tmp_path / "out" / "notes.txt").touch()
+    before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ConfigError, match="out: cannot be written: "):
         write_results(results, tmp_path / "out", config="bt.toml")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]
+    assert sorted(tmp_path.rglob("*")) == before
