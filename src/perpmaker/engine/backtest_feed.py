@@ -38,6 +38,7 @@ from perpmaker.simulation import LatencyPoint
 from perpmaker.tape.columns import Columns, take
 from perpmaker.tape.examine import files_of
 from perpmaker.tape.own import NOTE as OWN_ORDERS
+from perpmaker.tape.own import must_be_market
 from perpmaker.tape.reader import ALWAYS, Tape, chunk_events
 from perpmaker.tape.rows import decode_event, text_of
 from perpmaker.tape.schema import Kind, TapeInstrument
@@ -98,11 +99,7 @@ def plan_feed(
     feed_ns: int | None = None,
 ) -> Played:
     """Find each wanted instrument on a tape: by the name given for it, its own, or the only one of the same currencies."""
-    if Kind.SESSION.name.lower() in tape.counts:
-        raise ConfigError(
-            f"{tape.name}: is the recorded session of an engine, whose own orders stand in its books; "
-            "`perpmaker tape market SESSION OUTPUT` writes its market without them"
-        )
+    must_be_market(tape)
     if not tape.in_order:
         raise ConfigError(f"{tape.name}: receive times go back; a backtest needs them in order")
     names: dict[InstrumentId, InstrumentId] = {}

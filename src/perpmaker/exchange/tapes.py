@@ -133,13 +133,15 @@ def _step(values: Iterable[Decimal]) -> Decimal:
 
 def _of_tape(path: Path, venue: str) -> Iterator[Taped]:
     try:
+        from perpmaker.tape.own import must_be_market
         from perpmaker.tape.reader import open_tape
     except ImportError as error:
         raise ConfigError(f"{path}: tapes need the research packages ({error.name} is missing)") from error
 
     tape = open_tape(path)
+    must_be_market(tape)
     if not tape.in_order:
-        raise DataError(f"{path}: its receive times go back; it is a session, not a market")
+        raise DataError(f"{path}: its receive times go back; a market that is played needs them in order")
     for place, listed in enumerate(tape.instruments):
         first_px = _first_px(path, place, listed)
         if first_px is None:

@@ -34,10 +34,10 @@ from perpmaker.model.events import (
 )
 from perpmaker.model.ids import InstrumentId
 from perpmaker.model.instrument import Instrument
-from perpmaker.tape import live
+from perpmaker.tape import live, own
 from perpmaker.tape.own import NOTE, OwnLevels, OwnOrders
 from perpmaker.tape.reader import open_tape
-from perpmaker.tape.schema import SUFFIX, Kind, TapeInstrument
+from perpmaker.tape.schema import SUFFIX, TapeInstrument
 from perpmaker.tape.session import Began, Took, read_session
 from perpmaker.tape.writer import TapeWriter
 
@@ -50,20 +50,20 @@ def write_market(path: Path, target: Path, *, to_command: bool = False) -> OwnLe
     `to_command` ends it before a person's first command. Returns what was taken out, None where the books never showed
     our orders: a paper session's. DataError when `path` is no session or has no market.
     """
-    instruments, own = _heard(path)
+    instruments, ours = _heard(path)
     listed = [TapeInstrument(rules) for rules in instruments.values()]
     last_ns = 0
     with TapeWriter(target, listed, source=f"the feeds of session {path.resolve().name}") as writer:
         for event in _public(path, to_command=to_command):
-            told = event if own is None else own.without(event)
+            told = event if ours is None else ours.without(event)
             if told is None:
                 continue
             recv_ns = max(last_ns, told.ts_recv_ns)
             writer.add(told if recv_ns == told.ts_recv_ns else msgspec.structs.replace(told, ts_recv_ns=recv_ns))
             last_ns = recv_ns
-        if own is not None:
-            writer.notes[NOTE] = own.describe()
-    return own
+        if ours is not None:
+            writer.notes[NOTE] = ours.describe()
+    return ours
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def is_session(path: Path) -> bool:
         first = next(live.read_live(files[0]), None)
         return first is not None and first.tag == live.SESSION
     if path.suffix == SUFFIX or (path.is_dir() and any(path.glob(f"*{SUFFIX}"))):
-        return Kind.SESSION.name.lower() in open_tape(path).counts
+        return own.is_session(open_tape(path))
     return False
 
 

@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from perpmaker.errors import ConfigError
 from perpmaker.model.book import Level
 from perpmaker.model.events import (
     AccountSnapshot,
@@ -30,6 +31,8 @@ from perpmaker.model.events import (
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, TradeId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import Side
+from perpmaker.tape.reader import Tape
+from perpmaker.tape.schema import Kind
 
 NOTE: Final = "own orders"
 """Under which a tape's notes say what was taken out."""
@@ -37,6 +40,20 @@ _ENDED: Final = frozenset({VenueStatus.FILLED, VenueStatus.REJECTED, VenueStatus
 _ZERO: Final = Decimal(0)
 _Place = tuple[InstrumentId, int, int]
 """Instrument, sign of the side, price in ticks."""
+
+
+def is_session(tape: Tape) -> bool:
+    """Whether a tape is an engine's recorded life: its books may hold the engine's own orders, its times step back."""
+    return Kind.SESSION.name.lower() in tape.counts
+
+
+def must_be_market(tape: Tape) -> None:
+    """Raise ConfigError for a session, which nothing plays as it is."""
+    if is_session(tape):
+        raise ConfigError(
+            f"{tape.name}: is the recorded session of an engine, whose own orders stand in its books; "
+            "`perpmaker tape market SESSION OUTPUT` writes its market without them"
+        )
 
 
 class OwnOrders:

@@ -17,6 +17,8 @@ from perpmaker.engine.backtest_feed import plan_feed
 from perpmaker.engine.backtest_models import simulated_spec
 from perpmaker.engine.recording import session_of
 from perpmaker.errors import ConfigError
+from perpmaker.exchange.faults import GRVT
+from perpmaker.exchange.tapes import open_tapes
 from perpmaker.model.events import (
     BookDelta,
     BookSnapshot,
@@ -253,6 +255,8 @@ def test_a_session_as_a_tape_is_played_without_them_too_and_never_with_them(sess
     assert is_session(tmp_path / "life.tape")
     with pytest.raises(ConfigError, match="perpmaker tape market SESSION OUTPUT"):
         plan_feed(open_tape(tmp_path / "life.tape"), [BTC], {})
+    with pytest.raises(ConfigError, match="perpmaker tape market SESSION OUTPUT"):
+        open_tapes([tmp_path / "life.tape"], GRVT)
     done = CliRunner().invoke(
         cli, ["tape", "market", str(tmp_path / "life.tape"), str(tmp_path / "market.tape")], catch_exceptions=False
     )
