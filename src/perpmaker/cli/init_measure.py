@@ -99,7 +99,7 @@ def sigma_of_candles(candles: Sequence[tuple[float, float, float, float]]) -> fl
     ranges = sum(math.log(high / low) ** 2 for _, high, low, _ in candles) / len(candles) / (4 * math.log(2))
     closes = sum(math.log(after[3] / before[3]) ** 2 for before, after in pairwise(candles)) / (len(candles) - 1)
     sigma = math.sqrt(max(ranges, closes) / 60)
-    if sigma <= 0:
+    if not sigma > 0:
         raise ConfigError("the price did not move at all in these candles: there is no volatility to compute from")
     return sigma
 

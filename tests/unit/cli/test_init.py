@@ -110,6 +110,7 @@ def test_sigma_of_candles_is_the_larger_of_ranges_and_closes() -> None:
     assert sigma_of_candles(still) == pytest.approx(math.log(1.001) / math.sqrt(4 * math.log(2) * 60))
     gaps = [(px, px, px, px) for px in (100.0, 101.0) * 5]
     assert sigma_of_candles(gaps) == pytest.approx(math.log(1.01) / math.sqrt(60))
-    for candles in ([], still[:1], [(100.0, 100.0, 100.0, 100.0)] * 5):
+    unknown = [(100.0, math.nan, 100.0, 100.0)] * 5
+    for candles in ([], still[:1], [(100.0, 100.0, 100.0, 100.0)] * 5, unknown):
         with pytest.raises(ConfigError):
             sigma_of_candles(candles)

@@ -250,9 +250,9 @@ class Tuner:
         error = math.hypot(before.markout_error_bps, score.markout_error_bps)
         gain = score.per_risk - before.per_risk
         told = f"{_said(score)}, before {_said(before)}"
-        if gain < self._params.min_gain:
+        if not gain >= self._params.min_gain:
             return self._take_back(f"gain {gain:+.2f} below min_gain {self._params.min_gain:g}: {told}")
-        if worse_by > error:
+        if not worse_by <= error:
             return self._take_back(f"markout fell by {worse_by:.2f} bps, beyond its error of {error:.2f}: {told}")
         steps = self._told("adapt_kept", f"gain {gain:+.2f}: {told}")
         self._kept, self._tried = tried, None

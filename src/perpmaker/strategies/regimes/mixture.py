@@ -96,4 +96,4 @@ class Mixture:
         return ""
 
     def _is_strange(self, found: Posterior) -> bool:
-        return self._model is not None and found.log_likelihood < self._model.least_log_likelihood
+        return self._model is not None and not found.log_likelihood >= self._model.least_log_likelihood

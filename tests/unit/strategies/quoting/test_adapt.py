@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -150,6 +151,14 @@ def test_every_step_says_what_before_and_after() -> None:
     assert tried.fields["step"] == kept.fields["step"] == "kappa x1.00 -> x1.25"
     assert kept.fields["why"].startswith("gain +1.9")
     assert "per risk, markout +1.00 bps, 10 fills, before" in kept.fields["why"]
+
+
+@pytest.mark.parametrize("worse", [{"pnl": math.nan}, {"pnl": 9.0, "markout_bps": math.nan}])
+def test_a_step_whose_outcome_is_no_number_is_taken_back(worse: dict[str, float]) -> None:
+    stage = Stage()
+    stage.window(0.5)
+    assert stage.window(**worse) == ["adapt_took_back"]
+    assert stage.factors == (1, 1)
 
 
 def test_what_was_kept_outlives_a_restart_and_what_was_tried_does_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.bench import BenchBook, BenchContext, perp
 from perpmaker.strategies.market_maker import MarketMaker, MarketMakerParams
 from perpmaker.strategies.quoting.multiples import Multiples, blended
+from perpmaker.strategies.regimes.model import Posterior, RegimeModel
 from perpmaker.strategies.registry import parse_params
 
 from .made_model import write_model
@@ -121,6 +123,14 @@ def test_an_old_book_and_a_strange_market_are_not_believed(tmp_path: Path) -> No
     strange.wait(25)
     assert strange.said == "unlike anything the model was trained on: 1.5 times as wide"
     assert strange.bids_bps == [6, 9]
+
+
+def test_a_density_that_is_no_number_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RegimeModel, "posterior", lambda *_: Posterior((math.nan,) * 3, math.nan))
+    stage = Stage(tmp_path)
+    stage.wait(25)
+    assert stage.said == "unlike anything the model was trained on: 1.5 times as wide"
+    assert stage.bids_bps == [6, 9]
 
 
 def test_a_lost_book_begins_the_window_anew(tmp_path: Path) -> None:
