@@ -16,7 +16,7 @@ import numpy.typing as npt
 import zstandard
 
 from perpmaker.errors import DataError
-from perpmaker.tape.schema import ChunkEntry, ColumnCode
+from perpmaker.tape.schema import ChunkEntry, ColumnCode, Kind
 
 if TYPE_CHECKING:
     from perpmaker.tape.rows import Row
@@ -30,6 +30,8 @@ _RUN_ROWS: Final = 3
 """Rows a value holds for, on average, from which on runs are stored."""
 _TOLD_ROWS: Final = 4_096
 _TIMES: Final = frozenset({"recv_ns", "event_ns"})
+_PLANAR: Final = frozenset({"qty"})
+"""Columns of numbers that have little to do with their neighbours: their high bytes are alike, their low ones are not."""
 _STORED: Final = {width: np.dtype(f"<i{width}") for width in (1, 2, 4, 8)}
 
 
@@ -56,6 +58,9 @@ class Columns(NamedTuple):
 
 
 ARRAYS: Final = Columns._fields[:-1]
+_RECV_NS: Final = ARRAYS.index("recv_ns")
+_KIND: Final = ARRAYS.index("kind")
+_PX: Final = ARRAYS.index("px")
 ROW_BYTES: Final = sum(np.dtype(dtype).itemsize for dtype in _DTYPES)
 """Bytes of a row in memory."""
 
@@ -104,11 +109,16 @@ def encode_chunk(columns: Columns, offset: int) -> tuple[bytes, ChunkEntry]:
     if not columns.rows:
         raise ValueError("a chunk holds at least one row")
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-    codes, blobs = [], []
-    for name in ARRAYS:
-        code, blob = _encode(getattr(columns, name), compressor, is_delta=name in _DELTA, is_time=name in _TIMES)
-        codes.append(code)
-        blobs.append(blob)
+    quoted = _quoted(columns.kind)
+    if 0 < len(quoted) < columns.rows:
+        stored = columns._replace(px=_as_before(columns.px, quoted))
+        parts = [
+            *(_encode(stored, name, compressor) for name in ARRAYS),
+            _encode_prices(columns.px[quoted], compressor),
+        ]
+    else:
+        parts = [_encode(columns, name, compressor) for name in ARRAYS]
+    codes, blobs = zip(*parts, strict=True)
     texts = compressor.compress(msgspec.json.encode(columns.texts)) if columns.texts else b""
     data = b"".join((*blobs, texts))
     entry = ChunkEntry(
@@ -118,7 +128,7 @@ def encode_chunk(columns: Columns, offset: int) -> tuple[bytes, ChunkEntry]:
         first_recv_ns=int(columns.recv_ns[0]),
         last_recv_ns=int(columns.recv_ns[-1]),
         checksum=checksum(data),
-        columns=tuple(codes),
+        columns=codes,
         texts_length=len(texts),
     )
     return data, entry
@@ -129,7 +139,7 @@ def decode_chunk(data: bytes, entry: ChunkEntry, *, verify: bool = False) -> Col
 
     Each column carries zstd's own checksum (xxHash64 of its content), which is always looked at; `verify` adds the chunk's.
     """
-    if len(data) != entry.length or len(entry.columns) != len(ARRAYS):
+    if len(data) != entry.length or len(entry.columns) not in {len(ARRAYS), len(ARRAYS) + 1}:
         raise DataError("a chunk is cut off")
     if verify and checksum(data) != entry.checksum:
         raise DataError("the checksum of a chunk is wrong")
@@ -138,14 +148,20 @@ def decode_chunk(data: bytes, entry: ChunkEntry, *, verify: bool = False) -> Col
     arrays: list[Any] = []
     begin = 0
     try:
-        for code, dtype in zip(entry.columns, _DTYPES, strict=True):
+        for code, dtype in zip(entry.columns, _DTYPES, strict=False):
             end = begin + code.length + code.run_length
-            arrays.append(_decode(view[begin:end], code, dtype, entry.rows, decompressor))
+            values = _decode(view[begin:end], code, dtype, entry.rows, decompressor)
+            arrays.append(values + arrays[_RECV_NS] if code.is_lag else values)
+            begin = end
+        for code in entry.columns[len(ARRAYS) :]:
+            end = begin + code.length
+            quoted = _quoted(arrays[_KIND])
+            arrays[_PX][quoted] = _decode(view[begin:end], code, np.int64, len(quoted), decompressor)
             begin = end
         texts: tuple[str, ...] = ()
         if entry.texts_length:
             texts = msgspec.json.decode(decompressor.decompress(view[begin:]), type=tuple[str, ...])
-    except (zstandard.ZstdError, ValueError, KeyError, msgspec.MsgspecError) as error:
+    except (zstandard.ZstdError, ValueError, KeyError, IndexError, msgspec.MsgspecError) as error:
         raise DataError(f"a chunk cannot be read: {error}") from error
     return _columns(arrays, texts)
 
@@ -158,41 +174,80 @@ def _columns(arrays: Sequence[npt.NDArray[Any]], texts: tuple[str, ...]) -> Colu
     return Columns._make((*arrays, texts))
 
 
-def _encode(
-    column: npt.NDArray[Any], compressor: zstandard.ZstdCompressor, *, is_delta: bool, is_time: bool
-) -> tuple[ColumnCode, bytes]:
-    values = column.astype(np.int64, copy=False)
+def _quoted(kind: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
+    """Return the places of rows whose `px` is no tick: what a ticker told."""
+    return np.flatnonzero(kind - np.uint8(Kind.MARK) <= Kind.FUNDING - Kind.MARK)  # below MARK it wraps around
+
+
+def _as_before(px: npt.NDArray[np.int64], quoted: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+    """Let rows of tickers repeat the row before them, so that steps from row to row stay small."""
+    begins = np.flatnonzero(np.diff(quoted, prepend=-2) != 1)
+    lengths = np.diff(begins, append=len(quoted))
+    sources = quoted[begins] - 1
+    if sources[0] < 0:
+        sources[0] = lengths[0]  # nothing is before the first ones: they repeat the row after them
+    filled = px.copy()
+    filled[quoted] = np.repeat(px[sources], lengths)
+    return filled
+
+
+def _encode(columns: Columns, name: str, compressor: zstandard.ZstdCompressor) -> tuple[ColumnCode, bytes]:
+    column = getattr(columns, name)
+    if name == "event_ns":
+        lag = column - columns.recv_ns
+        if not np.any(lag != lag[0]):  # made markets and recordings that know one time only
+            return ColumnCode(is_delta=False, width=0, base=int(lag[0]), scale=1, length=0, is_lag=True), b""
     changes = column[1:] != column[:-1]
     count = int(np.count_nonzero(changes))
-    if count and (count + 1) * _RUN_ROWS <= len(values):  # rows of a message share most of what they say
+    if not count:
+        return ColumnCode(is_delta=False, width=0, base=int(column[0]), scale=1, length=0), b""
+    if (count + 1) * _RUN_ROWS <= len(column):  # rows of a message share most of what they say
         starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
-        lengths = np.diff(starts, append=len(values))
-        code, blob = _encode_values(values[starts], compressor, is_delta=is_delta, is_time=is_time)
+        lengths = np.diff(starts, append=len(column))
+        code, blob = _encode_values(column[starts].astype(np.int64, copy=False), name, compressor)
         width = _width(0, int(lengths.max()))
         runs = compressor.compress(np.ascontiguousarray(lengths, dtype=_STORED[width]).data.cast("B"))
         return msgspec.structs.replace(code, runs=len(starts), run_width=width, run_length=len(runs)), blob + runs
-    return _encode_values(values, compressor, is_delta=is_delta, is_time=is_time)
+    return _encode_values(column.astype(np.int64, copy=False), name, compressor)
 
 
 def _encode_values(
-    values: npt.NDArray[np.int64], compressor: zstandard.ZstdCompressor, *, is_delta: bool, is_time: bool
+    values: npt.NDArray[np.int64], name: str, compressor: zstandard.ZstdCompressor
 ) -> tuple[ColumnCode, bytes]:
     base = int(values[0])
-    if is_delta:
+    if name in _DELTA:
         steps = np.empty_like(values)
         steps[0] = 0
         np.subtract(values[1:], values[:-1], out=steps[1:])  # wraps around as what undoes it does
     else:
+        base = int(values.min())  # so that nothing stored is negative: that would fill the high bytes
         steps = values - base
-    scale = _scale(steps) if is_time else 1
+    return _encode_steps(steps, base, _scale(steps) if name in _TIMES else 1, name, compressor)
+
+
+def _encode_prices(values: npt.NDArray[np.int64], compressor: zstandard.ZstdCompressor) -> tuple[ColumnCode, bytes]:
+    """Prices of tickers have far fewer digits than they could have."""
+    base = int(values[0])
+    steps = values - base
+    return _encode_steps(steps, base, int(np.gcd.reduce(steps)) or 1, "", compressor)
+
+
+def _encode_steps(
+    steps: npt.NDArray[np.int64], base: int, scale: int, name: str, compressor: zstandard.ZstdCompressor
+) -> tuple[ColumnCode, bytes]:
     if scale != 1:
         steps = steps // scale
     low, high = int(steps.min()), int(steps.max())
     if low == high == 0:
         return ColumnCode(is_delta=False, width=0, base=base, scale=1, length=0), b""
     width = _width(low, high)
-    blob = compressor.compress(np.ascontiguousarray(steps, dtype=_STORED[width]).data.cast("B"))
-    return ColumnCode(is_delta=is_delta, width=width, base=base, scale=scale, length=len(blob)), blob
+    stored = np.ascontiguousarray(steps, dtype=_STORED[width])
+    is_planar = name in _PLANAR and width > 1
+    if is_planar:
+        stored = np.ascontiguousarray(stored.view(np.uint8).reshape(-1, width).T)
+    blob = compressor.compress(stored.data.cast("B"))
+    is_delta = name in _DELTA
+    return ColumnCode(is_delta, width, base, scale, len(blob), is_planar=is_planar), blob
 
 
 def _width(low: int, high: int) -> int:
@@ -220,7 +275,9 @@ def _decode(
         return np.repeat(values, lengths)
     if not code.width:
         return np.full(rows, code.base, dtype=dtype)
-    stored = np.frombuffer(decompressor.decompress(blob), dtype=_STORED[code.width])
+    stored = np.frombuffer(decompressor.decompress(blob), dtype=np.uint8 if code.is_planar else _STORED[code.width])
+    if code.is_planar:
+        stored = np.ascontiguousarray(stored.reshape(code.width, -1).T).view(_STORED[code.width])[:, 0]
     if len(stored) != rows:
         raise ValueError(f"{len(stored)} rows where {rows} belong")
     if not code.is_delta and code.scale == 1 and code.base == 0:

@@ -15,7 +15,9 @@ from perpmaker.model.events import StaleReason
 from perpmaker.model.ids import InstrumentId
 from perpmaker.model.instrument import Instrument
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""1: all of a column is stored in one piece. 2 adds to it what `ColumnCode` says from `is_lag` on, and prices of tickers
+that lie apart (`ChunkEntry.columns`). Both are read; 2 is written."""
 SUFFIX: Final = ".tape"
 CHUNK_ROWS: Final = 131_072
 """Rows per chunk: 5.9 MB decoded, so that a reader's memory does not depend on the length of a tape."""
@@ -95,6 +97,8 @@ class ColumnCode(msgspec.Struct, frozen=True, array_like=True):
 
     value = base + scale * stored, or with `is_delta` base + scale * (sum of what is stored up to here). With `runs` so many
     values are stored, and behind them, in `run_length` bytes, for how many rows each holds (`run_width` bytes each).
+    `is_lag`: what is said is how much later than `recv_ns` the value is. `is_planar`: the lowest bytes of all that is
+    stored come first, then the next ones.
     """
 
     is_delta: bool
@@ -105,6 +109,8 @@ class ColumnCode(msgspec.Struct, frozen=True, array_like=True):
     runs: int = 0
     run_width: int = 0
     run_length: int = 0
+    is_lag: bool = False
+    is_planar: bool = False
 
 
 class ChunkEntry(msgspec.Struct, frozen=True):
@@ -117,6 +123,8 @@ class ChunkEntry(msgspec.Struct, frozen=True):
     last_recv_ns: int
     checksum: str
     columns: tuple[ColumnCode, ...]
+    """In the order of the rows' columns. A tenth is `px` of the rows of tickers, which count in other units: in `px` itself
+    such a row repeats the one before."""
     texts_length: int = 0
 
 

@@ -100,14 +100,14 @@ class TapeWriter:
 
     def _write(self, columns: Columns) -> None:
         recv_ns = columns.recv_ns
-        highest = np.maximum.accumulate(recv_ns)
-        highest = np.maximum(highest, self._last_ns)
-        behind = int(np.count_nonzero(recv_ns < highest))
-        if behind:
-            self._stepped_back += behind
+        if recv_ns[0] < self._last_ns or np.any(recv_ns[1:] < recv_ns[:-1]):
+            highest = np.maximum(np.maximum.accumulate(recv_ns), self._last_ns)
+            self._stepped_back += int(np.count_nonzero(recv_ns < highest))
+            self._last_ns = int(highest[-1])
             if self._clamp:
                 columns = columns._replace(recv_ns=highest)
-        self._last_ns = int(highest[-1])
+        else:
+            self._last_ns = int(recv_ns[-1])
         data, entry = encode_chunk(columns, self._offset)
         self._file.write(data)
         self._offset += len(data)

@@ -18,7 +18,8 @@ from perpmaker.model.events import BookDelta, Channel, Connectivity, Event, Inst
 from perpmaker.model.ids import InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.units import NS_PER_S
-from perpmaker.tape.reader import MergedTape, events, open_tape
+from perpmaker.tape.columns import ARRAYS, Columns, decode_chunk, encode_chunk
+from perpmaker.tape.reader import MergedTape, TapeFile, events, open_tape
 from perpmaker.tape.schema import LAST, Kind, TapeInstrument
 from perpmaker.tape.writer import TapeWriter
 
@@ -59,6 +60,47 @@ def test_numbers_of_a_ticker_keep_the_digits_they_were_printed_with(tmp_path: Pa
     ]
     found = list(events(open_tape(_write(tmp_path / "x.tape", given))))
     assert list(map(str, found)) == list(map(str, given))
+
+
+def test_a_tape_of_schema_1_is_read_as_it_was_written() -> None:
+    """The file holds the first 400 of `random_events`, written before prices of tickers lay apart."""
+    tape = open_tape(Path(__file__).parents[2] / "data" / "tape" / "schema1.tape")
+    assert isinstance(tape, TapeFile)
+    assert tape.contents.schema == 1
+    assert list(events(tape)) == random_events(400)
+
+
+@pytest.mark.parametrize("tickers", [0.0, 0.1, 0.5, 0.97, 1.0])
+def test_prices_of_tickers_come_back_wherever_they_stand(tickers: float) -> None:
+    noise = np.random.default_rng(7)
+    for rows in (1, 2, 5, 300):
+        for _ in range(40):
+            given = _columns(noise, rows, tickers)
+            data, entry = encode_chunk(given, 0)
+            found = decode_chunk(data, entry)
+            assert all(np.array_equal(getattr(found, name), getattr(given, name)) for name in ARRAYS)
+            assert all(getattr(found, name).dtype == getattr(given, name).dtype for name in ARRAYS)
+
+
+def _columns(noise: np.random.Generator, rows: int, tickers: float) -> Columns:
+    """Rows of all kinds in any order; lags are all the same now and then, and a ticker's prices are in other units."""
+    kind = np.where(noise.random(rows) < tickers, noise.integers(5, 9, rows), noise.choice([1, 2, 3, 4, 9, 12], rows))
+    recv_ns = START_NS + np.cumsum(noise.integers(0, 3, rows) * noise.choice([1, 1000, 1_000_000]))
+    quoted = (kind >= Kind.MARK) & (kind <= Kind.FUNDING)
+    px = np.where(
+        quoted, noise.integers(1, 10**9, rows) * noise.choice([1, 100_000_000]), noise.integers(1, 2000, rows)
+    )
+    return Columns(
+        recv_ns,
+        recv_ns - (noise.integers(0, 9, rows) if noise.random() < 0.5 else noise.integers(-9, 9)),
+        kind.astype(np.uint8),
+        noise.integers(0, 16, rows).astype(np.uint8),
+        np.zeros(rows, np.uint16),
+        noise.integers(-1, 2, rows).astype(np.int8),
+        px,
+        noise.integers(0, 10 ** int(noise.integers(1, 18)), rows),
+        noise.integers(0, 1 << 62, rows),
+    )
 
 
 def test_a_part_of_the_time_is_read_alone(tmp_path: Path) -> None:
