@@ -255,6 +255,8 @@ def told(watch: Watch, result: RunResult) -> dict[str, Any]:
     problems += [f"the engine said: {text}" for text in result.errors]
     if grown > FLAT_MB:
         problems.append(f"memory besides the tables grew by {grown:.1f} MB, more than {FLAT_MB:g}")
+    if not watch.at_limit:
+        problems.append("no limit was ever met: the run says nothing about limits")
     if figures.liquidations:
         problems.append(f"{figures.liquidations} liquidations")
     return {

@@ -1,7 +1,7 @@
 """The runs of the benchmark: each day, each strategy, each fill model once, in processes, kept line by line.
 
-A line says what it is of, keys of the strategy included, so that a run that was broken off goes on where it was, and what
-has changed since is run again.
+A line says what it is of, keys of the strategy included, so that a run that was broken off goes on where it was, and a
+strategy whose keys have changed is run again. A changed program is not noticed: begin anew after one.
 """
 
 from __future__ import annotations
