@@ -17,8 +17,6 @@ from perpmaker.control.messages import (
     BookRows,
     BookTop,
     EquityPoint,
-    ExecutionChildRow,
-    ExecutionRow,
     FillRow,
     LeverageRow,
     LogLine,
@@ -37,23 +35,18 @@ from perpmaker.engine.core.slot import Slot, SlotState
 from perpmaker.engine.curve import EquityCurve
 from perpmaker.engine.pairview import PairView
 from perpmaker.engine.records import FillBooked
+from perpmaker.engine.rows import execution_row, fill_row, number_or_text, rate_told, shown, total
 from perpmaker.engine.telemetry import Telemetry
 from perpmaker.logs import RecentLines
-from perpmaker.model.execution import ChildReport, ExecutionReport
 from perpmaker.model.ids import AccountId, InstrumentId
 from perpmaker.model.order import Side
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.portfolio.account import AccountBook
-from perpmaker.strategies.api import Conversion
 
 LADDER_LEVELS: Final = 15
 KEPT_FILLS: Final = 1_000
 KEPT_EQUITY: Final = 3_600
 STATUS_EVERY_NS: Final = 100 * NS_PER_MS
-CHILDREN_SHOWN_NS: Final = 60 * NS_PER_S
-"""How long after its end the children of a parent order that people gave are shown; those of strategies are not."""
-FIGURES: Final = 10
-"""Decimals shown of derived amounts; positions, fills and prices are shown exactly."""
 
 
 class About(msgspec.Struct, frozen=True):
@@ -130,14 +123,14 @@ class View:
         return self._clock.now_ns()
 
     def last_fills(self, limit: int) -> list[FillRow]:
-        return [_fill_row(booked) for booked in islice(reversed(self._fills), limit)]
+        return [fill_row(booked) for booked in islice(reversed(self._fills), limit)]
 
     def fills_after(self, number: int) -> list[FillRow]:
         newer: list[FillRow] = []
         for booked in reversed(self._fills):
             if booked.number <= number:
                 break
-            newer.append(_fill_row(booked))
+            newer.append(fill_row(booked))
         newer.reverse()
         return newer
 
@@ -189,7 +182,7 @@ class View:
     def _conversions(self) -> dict[str, str]:
         world, now_ns = self._world, self._clock.now_ns()
         target = world.reporting_currency
-        return {f"{source}/{target}": _rate_told(found, now_ns) for source, found in world.rates().items()}
+        return {f"{source}/{target}": rate_told(found, now_ns) for source, found in world.rates().items()}
 
     def _traded(self) -> list[InstrumentId]:
         legs = [leg.instrument for slot in self._world.slots.values() for leg in slot.spec.legs]
@@ -218,10 +211,10 @@ class View:
             ts_ns=str(self._clock.now_ns()),
             started_ns=str(about.started_ns),
             currency=opened[0].currency if opened else "",
-            equity=_total([self._told(book.equity, book) for book in books]),
-            balance=_total([self._told(book.balance, book) if book.opened else None for book in books]),
-            peak_equity=_total([self._told(book.peak_equity, book) for book in books]),
-            day_pnl=_total([self._told(book.day_pnl, book) for book in books]),
+            equity=total([self._told(book.equity, book) for book in books]),
+            balance=total([self._told(book.balance, book) if book.opened else None for book in books]),
+            peak_equity=total([self._told(book.peak_equity, book) for book in books]),
+            day_pnl=total([self._told(book.day_pnl, book) for book in books]),
             conversions=self._conversions(),
             drawdown_frac=max(
                 (float(book.drawdown_frac) for book in books if book.drawdown_frac is not None), default=None
@@ -229,7 +222,7 @@ class View:
             positions=self._positions(),
             open_orders=self._orders(),
             fills_total=world.fills_total,
-            volume=_shown(sum((book.volume for book in books), Decimal(0))),
+            volume=shown(sum((book.volume for book in books), Decimal(0))),
             pnl=self._split(),
             books={instrument: self._top(instrument) for instrument in self._traded()},
             strategies=[self._strategy(slot) for slot in world.slots.values()],
@@ -242,7 +235,7 @@ class View:
             clock_offset_ms=self._clock_offset_ms(),
             warnings=self._warnings() + self._own_warnings(),
             journal_path=about.journal_path(),
-            executions=[_execution_row(report, self._clock.now_ns()) for report in self._engine.executions.reports()],
+            executions=[execution_row(report, self._clock.now_ns()) for report in self._engine.executions.reports()],
             markets=self._pairs.markets(),
             pairs=self._pairs.pairs(),
             accounts=self._accounts(),
@@ -291,13 +284,13 @@ class View:
                         account=account,
                         instrument=instrument,
                         qty=str(position.qty),
-                        avg_entry_px=_shown(position.avg_entry_px),
+                        avg_entry_px=shown(position.avg_entry_px),
                         mark_px=None if mark_px is None else str(mark_px),
-                        notional=None if mark_px is None else _shown(position.qty * mark_px),
-                        unrealized_pnl=None if mark_px is None else _shown(running.unrealized(mark_px)),
-                        realized_pnl=_shown(position.realized_pnl),
-                        fees=_shown(position.fees),
-                        funding=_shown(position.funding),
+                        notional=None if mark_px is None else shown(position.qty * mark_px),
+                        unrealized_pnl=None if mark_px is None else shown(running.unrealized(mark_px)),
+                        realized_pnl=shown(position.realized_pnl),
+                        fees=shown(position.fees),
+                        funding=shown(position.funding),
                     )
                 )
         return rows
@@ -329,7 +322,7 @@ class View:
             if split is not None:
                 known = (split.spread, split.adverse, split.inventory, -split.fees, split.funding)
                 parts = [total + part for total, part in zip(parts, known, strict=True)]
-        return PnlSplit(*(_shown(part) for part in parts))
+        return PnlSplit(*(shown(part) for part in parts))
 
     def _top(self, instrument: InstrumentId) -> BookTop:
         world, now_ns = self._world, self._clock.now_ns()
@@ -373,7 +366,7 @@ class View:
         inputs: dict[str, float | str | None] = {}
         for explained in slot.explained.values():
             for key, value in plain(explained).items():
-                inputs[key] = "; ".join(value) if isinstance(value, list) else _number_or_text(value)
+                inputs[key] = "; ".join(value) if isinstance(value, list) else number_or_text(value)
         if slot.explained_ns:
             inputs["age_ms"] = max(self._clock.now_ns() - slot.explained_ns, 0) / NS_PER_MS
         return StrategyRow(
@@ -416,13 +409,13 @@ class View:
         return next((text for text in found if text), "")
 
     def _budget(self) -> dict[str, float]:
-        shown: dict[str, float] = {}
+        left: dict[str, float] = {}
         for account, budget in self._engine.rate_budgets.items():
-            shown[f"{account} orders"] = budget.orders_left
-            shown[f"{account} cancels"] = budget.cancels_left
+            left[f"{account} orders"] = budget.orders_left
+            left[f"{account} cancels"] = budget.cancels_left
             if budget.penalty_until_ns > self._clock.now_ns():
-                shown[f"{account} penalty_s"] = (budget.penalty_until_ns - self._clock.now_ns()) / NS_PER_S
-        return shown
+                left[f"{account} penalty_s"] = (budget.penalty_until_ns - self._clock.now_ns()) / NS_PER_S
+        return left
 
     def _clock_offset_ms(self) -> float | None:
         offsets = [offset.offset_ns / NS_PER_MS for offset in self._engine.clock_offsets.values()]
@@ -436,97 +429,5 @@ class View:
         return found
 
 
-def _fill_row(booked: FillBooked) -> FillRow:
-    fill = booked.fill
-    return FillRow(
-        number=booked.number,
-        ts_event_ns=str(fill.ts_event_ns),
-        account=fill.account,
-        strategy=booked.strategy,
-        instrument=fill.instrument,
-        side="buy" if fill.side is Side.BUY else "sell",
-        px=str(fill.px),
-        qty=str(fill.qty),
-        fee=str(fill.fee),
-        is_taker=fill.is_taker,
-        realized_pnl=str(fill.realized_pnl),
-        position_after=str(booked.position_after),
-        client_order_id=str(fill.client_order_id),
-        trade_id=fill.trade_id,
-    )
-
-
-def _execution_row(report: ExecutionReport, now_ns: int) -> ExecutionRow:
-    order, arrival = report.order, report.arrival
-    followed = order.target_qty is None and (not report.ended_ns or now_ns - report.ended_ns < CHILDREN_SHOWN_NS)
-    return ExecutionRow(
-        id=order.execution_id,
-        account=order.account,
-        strategy=order.strategy,
-        instrument=order.instrument,
-        side="buy" if order.side is Side.BUY else "sell",
-        qty=str(order.qty),
-        algorithm=report.algorithm,
-        filled=str(report.filled_qty),
-        remaining=str(report.remaining_qty),
-        vwap=None if report.vwap is None else _shown(report.vwap),
-        fees=_shown(report.fees),
-        children=report.children,
-        slippage_bps=None if report.slippage_bps is None else float(report.slippage_bps),
-        half_spread_bps=None if report.half_spread_bps is None else float(report.half_spread_bps),
-        arrival_mid=None if arrival is None else str(arrival.mid_px),
-        state=report.state,
-        reason="" if report.ending is None else report.ending.value,
-        text=report.text,
-        started_ns=str(report.started_ns),
-        deadline_ns=str(report.deadline_ns),
-        ended_ns=str(report.ended_ns),
-        last_children=[_child_row(child, report) for child in report.last_children] if followed else [],
-    )
-
-
-def _child_row(child: ChildReport, report: ExecutionReport) -> ExecutionChildRow:
-    arrival, offset_bps = report.arrival, None
-    if arrival is not None and child.avg_px is not None:
-        worse_px = report.order.side.sign * (child.avg_px - arrival.touch_px)
-        offset_bps = float(worse_px / arrival.mid_px * 10_000)
-    return ExecutionChildRow(
-        number=child.number,
-        px=str(child.px),
-        qty=str(child.qty),
-        filled=str(child.filled_qty),
-        total=str(child.total_qty),
-        avg_px=None if child.avg_px is None else _shown(child.avg_px),
-        offset_bps=offset_bps,
-        state=child.state,
-        is_over=child.is_over,
-        reason=child.reason,
-    )
-
-
 def _why_over(slot: Slot) -> str:
     return str(slot.explained.get(slot.spec.instrument, {}).get("waits_for", ""))
-
-
-def _rate_told(found: Conversion | None, now_ns: int) -> str:
-    if found is None:
-        return "1, assumed: nobody told a rate"
-    return f"{found.rate:.6f}, {found.told_by}, {max(now_ns - found.ts_ns, 0) / NS_PER_S:.0f} s old"
-
-
-def _total(amounts: list[Decimal | None]) -> str | None:
-    known = [amount for amount in amounts if amount is not None]
-    return _shown(sum(known, Decimal(0))) if known and len(known) == len(amounts) else None
-
-
-def _shown(amount: Decimal) -> str:
-    """Return an amount without exponent, rounded to what anybody reads."""
-    rounded = round(amount, FIGURES)
-    text = f"{rounded:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _number_or_text(value: float | int | str | bool | None) -> float | str | None:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return float(value) if isinstance(value, int | float) else value

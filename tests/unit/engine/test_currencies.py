@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from perpmaker.engine.core import AccountSpec, EngineSpec, NoProbe
 from perpmaker.engine.core.world import World
-from perpmaker.engine.view import _rate_told
+from perpmaker.engine.rows import rate_told
 from perpmaker.model.events import AccountSnapshot, ConversionRate
 from perpmaker.model.ids import AccountId
 from perpmaker.model.units import NS_PER_S
@@ -36,14 +36,14 @@ def test_before_a_rate_was_told_one_is_assumed_and_said_to_be() -> None:
     made = world()
     assert made.equity() == 2000
     assert made.rates() == {"USDC": None}
-    assert _rate_told(None, NOW) == "1, assumed: nobody told a rate"
+    assert rate_told(None, NOW) == "1, assumed: nobody told a rate"
 
 
 def test_equity_is_summed_by_the_rate_last_told_with_its_source_and_age() -> None:
     made = world()
     made.conversions["USDC", "USDT"] = ConversionRate("USDC", "USDT", Decimal("1.002"), "backpack USDT/USDC", NOW, NOW)
     assert made.equity() == 2002
-    assert _rate_told(made.rates()["USDC"], NOW + 3 * NS_PER_S) == "1.002000, backpack USDT/USDC, 3 s old"
+    assert rate_told(made.rates()["USDC"], NOW + 3 * NS_PER_S) == "1.002000, backpack USDT/USDC, 3 s old"
 
 
 def test_one_currency_needs_no_rate() -> None:
