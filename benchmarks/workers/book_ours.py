@@ -57,8 +57,11 @@ def main() -> None:
     frames = Frames(sys.argv[1])
     clock, codec, link = AtStart(), Codec(), Link()
     books = Books([RULES])
-    market = Market(RULES, books.apply, clock, NoTimings(), lambda: None)
-    stream = Subscription(BOOK_CHANGES, SELECTOR, BookStream(market, link), BOOK_KIND)
+
+    def handler() -> BookStream:
+        return BookStream(Market(RULES, books.apply, clock, NoTimings(), lambda: None), link)
+
+    stream = Subscription(BOOK_CHANGES, SELECTOR, handler(), BOOK_KIND)
     streams = {(BOOK_CHANGES, SELECTOR): stream}
     whole, changes = frames.whole(), frames.changes(1)
     decode = msgspec.json.Decoder(Frame).decode
@@ -72,7 +75,8 @@ def main() -> None:
         stream.take(frame, frame.feed)
 
     def begin(_: int) -> None:
-        """Subscribe, and get the whole book."""
+        """Subscribe, and get the whole book. What was read in earlier passes is forgotten: no market repeats itself."""
+        stream.handler = handler()
         stream.asked(first_on_link=True)
         stream.acknowledge(SubscribeResult(stream=BOOK_CHANGES, subs=[SELECTOR], first_sequence_number=["1"]))
         take(whole)
