@@ -144,7 +144,7 @@ class Bars:
     """A bar for each run: speed and time left."""
 
     def __init__(self, console: Console, rows: int) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         self._rows = rows
         self._progress = Progress(
@@ -152,6 +152,9 @@ class Bars:
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[speed]}"),
+            TextColumn("after"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
             TimeRemainingColumn(),
             console=console,
             transient=True,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perpmaker.cli.backtest import named_instruments
+from perpmaker.cli.backtest import must_be_writable, named_instruments
 from perpmaker.cli.tape_times import TapeTime, span
 from perpmaker.errors import ConfigError
 
@@ -101,13 +101,14 @@ def command(home: Path, /, **options: Any) -> None:
     task = _task(evaluation, row, tape, played, options)
     stamp = WallClock().now_ns() // 1_000_000_000
     folder = options["report"] or home / "regimes" / f"{stamp}-{config.name}-{row.name}"
-    folder.mkdir(parents=True, exist_ok=True)
+    must_be_writable(folder)
     with _Bar(Console(stderr=True), task) as bar, tempfile.TemporaryDirectory() as models:
         samples = samples_of(
             tape, played, name, window_s=task.window_s, levels=task.levels, progress=bar.rows(tape.rows)
         )
         found = evaluate(task, samples, Path(models), bar.step)
     told = _told(task, tape, row, config)
+    folder.mkdir(parents=True, exist_ok=True)
     page = write_training(found, samples, told, folder)
     target = output or folder / "regime.json"
     _write(target, model_bytes(found.model))
@@ -237,7 +238,7 @@ class _Bar:
     """One bar for reading, one for training and trying."""
 
     def __init__(self, console: Console, task: Task) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         from perpmaker.research.regime.evaluation import steps
 
@@ -245,6 +246,9 @@ class _Bar:
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("after"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
             TimeRemainingColumn(),
             console=console,
             transient=True,
