@@ -43,8 +43,8 @@ _Place = tuple[InstrumentId, int, int]
 
 
 def is_session(tape: Tape) -> bool:
-    """Whether a tape is an engine's recorded life: its books may hold the engine's own orders, its times step back."""
-    return Kind.SESSION.name.lower() in tape.counts
+    """Whether a tape is an engine's recorded life, or a piece of one: its books may hold the engine's own orders."""
+    return any(kind.name.lower() in tape.counts for kind in (Kind.SESSION, Kind.COMMAND))
 
 
 def must_be_market(tape: Tape) -> None:

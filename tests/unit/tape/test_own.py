@@ -37,6 +37,7 @@ from perpmaker.research.parity import parity
 from perpmaker.research.session_market import is_session, write_market
 from perpmaker.simulation import Chance
 from perpmaker.tape import live
+from perpmaker.tape.cut import cut
 from perpmaker.tape.levels import Levels
 from perpmaker.tape.own import OwnOrders
 from perpmaker.tape.reader import events, open_tape
@@ -264,6 +265,20 @@ def test_a_session_as_a_tape_is_played_without_them_too_and_never_with_them(sess
     assert not is_session(tmp_path / "market.tape")
     write_market(session, tmp_path / "again.tape")
     assert list(events(open_tape(tmp_path / "market.tape"))) == list(events(open_tape(tmp_path / "again.tape")))
+
+
+def test_a_piece_of_a_session_without_its_beginning_is_no_market_either(session: Path, tmp_path: Path) -> None:
+    file = live.LiveFile(tmp_path / "000001.live")
+    for tag, line in live.read_live(session / "000001.live"):
+        file.add(tag, line)
+    file.add(live.COMMAND, b"[]")
+    file.close()
+    compact_all([tmp_path / "000001.live"], tmp_path / "life.tape", source="a session", clamp=False)
+    life = open_tape(tmp_path / "life.tape")
+    cut(life, tmp_path / "late.tape", from_ns=life.first_recv_ns + 10**9)
+    assert "session" not in open_tape(tmp_path / "late.tape").counts
+    with pytest.raises(ConfigError, match="is the recorded session of an engine"):
+        plan_feed(open_tape(tmp_path / "late.tape"), [BTC], {})
 
 
 def test_parity_says_what_it_took_out(session: Path, tmp_path: Path) -> None:
