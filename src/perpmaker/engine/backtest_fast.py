@@ -108,33 +108,34 @@ class FastPlay:
                     leg.history = leg.history.plain()
 
     def _tell(self) -> None:
-        engine, its, source = self._engine, self._track.its, self._feed
+        engine, source = self._engine, self._feed
         settled, books = engine.is_settled, engine.world.books
         slots = [slot for slot in engine.world.slots.values() if slot.running]
         for place, name in enumerate(self._names):
-            feed = books.feed(name)
+            feed, its = books.feed(name), self._track.its[place]
             if feed is None:
-                its[place, at.IS_OPEN] = 0
+                its[at.IS_OPEN] = 0
                 continue
             ours, legs = feed.book is self._books[place], self._legs(name)
             hearing = [slot for slot in slots if name in slot.subscriptions]
-            its[place, at.IS_OPEN] = settled and ours and feed.is_open and self._have_history(place, name, legs)
-            its[place, at.BOOKS_UNTIL] = _books_until_ns(hearing, name)
-            its[place, at.TRADES_FREE] = not source.wants_trades(name) and not _hear_trades(hearing)
-            its[place, at.WINDOW_NS] = _window_ns(legs)
-            its[place, at.PASSED_NS] = 0
-            its[place, at.MARK_NS] = source.next_mark_ns(name)
-            its[place, at.LAG_OFFSET] = feed.offset_ns
-            its[place, at.SEEN_NS] = feed.seen_ns
+            its[at.IS_OPEN] = settled and ours and feed.is_open and self._have_history(place, name, legs)
+            its[at.BOOKS_UNTIL] = _books_until_ns(hearing, name)
+            its[at.TRADES_FREE] = not source.wants_trades(name) and not _hear_trades(hearing)
+            its[at.WINDOW_NS] = _window_ns(legs)
+            its[at.PASSED_NS] = 0
+            its[at.MARK_NS] = source.next_mark_ns(name)
+            its[at.LAG_OFFSET] = feed.offset_ns
+            its[at.SEEN_NS] = feed.seen_ns
 
     def _learn(self) -> None:
-        track, its, world = self._track, self._track.its, self._engine.world
+        track, world = self._track, self._engine.world
         world.now_ns = max(world.now_ns, track.heard_ns)
         for place, name in enumerate(self._names):
-            changed = its[place, at.CHANGED]
+            its = track.its[place]
+            changed = its[at.CHANGED]
             if not changed:
                 continue
-            its[place, at.CHANGED] = 0
+            its[at.CHANGED] = 0
             row = track.state[place].tolist()
             feed = world.books.feed(name)
             if feed is not None:

@@ -73,6 +73,10 @@ class Outcome(msgspec.Struct):
     findings: list[Finding] = msgspec.field(default_factory=list)
 
 
+NOTHING: Final = Outcome()
+"""What most events come to. Nobody adds to it."""
+
+
 class FreezeCause(enum.Enum):
     UNKNOWN_ORDER = "unknown_order"
     """The fate of an order stayed unknown for 60 s; lifted when it is known."""

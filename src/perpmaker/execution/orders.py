@@ -241,7 +241,7 @@ class OrderTable:
         known = self._account(report.account)
         key = _key(report.client_order_id, report.venue_order_id)
         tracked = known.orders.get(key)
-        if tracked is None or _is_another(tracked, report):
+        if tracked is None or (tracked.adopted and _is_another(tracked, report)):
             return self._adopt(known, key, report)
         cum_before, id_before = tracked.cum_qty, tracked.venue_order_id
         if report.venue_order_id is not None:
@@ -302,10 +302,10 @@ class OrderTable:
 
     def _apply_fill(self, fill: Fill) -> Sequence[OrderChange]:
         known = self._account(fill.account)
-        tracked = known.orders.get(_key(fill.client_order_id, fill.venue_order_id))
         booking = known.trades.add(fill)
         if booking is Booking.DUPLICATE:
             return _NO_CHANGE
+        tracked = known.orders.get(_key(fill.client_order_id, fill.venue_order_id))
         state = None if tracked is None else tracked.state
         if booking is not Booking.NEW:
             incident = Incident.FILL_CONFLICT if booking is Booking.CONFLICT else Incident.OLD_FILL
@@ -412,10 +412,9 @@ def _key(client_order_id: ClientOrderId, venue_order_id: VenueOrderId | None) ->
 
 
 def _is_another(tracked: TrackedOrder, report: OrderReport) -> bool:
-    """Say whether a foreign writer uses a client order id again: it is unique among active orders only."""
+    """Say of an adopted order whether a foreign writer uses its id again: it is unique among active orders only."""
     return (
-        tracked.adopted
-        and not tracked.own
+        not tracked.own
         and tracked.is_terminal
         and report.venue_order_id is not None
         and report.venue_order_id != tracked.venue_order_id

@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-from perpmaker.execution.findings import DEFAULT_RULES, Finding, FindingKind, FreezeCause, Outcome, ReconcileRules
+from perpmaker.execution.findings import (
+    DEFAULT_RULES,
+    NOTHING,
+    Finding,
+    FindingKind,
+    FreezeCause,
+    Outcome,
+    ReconcileRules,
+)
 from perpmaker.execution.inquiries import Cause, Inquiries
 from perpmaker.execution.orders import OrderTable
 from perpmaker.execution.tracked import Incident, OrderChange, TrackedOrder
@@ -105,9 +113,9 @@ class AccountReconciler:
 
     def on_event(self, event: Event, changes: Sequence[OrderChange], now_ns: int) -> Outcome:
         """Learn from an event of this account and the changes the order table made of it. Timers too."""
-        outcome = Outcome()
         if now_ns < self._calm_until_ns and not isinstance(event, _OF_RECONCILING) and self._is_calm(changes, now_ns):
-            return outcome
+            return NOTHING
+        outcome = Outcome()
         for change in changes:
             self._on_change(change, outcome, now_ns)
         if isinstance(event, Timer):

@@ -9,7 +9,7 @@ from typing import Final
 from perpmaker.engine.core.ledger import Ledger
 from perpmaker.engine.core.world import World
 from perpmaker.engine.records import FreezesChanged
-from perpmaker.execution.findings import Finding, FindingKind, FreezeCause, Outcome
+from perpmaker.execution.findings import NOTHING, Finding, FindingKind, FreezeCause, Outcome
 from perpmaker.execution.reconcile import AccountReconciler
 from perpmaker.execution.tracked import OrderChange
 from perpmaker.model.commands import Notice
@@ -64,8 +64,11 @@ class Reconciling:
     def on_event(self, account: AccountId, event: Event, changes: Sequence[OrderChange] = ()) -> None:
         """Let the account's reconciler learn from an event that the order table and the ledger have seen."""
         reconciler = self._world.reconcilers.get(account)
-        if reconciler is not None:
-            self._carry_out(account, reconciler.on_event(event, changes, self._world.now_ns))
+        if reconciler is None:
+            return
+        outcome = reconciler.on_event(event, changes, self._world.now_ns)
+        if outcome is not NOTHING:
+            self._carry_out(account, outcome)
 
     def on_timer(self, key: str, event: Event) -> bool:
         """Pass a reconciler its timer; returns whether it was one of these."""

@@ -101,7 +101,9 @@ class Runner:
         self._call(slot, "on_told", word)
 
     def on_order(self, slot: Slot, tracked: TrackedOrder) -> None:
-        self._desk.dirty[(slot.spec.strategy, tracked.order.instrument)] = None
+        instrument = tracked.order.instrument
+        if instrument in slot.wanted or instrument in slot.ladders:
+            self._desk.dirty[(slot.spec.strategy, instrument)] = None
         if "on_order" in slot.strategy.hooks and slot.running:
             self._call(slot, "on_order", tracked.view())
 

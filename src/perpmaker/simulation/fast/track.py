@@ -98,14 +98,14 @@ class Track:
         self._holds = [_hold_of(venue) for venue in self._venues]
         count, venues = len(self.names), len(self._venues)
         self.state = np.zeros((count, at.INSTRUMENT_WIDTH), dtype=np.int64)
+        self.its = [_view(row) for row in self.state]
         """Of each instrument; `layout` names the columns."""
-        self.its = _view(self.state)
         self._venue_state = np.zeros((venues, at.VENUE_WIDTH), dtype=np.int64)
-        self._of_venue = _view(self._venue_state)
+        self._of_venue = [_view(row) for row in self._venue_state]
         self._waiting = np.zeros((venues, _FIRST_ROOM, at.WAIT_WIDTH), dtype=np.int64)
         self._waits = _view(self._waiting)
         self._orders = np.zeros((count, 2, at.MOST_ORDERS, at.ORDER_WIDTH), dtype=np.int64)
-        self._of_orders = _view(self._orders)
+        self._of_orders = [[_view(side.reshape(-1)) for side in its] for its in self._orders]
         self._spare = np.zeros((2, at.MOST_ORDERS, at.ORDER_WIDTH), dtype=np.int64)
         self._count = np.zeros((count, 2), dtype=np.int64)
         self._counts = _view(self._count)
@@ -150,16 +150,17 @@ class Track:
             market.book = book
             self._books.append(book)
             settings = venue.settings
-            self.its[place, at.ITS_VENUE] = self._venue_of[place]
-            self.its[place, at.MODEL] = _MODELS[settings.fill_model]
-            self.its[place, at.QUEUE] = _QUEUES[settings.queue_model]
-            self.its[place, at.EXPONENT] = settings.queue_exponent
+            its = self.its[place]
+            its[at.ITS_VENUE] = self._venue_of[place]
+            its[at.MODEL] = _MODELS[settings.fill_model]
+            its[at.QUEUE] = _QUEUES[settings.queue_model]
+            its[at.EXPONENT] = settings.queue_exponent
 
     def detach(self) -> None:
         """Give everything back to Python, as if there had been no arrays; `rest` has the messages still to come."""
         for place, venue in enumerate(self._venues):
-            actions, state = self._actions[place], self._of_venue
-            while state[place, at.HEAD] < state[place, at.TAIL]:
+            actions, its = self._actions[place], self._of_venue[place]
+            while its[at.HEAD] < its[at.TAIL]:
                 at_ns, number = self.heads[place]
                 actions._heap.append((at_ns, MARKET, number, self.take_head(place)))
             heapq.heapify(actions._heap)
@@ -234,8 +235,9 @@ class Track:
         self.heads[venue] = self._head(venue)
 
     def _head(self, venue: int) -> tuple[int, int]:
-        first = self._of_venue[venue, at.HEAD]
-        if first == self._of_venue[venue, at.TAIL]:
+        its = self._of_venue[venue]
+        first = its[at.HEAD]
+        if first == its[at.TAIL]:
             return _NO_HEAD
         return self._waits[venue, first, at.WAIT_AT], self._waits[venue, first, at.WAIT_NUMBER]
 
@@ -251,7 +253,8 @@ class Track:
         return event
 
     def waiting_at(self, venue: int) -> int:
-        count: int = self._of_venue[venue, at.TAIL] - self._of_venue[venue, at.HEAD]
+        its = self._of_venue[venue]
+        count: int = its[at.TAIL] - its[at.HEAD]
         return count
 
     # --- running
@@ -306,46 +309,44 @@ class Track:
         """Put what Python knows into the arrays; returns when it has something to do by our clock."""
         timer_ns = self._timeline.next_timer_ns
         wake_ns = at.FOREVER if timer_ns is None else timer_ns
-        state = self._of_venue
         for place, venue in enumerate(self._venues):
-            house = venue._house
+            house, its = venue._house, self._of_venue[place]
             due_ns = house.deliveries.next_ns
             if due_ns is not None and due_ns < wake_ns:
                 wake_ns = due_ns
             hold = self._holds[place]
-            state[place, at.OFFSET], state[place, at.VENUE_NS], state[place, at.FEED_NS] = (
-                house.offset_ns,
-                house.venue_ns,
-                -1,
-            )
-            state[place, at.HOLD], state[place, at.HOLD_FLOOR] = hold.ns, hold._floor_ns
+            its[at.OFFSET], its[at.VENUE_NS], its[at.FEED_NS] = house.offset_ns, house.venue_ns, -1
+            its[at.HOLD], its[at.HOLD_FLOOR] = hold.ns, hold._floor_ns
             first = self._actions[place].of_python
-            state[place, at.ACTION_AT], state[place, at.ACTION_RANK], state[place, at.ACTION_NUMBER] = first
-        its, books = self.its, self._books
+            its[at.ACTION_AT], its[at.ACTION_RANK], its[at.ACTION_NUMBER] = first
+        books = self._books
         for place, name in enumerate(self.names):
             venue = self._venues[self._venue_of[place]]
             market = venue.markets.get(name)
             played = market is not None and market.book is books[place] and self._tell_orders(place, market)
-            its[place, at.IS_PLAYED] = played
-            its[place, at.BOOK_NS] = venue._book_ns.get(name, 0)
+            its = self.its[place]
+            its[at.IS_PLAYED] = played
+            its[at.BOOK_NS] = venue._book_ns.get(name, 0)
         return wake_ns
 
     def _tell_orders(self, place: int, market: Market) -> bool:
         if (market._taken or self._took[place]) and not self._tell_taken(place, market):
             return False
-        of_orders, traded = self._of_orders, market._traded
+        traded = market._traded
         for number, side, sign in _SIDES:
             resting = market._resting[side]
             self._counts[place, number] = len(resting)
             if len(resting) > at.MOST_ORDERS:
                 return False
-            for row, order in enumerate(resting):
-                of_orders[place, number, row, at.KEY] = sign * order.px_ticks
-                of_orders[place, number, row, at.LEAVES] = order.leaves_lots
-                of_orders[place, number, row, at.AHEAD] = order.ahead
-                of_orders[place, number, row, at.SPARED] = order.spared
-                of_orders[place, number, row, at.ARRIVED] = order.arrived_ns
-                of_orders[place, number, row, at.TRADED] = traded.get((side, order.px_ticks), 0)
+            fields, first = self._of_orders[place][number], 0
+            for order in resting:
+                fields[first + at.KEY] = sign * order.px_ticks
+                fields[first + at.LEAVES] = order.leaves_lots
+                fields[first + at.AHEAD] = order.ahead
+                fields[first + at.SPARED] = order.spared
+                fields[first + at.ARRIVED] = order.arrived_ns
+                fields[first + at.TRADED] = traded.get((side, order.px_ticks), 0)
+                first += at.ORDER_WIDTH
         return True
 
     def _tell_taken(self, place: int, market: Market) -> bool:
@@ -364,19 +365,18 @@ class Track:
     def _learn(self) -> None:
         """Make Python's objects say what the compiled code did."""
         self._timeline.now_ns = self._now[at.NOW]
-        state = self._of_venue
         for place, venue in enumerate(self._venues):
-            self._holds[place].ns = state[place, at.HOLD]
-            venue._house.venue_ns = state[place, at.VENUE_NS]
-            feed_ns = state[place, at.FEED_NS]
+            its = self._of_venue[place]
+            self._holds[place].ns = its[at.HOLD]
+            venue._house.venue_ns = its[at.VENUE_NS]
+            feed_ns = its[at.FEED_NS]
             if feed_ns >= 0 and isinstance(venue.latency, FollowingLatency):
                 venue.latency._feed_ns = feed_ns
             if self.waiting_at(place) == self._waiting.shape[1]:
                 self._make_room()
             self.heads[place] = self._head(place)
-        its = self.its
-        for place in range(len(self.names)):
-            changed = its[place, at.CHANGED]
+        for place, its in enumerate(self.its):
+            changed = its[at.CHANGED]
             if changed:
                 self._learn_of(place, changed)
 
@@ -392,14 +392,15 @@ class Track:
             self._learn_orders(place, venue.markets[name])
         if changed & at.OF_TAKEN:
             self._learn_taken(place, venue.markets[name])
-        self.its[place, at.CHANGED] = changed & (at.HEARD | at.OF_ENGINE)
+        self.its[place][at.CHANGED] = changed & (at.HEARD | at.OF_ENGINE)
 
     def _learn_orders(self, place: int, market: Market) -> None:
-        of_orders = self._of_orders
         for number, side, _ in _SIDES:
-            for row, order in enumerate(market._resting[side]):
-                order.ahead = of_orders[place, number, row, at.AHEAD]
-                market._traded[(side, order.px_ticks)] = of_orders[place, number, row, at.TRADED]
+            fields, first = self._of_orders[place][number], 0
+            for order in market._resting[side]:
+                order.ahead = fields[first + at.AHEAD]
+                market._traded[(side, order.px_ticks)] = fields[first + at.TRADED]
+                first += at.ORDER_WIDTH
 
     def _learn_taken(self, place: int, market: Market) -> None:
         left: dict[tuple[Side, int], int] = {}
