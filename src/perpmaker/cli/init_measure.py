@@ -82,7 +82,7 @@ async def _touch(rest: Rest, instrument: Instrument) -> tuple[float, float]:
     from perpmaker.venues.grvt import parse, routes
 
     wire = (await rest.call(routes.BOOK, routes.BookRequest(instrument.symbol, _DEPTH))).result
-    book = parse.book_snapshot(wire, parse.Reader(instrument), 0)
+    book = parse.book_snapshot(wire, parse.Reader(instrument), 0, 0)
     if not book.bids or not book.asks:
         raise DataError(f"{instrument.symbol}: its book has no {'asks' if book.bids else 'bids'} now; try again later")
     return float(instrument.px(book.bids[0][0])), float(instrument.px(book.asks[0][0]))
