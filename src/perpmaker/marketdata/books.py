@@ -69,7 +69,8 @@ class Books:
 
         Returns what changed about usability; most often nothing.
         """
-        if isinstance(event, BookDelta):
+        # events are of these very types, and `isinstance` takes up to 0.35 us to deny it of a Struct
+        if type(event) is BookDelta:
             feed = self._feeds.get(event.instrument)
             if feed is None or not feed.whole:
                 return _NO_TRANSITION
@@ -85,7 +86,7 @@ class Books:
             else:
                 feed.fault, feed.old, feed.seen_ns = book.fault(), False, now_ns
             return self._judged(feed, now_ns)
-        if isinstance(event, BookSnapshot | Ticker | Trade):
+        if type(event) is Trade or type(event) is Ticker or type(event) is BookSnapshot:
             feed = self._feeds.get(event.instrument)
             if feed is None:
                 return _NO_TRANSITION
@@ -95,15 +96,15 @@ class Books:
 
     def _take(self, feed: BookFeed, event: BookSnapshot | Ticker | Trade) -> None:
         too_old = event.ts_recv_ns + feed.offset_ns - event.ts_event_ns > self._max_lag_ns
-        if isinstance(event, BookSnapshot):
+        if type(event) is BookSnapshot:
             if feed.book.snapshot(event.bids, event.asks, event.ts_event_ns, event.ts_recv_ns):
                 feed.whole, feed.fault, feed.old = True, feed.book.fault(), too_old
             else:
                 feed.lose(StaleReason.BAD_FRAME)
-        elif isinstance(event, Ticker):
+        elif type(event) is Ticker:
             if not too_old:
                 feed.prices.update(event)
-        elif event.replayed:
+        elif type(event) is Trade and event.replayed:
             return
         if not too_old:
             feed.seen_ns = event.ts_recv_ns
