@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.strategies.pair.sessions import assert_sums_are_the_venues
 from tests.unit.strategies.pair.two_venues import TwoVenues
+
+from perpmaker.engine.core.context import SlotContext
 
 D = Decimal
 TROUBLES = st.sampled_from(
@@ -131,6 +134,26 @@ def test_no_more_than_a_quote_is_unhedged_where_markets_are_made(
     episodes: list[tuple[str, int, float, int]], pieces: list[int], third: bool
 ) -> None:
     live(Story("cross_maker", {"qty": "0.3", "max_qty": "1"}, pieces, "0.3", third=third), episodes)
+
+
+@settings(derandomize=True, deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(EPISODES, st.sampled_from([0.0, 0.55, 0.8, 0.95])), min_size=3, max_size=8),
+    st.lists(st.integers(1, 60), min_size=1, max_size=5),
+    st.sampled_from(["pair", "cross_maker"]),
+)
+def test_no_more_than_a_clip_is_unhedged_while_a_loss_limit_is_used_up(
+    episodes: list[tuple[tuple[str, int, float, int], float]], pieces: list[int], kind: str
+) -> None:
+    maker = {"timeout_s": 2, "reprices": 1, "stability_s": 0}
+    pair = {"mode": "build_hold_close", "hold_min": 0.1, "size": "0.5", "clip": "0.2", "iterations": 5, "maker": maker}
+    params = pair if kind == "pair" else {"qty": "0.2", "max_qty": "1"}
+    used = {"part": 0.0}
+    with patch.object(SlotContext, "loss_used", lambda _: used["part"]):
+        story = Story(kind, params, pieces, "0.2", third=False)
+        for episode, used["part"] in episodes:
+            story.befall(*episode)
+        live(story, [])
 
 
 def live(story: Story, episodes: list[tuple[str, int, float, int]]) -> None:

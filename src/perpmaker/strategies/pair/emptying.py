@@ -40,10 +40,17 @@ class Emptying:
             return
         leg = holdings.legs[self._lead]
         least = self._smallest(ctx)
-        piece = next_piece(abs(leg.qty), max(self._piece, least), ctx.instrument(self._lead).lot, least)
+        piece = next_piece(abs(leg.qty), self._most(holdings, least), ctx.instrument(self._lead).lot, least)
         if piece:
             self._begun_ns = ctx.now_ns()
             ctx.target(self._lead, leg.other_qty + leg.qty - piece.copy_sign(leg.qty), self._algorithm)
+
+    def _most(self, holdings: Holdings, least: Decimal) -> Decimal:
+        """Return the largest piece now: less what is open already in its direction, which was too little to hedge."""
+        if self._piece < least:
+            return least
+        leg = holdings.legs[self._lead]
+        return self._piece - max(-holdings.delta.copy_sign(holdings.delta * leg.qty), ZERO)
 
     def _smallest(self, ctx: Context) -> Decimal:
         return smallest_qty(ctx.instrument(self._lead), ctx.mark_px(self._lead) or ZERO)

@@ -238,6 +238,25 @@ def test_closing_takes_piece_by_piece_and_is_hedged_all_the_way(more: dict[str, 
     assert not rig.told("pair_surprised")
 
 
+def test_closing_takes_less_while_what_is_too_little_to_hedge_is_open() -> None:
+    """0.01 sold, of which the hedge venue takes no order: the first piece is 0.49 of 0.99."""
+    rig = maker()
+    for _ in range(2):
+        bid = quote(rig, Side.BUY)
+        assert bid is not None
+        rig.fill(rig.lead, bid)
+        rig.run(1)
+    offer = quote(rig, Side.SELL)
+    assert offer is not None
+    rig.fill(rig.lead, offer, "0.01")
+    rig.run(1)
+    assert (rig.lead.position, rig.delta) == (D("0.99"), D("-0.01"))
+    rig.operate("pair_close")
+    rig.until(lambda: rig.is_over, 60)
+    assert (rig.lead.position, rig.hedge.position) == (0, 0)
+    assert rig.worst == D("0.5")
+
+
 def test_closing_goes_on_after_a_restart() -> None:
     rig = held(maker())
     rig.operate("pair_close")
