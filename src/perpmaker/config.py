@@ -7,13 +7,14 @@ them, and `config check` asks it.
 
 from __future__ import annotations
 
+import difflib
 import os
 import stat
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -455,7 +456,7 @@ def _explain(problem: Any) -> list[str]:
     if kind == "value_error":
         return str(problem["ctx"]["error"]).split("\n")
     if kind == "extra_forbidden":
-        return [f"{key}: is not a known key"]
+        return [f"{key}: is not a known key{_meant(problem['loc'])}"]
     if kind == "missing":
         return [f"{key}: is missing"]
     value = problem["input"]
@@ -463,6 +464,26 @@ def _explain(problem: Any) -> list[str]:
     template = _ALLOWED.get(kind)
     allowed = template.format(**problem.get("ctx", {})) if template else problem["msg"].lower()
     return [f"{key}: {shown[:80]!r} is not allowed; allowed: {allowed}"]
+
+
+def _meant(loc: tuple[int | str, ...]) -> str:
+    """Return what an unknown key may have been meant for, else which keys there are in its place."""
+    section: type[BaseModel] | None = Config
+    for part in loc[:-1]:
+        fields = section.model_fields if section is not None else {}
+        if part in fields:  # else a name of an account, or a place in a list: one section stands for each
+            section = _section_in(fields[str(part)].annotation)
+    known = [field.alias or name for name, field in section.model_fields.items()] if section is not None else []
+    near = difflib.get_close_matches(str(loc[-1]), known, n=1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; known are {', '.join(known)}" if known else ""
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _section_in(part)) is not None), None)
 
 
 def failpoint(environment: Mapping[str, str] | None = None) -> str:

@@ -45,6 +45,19 @@ def test_every_problem_is_named_with_key_value_and_what_is_allowed() -> None:
     assert "risk.price_collar_bps: '9999' is not allowed; allowed: at most 2000" in text
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"rsik": {"max_loss": 5}}, "rsik: is not a known key; did you mean risk?"),
+        ({"risk": {"max_positon_notional": 1}}, "did you mean max_position_notional?"),
+        ({"account": {"main": {"vneue": "grvt"}}}, "account.main.vneue: is not a known key; did you mean venue?"),
+        ({"journal": {"x": 1}}, "journal.x: is not a known key; known are sync"),
+    ],
+)
+def test_a_misspelt_key_is_told_what_may_have_been_meant(changed: dict[str, object], said: str) -> None:
+    assert said in problems(whole(**changed))
+
+
 @pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("Infinity"), "nan", "1e999999"])
 def test_a_limit_that_is_not_a_finite_number_is_refused(value: object) -> None:
     assert "risk.max_drawdown_frac" in problems(whole(risk={"max_drawdown_frac": value}))

@@ -64,7 +64,7 @@ def test_a_tuning_tells_its_verdict_and_goes_on_where_it_ended(folder: Path) -> 
     ("arguments", "said"),
     [
         ((), "nothing to vary"),
-        (("--vary", "quoting.half_spread"), "is not a key of the strategy"),
+        (("--vary", "quoting.half_spread"), "is not a key of the strategy; did you mean quoting.half_spread_bps"),
         (("--vary", "quoting.layers=3:1"), "LOW below HIGH"),
         (("--vary", "quoting.layers=a:b"), "LOW below HIGH"),
         (("--vary", "quoting.half_spread_bps=1:2:lin"), "can only be log"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -134,7 +135,9 @@ def space_of(keys: Iterable[SearchKey], vary: Mapping[str, TuneRange]) -> Space:
     for name, asked in vary.items():
         key = known.get(name)
         if key is None:
-            problems.append(f"{name}: is not a key of the strategy; there are {', '.join(known)}")
+            near = difflib.get_close_matches(name, known, n=3)
+            meant = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+            problems.append(f"{name}: is not a key of the strategy; {meant}")
             continue
         try:
             dimensions.append(dimension_of(key, asked))
