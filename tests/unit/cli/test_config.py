@@ -62,7 +62,7 @@ def test_a_shipped_configuration_is_shown_whole() -> None:
     strategies = whole["strategy"]
     assert isinstance(strategies, list)
     assert [row["name"] for row in strategies] == ["btc", "eth", "sol"]
-    assert strategies[0]["params"]["quoting"]["layers"] == 3
+    assert strategies[0]["params"]["quoting"]["layers"] == 5
 
 
 def test_the_doctor_has_nothing_to_check_of_paper(tmp_path: Path) -> None:
