@@ -51,14 +51,11 @@ from perpmaker.venues.api import OrderGateway, PreparingGateway
 
 STALL_NS: Final = 2 * NS_PER_S
 """A gap in the loop after which nothing that was believed before it may be acted on (RELIABILITY P4, P11)."""
-EVENT_NS: Final = 150 * NS_PER_US
-"""After this much processor time in one turn of the loop the next event waits for another turn."""
-PLACING_NS: Final = 400 * NS_PER_US
-"""The same for the next order of a long row to sign: what has been decided should leave soon."""
-ALONE_NS: Final = 700 * NS_PER_US
-"""The same for a request with a single order: its way out is short, and a turn of the loop may cost it more."""
-TAKEN_NS: Final = 100 * NS_PER_US
-"""An event that took longer leaves those that come in the same step of the loop to the next turn, but for a book."""
+EVENT_NS: Final = 100 * NS_PER_US
+"""After this much processor time in one turn of the loop the next event waits for another turn; so does one that comes in
+the same step, but for a book."""
+PLACING_NS: Final = 450 * NS_PER_US
+"""The same for the next order to sign and the next request to write: what has been decided should leave soon."""
 MAX_WAITING: Final = 32
 """When more events than this wait, each that comes has others processed, so that the row cannot grow without end."""
 KILL: Final = "kill"
@@ -198,7 +195,7 @@ class Pump:
                     self._used_cpu(self._spent_ns + now_ns - mark_ns)
                     self._spent_ns, mark_ns = 0, now_ns
             self._spent_ns += now_ns - mark_ns
-            if later is not None and now_ns - began_ns > TAKEN_NS and not self._goes_on:
+            if later is not None and now_ns - began_ns > EVENT_NS and not self._goes_on:
                 self._goes_on = True
                 later(self._go_on)
         except Exception as error:  # noqa: BLE001 (the engine loop: our own books may be wrong, so nothing goes on)
@@ -222,10 +219,7 @@ class Pump:
         carrying = self._carrying
         if carrying is None:
             return EVENT_NS
-        command = carrying.commands[0]
-        if not _places(command):
-            return NS_PER_S
-        return ALONE_NS if len(command.orders) < 2 else PLACING_NS
+        return PLACING_NS if _places(carrying.commands[0]) else NS_PER_S
 
     # --- one event
 
