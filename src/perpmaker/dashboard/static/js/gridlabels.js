@@ -35,14 +35,16 @@ export class GridLabels {
 
   draw(target) {
     if (!this.series) return;
+    const rows = this.cells
+      .map((cell) => ({ cell, top: this.series.priceToCoordinate(Number(cell.upper)), bottom: this.series.priceToCoordinate(Number(cell.lower)) }))
+      .filter(({ top, bottom }) => top !== null && bottom !== null && bottom - top >= LEAST_HEIGHT);
+    const size = Math.min(LARGEST, ...rows.map(({ top, bottom }) => bottom - top - 3));
     target.useMediaCoordinateSpace(({ context }) => {
+      context.font = `${size}px system-ui, sans-serif`;
       context.textBaseline = "middle";
       context.lineWidth = 3;
       context.strokeStyle = colours.PANEL;
-      for (const cell of this.cells) {
-        const [top, bottom] = [cell.upper, cell.lower].map((px) => this.series.priceToCoordinate(Number(px)));
-        if (top === null || bottom === null || bottom - top < LEAST_HEIGHT) continue;
-        context.font = `${Math.min(LARGEST, bottom - top - 3)}px system-ui, sans-serif`;
+      for (const { cell, top, bottom } of rows) {
         context.fillStyle = cell.net < 0 ? colours.SELL : cell.net > 0 ? colours.BUY : colours.TEXT;
         context.strokeText(labelOf(cell), LEFT, (top + bottom) / 2);
         context.fillText(labelOf(cell), LEFT, (top + bottom) / 2);
