@@ -26,9 +26,9 @@ STAGES: Final = (
     "loop_lag",
 )
 """decode: frame received to event. book: event to book. decide: strategies. gate: risk. sign: payload and signature.
-journal: intent written. write: bytes to the socket. ack: write to the venue's first word. tick_to_order: frame received
-to last byte of the order written. event: processor time of all that an event led to, its decoding apart. loop_lag: how
-late the event loop runs what is due."""
+journal: intent written. write: bytes to the socket, until the call has returned (a receiver on the same machine may run
+first). ack: write to the venue's first word. tick_to_order: frame received to the return of the order's write. event:
+processor time of all that an event led to, its decoding apart. loop_lag: how late the event loop runs what is due."""
 
 _FRACTIONS: Final = (0.5, 0.99, 0.999)
 _PARTS_LOG2: Final = 5
