@@ -144,11 +144,12 @@ class SimulatedVenue:
 
     def on_market(self, event: Event) -> None:
         """Take in what the feed tells us now; it takes effect at the venue's own time of it."""
-        if isinstance(event, BookDelta | BookSnapshot | Trade | Ticker):
+        # not `isinstance`, which takes 0.1 us and more to deny it of a Struct
+        if type(event) is BookDelta or type(event) is BookSnapshot or type(event) is Trade or type(event) is Ticker:
             name, at_ns = event.instrument, event.ts_event_ns
-            if isinstance(event, BookDelta) or (isinstance(event, Trade) and not event.replayed):
+            if type(event) is BookDelta or (type(event) is Trade and not event.replayed):
                 self.latency.heard(at_ns, event.ts_recv_ns + self._house.offset_ns)
-            if not isinstance(event, Trade):  # a book's frames change it in the order they came
+            if type(event) is not Trade:  # a book's frames change it in the order they came
                 at_ns = self._book_ns[name] = max(at_ns, self._book_ns.get(name, 0))
             next_ns = self._house.actions.next_ns
             limit_ns = event.ts_recv_ns + self._house.offset_ns - self.latency.hold_ns
