@@ -94,7 +94,8 @@ def command(
     write(output, text)
     load_whole(output)  # what is written is what is read
     click.echo(f"{output}: written")
-    click.echo(f"next: perpmaker config show {output}; perpmaker {'up' if env == 'local' else 'doctor'} {output}")
+    starts = env == "local" or mode == "paper"  # else credentials and an account are checked before anything is armed
+    click.echo(f"next: perpmaker config show {output}; perpmaker {'up' if starts else 'doctor'} {output}")
 
 
 def smallest_order(market: Measured) -> float:

@@ -74,6 +74,17 @@ def test_it_asks_for_what_is_not_given_and_takes_the_answers(tape: Path, tmp_pat
     assert "preset wide" in (tmp_path / "config.toml").read_text()
 
 
+@pytest.mark.parametrize(
+    ("env", "mode", "next_one"), [("local", "live", "up"), ("prod", "paper", "up"), ("testnet", "live", "doctor")]
+)
+def test_what_it_names_next_is_what_that_configuration_can_do(
+    env: str, mode: str, next_one: str, tape: Path, tmp_path: Path
+) -> None:
+    """The doctor refuses paper: it has no account to check."""
+    done = init(tmp_path, "--tape", str(tape), "--yes", "--env", env, "--mode", mode)
+    assert f"; perpmaker {next_one} {tmp_path / 'config.toml'}\n" in done.output
+
+
 def test_nothing_is_overwritten_without_force(tape: Path, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("mine")
     with pytest.raises(ConfigError, match=r"config\.toml: is there already.*--force"):
