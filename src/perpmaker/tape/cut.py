@@ -22,9 +22,10 @@ def cut(
     tape: Tape, target: Path, *, from_ns: int = 0, to_ns: int = ALWAYS, instruments: Sequence[InstrumentId] = ()
 ) -> int:
     """Write what lies between two receive times (`to_ns` not included) of some or all instruments; return the rows."""
-    unknown = set(instruments) - {listed.instrument_id for listed in tape.instruments}
+    there = [listed.instrument_id for listed in tape.instruments]
+    unknown = set(instruments) - set(there)
     if unknown:
-        raise DataError(f"{tape.name} holds no {', '.join(sorted(unknown))}")
+        raise DataError(f"{tape.name}: holds no {', '.join(sorted(unknown))}; it holds {', '.join(there)}")
     kept = [
         place for place, listed in enumerate(tape.instruments) if listed.instrument_id in instruments or not instruments
     ]

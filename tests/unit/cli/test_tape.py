@@ -78,7 +78,7 @@ def test_a_cut_begins_with_the_books_as_they_were_and_ends_before_its_end(tape: 
 
 def test_a_cut_of_what_is_not_there_is_refused(tape: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(command, ["cut", str(tape), str(tmp_path / "y.tape"), "--instrument", "SOL_USDT_Perp"])
-    assert "holds no SOL_USDT_Perp" in str(result.exception)
+    assert f"holds no SOL_USDT_Perp; it holds {BTC}, {ETH}" in str(result.exception)
     result = CliRunner().invoke(command, ["cut", str(tape), str(tmp_path / "y.tape"), "--from", "+1.5s", "--to", "+1s"])
     assert "--from +1.5s: has to be before --to +1s; x.tape holds 2023-11-14T22:13:20 to" in str(result.exception)
     assert not (tmp_path / "y.tape").exists()
@@ -123,6 +123,11 @@ def test_a_tape_is_written_for_other_programs(tape: Path, tmp_path: Path) -> Non
     assert np.count_nonzero(codes == 3) == 2 * sum(isinstance(event, BookSnapshot) for event in events(one))
     typed("convert", tmp_path / "one.npz", tmp_path / "back.tape", "--symbol", BTC, "--tick", "0.1", "--lot", "0.001")
     assert open_tape(tmp_path / "back.tape").counts["trade"] == one.counts["trade"]
+
+
+def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
+    result = CliRunner().invoke(command, ["convert", str(tmp_path / "none.gz"), str(tmp_path / "y.tape")])
+    assert str(result.exception) == f"{tmp_path / 'none.gz'}: cannot be read: No such file or directory"
 
 
 def test_inputs_of_different_kinds_are_refused(tape: Path, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 if line.strip():
                     yield number, line
     except _UNPACKING as error:
-        raise DataError(f"{path}: not readable after line {number}: {error}") from error
+        raise _unreadable(path, error, "line", number) from error
 
 
 def pieces(path: Path) -> Iterator[bytes]:
@@ -64,7 +64,13 @@ def pieces(path: Path) -> Iterator[bytes]:
                 done += len(piece)
                 yield piece
     except _UNPACKING as error:
-        raise DataError(f"{path}: not readable after byte {done}: {error}") from error
+        raise _unreadable(path, error, "byte", done) from error
+
+
+def _unreadable(path: Path, error: Exception, unit: str, done: int) -> DataError:
+    if not done and isinstance(error, OSError) and error.strerror:  # not there, or not ours to read
+        return DataError(f"{path}: cannot be read: {error.strerror}")
+    return DataError(f"{path}: not readable after {unit} {done}: {error}")
 
 
 def first_bytes(path: Path) -> bytes:
