@@ -37,6 +37,7 @@ from perpmaker.model.events import (
     Bar,
     BookDelta,
     BookSnapshot,
+    Connectivity,
     Event,
     Operator,
     OrderNotSent,
@@ -110,7 +111,7 @@ class Pump:
         """What gateways emitted while they carried out: before everything from outside."""
         self._carrying: _Carrying | None = None
         self._goes_on = False
-        self._withheld_until: Operator | None = None
+        self._withheld_until: Event | None = None
         """Nothing is placed any more before this event was processed."""
         self._busy = False
         self._spent_ns = 0
@@ -136,9 +137,9 @@ class Pump:
             return
         self._outside.append(event)
         self._notice_stall(event.ts_recv_ns)
+        if _forbids(event):
+            self._withheld_until = event
         if isinstance(event, Operator):
-            if event.kind == KILL:
-                self._withheld_until = event
             self._work(None)
         elif not self._goes_on or len(self._outside) > MAX_WAITING or self._is_urgent(event):
             self._work(self.later)
@@ -302,12 +303,12 @@ class Pump:
         return True
 
     def _withhold(self, command: SubmitOrders | ReplaceOrders, gateway: OrderGateway) -> None:
-        """A kill, or a standstill of the loop, came between decision and sending: the cancels go, the orders do not."""
+        """A kill, a lost link or a standstill of the loop came between decision and sending: only the cancels go."""
         if isinstance(gateway, PreparingGateway):
             gateway.forget(command.orders)
         now_ns = self._clock.now_ns()
         for approved in command.orders:
-            reason = "a kill or a standstill of the loop came before it left"
+            reason = "a kill, a lost link or a standstill of the loop came before it left"
             self._inside.append(OrderNotSent(command.account, approved.order.client_order_id, reason, now_ns))
         if isinstance(command, ReplaceOrders) and command.cancels:
             gateway.cancel(command.cancels)
@@ -367,3 +368,8 @@ class StageProbe:
         now_ns = self._monotonic_ns()
         self._recorders[stage](now_ns - self._last_ns)
         self._last_ns = now_ns
+
+
+def _forbids(event: Event) -> bool:
+    """Whether nothing that was decided before this event may be placed after it has come."""
+    return (isinstance(event, Operator) and event.kind == KILL) or (isinstance(event, Connectivity) and not event.up)

@@ -20,6 +20,8 @@ from perpmaker.engine.records import Checkpoint, Happened, Intent
 from perpmaker.model.events import (
     CancelFailed,
     CancelSent,
+    Channel,
+    Connectivity,
     Event,
     Operator,
     OrderNotSent,
@@ -199,6 +201,24 @@ async def test_a_kill_between_decision_and_sending_lets_no_order_out_and_every_c
         move(bench, 500)
         turns.all()
         assert orders_placed(bench) == []
+
+
+@pytest.mark.usefixtures("every_step_is_long")
+async def test_a_link_lost_between_decision_and_sending_lets_no_order_out(tmp_path: Path) -> None:
+    turns = Turns()
+    with ladder(tmp_path) as bench:
+        bench.pump.later = turns.later
+        bench.ready()
+        turns.all()
+        bench.happened.clear()
+        move(bench, 500)
+        while "prepare quote ask 0" not in bench.happened:
+            turns.one()
+        bench.feed(Connectivity(MAIN, Channel.PRIVATE, False, "cut", bench.clock.now_ns()))
+        turns.all()
+        assert orders_placed(bench) == []
+        assert "cancel 2" in bench.happened
+        assert "log link_changed" in bench.happened
 
 
 @pytest.mark.usefixtures("every_step_is_long")
