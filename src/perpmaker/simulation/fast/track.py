@@ -28,7 +28,7 @@ from perpmaker.simulation.schedule import Schedule
 from perpmaker.simulation.settings import FillModel, QueueModel
 from perpmaker.simulation.timeline import Timeline
 from perpmaker.simulation.venue import SimulatedVenue
-from perpmaker.tape.columns import ARRAYS, Columns, columns_of, join, take
+from perpmaker.tape.columns import ARRAYS, Columns, columns_of, join, row_tuples, take
 from perpmaker.tape.rows import Row, events_of
 from perpmaker.tape.schema import Kind
 
@@ -181,7 +181,7 @@ class Track:
                 yield self.next_message()
             return
         self._now[at.ROW] = columns.rows
-        yield from events_of(_row_tuples(columns, row, columns.rows), columns.texts, self._listed)
+        yield from events_of(row_tuples(columns, row), columns.texts, self._listed)
 
     def load(self, columns: Columns) -> None:
         """Go on with the next rows; what waits of the rows before is kept."""
@@ -196,7 +196,7 @@ class Track:
         row = self._now[at.ROW]
         end = _end(self._columns, row)
         self._now[at.ROW] = end
-        (event,) = events_of(_row_tuples(self._columns, row, end), self._columns.texts, self._listed)
+        (event,) = events_of(_message_rows(self._columns, row, end), self._columns.texts, self._listed)
         if isinstance(event, BookDelta | BookSnapshot | Trade):
             self._heard = event, row
         elif event.ts_recv_ns != (recv_ns := int(self._columns.recv_ns[row])):
@@ -247,7 +247,7 @@ class Track:
         its[at.HEAD] += 1
         self.heads[venue] = self._head(venue)
         columns, row = (self._columns, row) if row >= 0 else (self._carried, -1 - row)
-        (event,) = events_of(_row_tuples(columns, row, _end(columns, row)), columns.texts, self._listed)
+        (event,) = events_of(_message_rows(columns, row, _end(columns, row)), columns.texts, self._listed)
         if not isinstance(event, BookDelta | BookSnapshot | Trade):
             raise TypeError(f"a {type(event).__name__} does not wait")
         return event
@@ -474,7 +474,7 @@ def _end(columns: Columns, row: int) -> int:
     return row
 
 
-def _row_tuples(columns: Columns, row: int, end: int) -> Iterator[Row]:
+def _message_rows(columns: Columns, row: int, end: int) -> Iterator[Row]:
     return zip(*(getattr(columns, name)[row:end].tolist() for name in ARRAYS), strict=True)
 
 
