@@ -23,7 +23,7 @@ class Emptying:
     def __init__(self, lead: InstrumentId, piece: Decimal, max_slippage_bps: Decimal) -> None:
         self._lead = lead
         self._piece = piece
-        """Largest one, and so the largest unhedged amount, unless the venue's smallest order has grown above it."""
+        """Largest one, and so the largest unhedged amount, unless that leaves less than the venue's smallest order: `_most`."""
         self._algorithm = Sweep(max_slippage_bps=max_slippage_bps, aim_children=20, deadline_ms=TAKE_MS)
         self._begun_ns = 0
 
@@ -46,11 +46,14 @@ class Emptying:
             ctx.target(self._lead, leg.other_qty + leg.qty - piece.copy_sign(leg.qty), self._algorithm)
 
     def _most(self, holdings: Holdings, least: Decimal) -> Decimal:
-        """Return the largest piece now: less what is open already in its direction, which was too little to hedge."""
-        if self._piece < least:
-            return least
+        """Return the largest piece now: less what is open already in its direction, which was too little to hedge.
+
+        Never less than the venue's smallest order, as nobody takes less: unhedged is then that order and what is open, and
+        together they can be hedged. Waiting instead would be for ever, as nothing else lowers what is open.
+        """
         leg = holdings.legs[self._lead]
-        return self._piece - max(-holdings.delta.copy_sign(holdings.delta * leg.qty), ZERO)
+        open_qty = max(-holdings.delta.copy_sign(holdings.delta * leg.qty), ZERO)
+        return max(self._piece - open_qty, least)
 
     def _smallest(self, ctx: Context) -> Decimal:
         return smallest_qty(ctx.instrument(self._lead), ctx.mark_px(self._lead) or ZERO)

@@ -296,6 +296,24 @@ def test_closing_leaves_less_than_the_smallest_order_where_pieces_do_not_come_ou
     assert (rig.lead.position, rig.hedge.position) == (D("0.1"), D("-0.1"))
 
 
+def test_closing_goes_on_though_a_quote_less_what_is_open_is_below_the_smallest_order() -> None:
+    """0.01 sold, of which the hedge venue takes no order: of pieces of 0.19 the lead takes none, so the first is 0.2."""
+    rig = maker(qty="0.2")
+    for side, qty in ((Side.BUY, "0.2"), (Side.BUY, "0.2"), (Side.SELL, "0.01")):
+        order = quote(rig, side)
+        assert order is not None
+        rig.fill(rig.lead, order, qty)
+        rig.run(1)
+    rig.lead.rules = msgspec.structs.replace(rig.lead.rules, min_qty=D("0.2"))
+    rig.feed(InstrumentListed(rig.lead.rules, rig.now_ns))
+    rig.run(1)
+    assert (rig.lead.position, rig.delta) == (D("0.39"), D("-0.01"))
+    rig.operate("pair_close")
+    rig.until(lambda: rig.is_over, 60)
+    assert (rig.lead.position, rig.hedge.position) == (D("0.19"), D("-0.19"))
+    assert rig.worst == D("0.21")
+
+
 def test_closing_goes_on_though_the_smallest_order_has_outgrown_a_quote() -> None:
     rig = small("0.25", "0.2", "0.2", "0.2")
     rig.bound = D("0.3")
