@@ -109,7 +109,7 @@ def test_the_core_holds_no_more_after_many_orders_than_after_some(monkeypatch: p
     sent, fills, held = world.orders_sent, world.fills_total, reachable(market.engine)
     assert sent > 2 * KEPT
     assert fills > KEPT
-    market.steps(320)
+    market.steps(400)
     assert world.orders_sent > 1.8 * sent
     assert world.fills_total > 1.8 * fills
     assert reachable(market.engine) < 1.02 * held
