@@ -91,7 +91,8 @@ class OrderGateway(Protocol):
     """Order entry and private streams of one account. Built with an IntentLog and a KillEpoch.
 
     To submit: sign, `intent_log.intent(order, signed)`, compare the kill epoch, write to the socket, in one loop step
-    without an await. If the record fails, the order is NOT_SENT.
+    without an await. If the record fails, the order is NOT_SENT. A `PreparingGateway` may sign and record in steps before,
+    and then judges anew whether the order may leave.
     """
 
     @property

@@ -1,4 +1,5 @@
-"""New orders and replacements: each order is signed, recorded, checked against the kill epoch and written, in one step.
+"""New orders and replacements: each order is signed and recorded, at once or in steps before (`prepare`), then judged,
+checked against the kill epoch and written in one step.
 
 What becomes of a creation is decided here alone: certainly refused, certainly not sent, reported by the venue, or unknown.
 """
@@ -135,7 +136,7 @@ class Creates:
             self._send(orders[index] if index < len(orders) else (), cancels[index] if index < len(cancels) else ())
 
     def _send(self, approved: Sequence[Approved], cancels: Sequence[CancelOrder]) -> None:
-        """Sign, record, check the epoch and write, without an await in between."""
+        """Sign and record what was not prepared, check all, the epoch last, and write, without an await in between."""
         signed = self._prepare(approved)
         batch = _Batch(signed, cancels, min((a.kill_epoch for a in approved), default=self._kill.current))
         if not signed:
@@ -152,10 +153,25 @@ class Creates:
         signed: list[SignedOrder] = []
         for one in approved:
             client_order_id = one.order.client_order_id
-            written = self._ready.pop(client_order_id) if client_order_id in self._ready else self._signed(one)
+            if client_order_id in self._ready:
+                written = self._still_sendable(self._ready.pop(client_order_id))
+            else:
+                written = self._signed(one)
             if written is not None:
                 signed.append(written)
         return signed
+
+    def _still_sendable(self, signed: SignedOrder | None) -> SignedOrder | None:
+        """Judge anew what was prepared in an earlier turn: the venue may have asked for silence since, or be gone."""
+        if signed is None:
+            return None
+        reason = self._owner.why_not(signed.order)
+        if not reason and self._limiter.penalty_s() > 0:
+            reason = f"the venue asked for silence, {self._limiter.penalty_s():.2f} s left"
+        if not reason:
+            return signed
+        self._not_sent(signed.order.client_order_id, reason)
+        return None
 
     def _signed(self, approved: Approved) -> SignedOrder | None:
         order = approved.order

@@ -507,6 +507,17 @@ async def test_a_kill_after_an_order_was_prepared_lets_only_the_cancels_out(benc
     assert bench.venue.asked("v2/bulk_orders") == []
 
 
+async def test_what_was_prepared_does_not_leave_into_a_silence_the_venue_asked_for_meanwhile(bench: Bench) -> None:
+    approved = tuple(Approved(order(n), bench.kill.current) for n in range(2))
+    for one in approved:
+        bench.gateway.prepare(one)
+    bench.gateway._limiter.penalise(Cost.CREATE.value, 60.0)
+    bench.gateway.submit(approved)
+    await bench.events.some(OrderNotSent, 2)
+    assert "asked for silence" in bench.events.of(OrderNotSent)[0].reason
+    assert bench.venue.asked("v2/bulk_orders") == []
+
+
 async def test_a_forgotten_order_is_prepared_no_longer(bench: Bench) -> None:
     approved = Approved(order(), bench.kill.current)
     bench.gateway.prepare(approved)
