@@ -172,6 +172,7 @@ class LiveEngine:
             if self._fatal is None:
                 self.stop("signal", "signal")  # unless the core was told already
                 await self._empty(parts)
+            parts.pump.settle()  # a mistake that it brings to light is one like any other
             return await self._after_mistake(parts, self._fatal) if self._fatal is not None else self._in_order(parts)
         finally:
             for task in tasks:

@@ -37,6 +37,7 @@ from perpmaker.model.events import (
     Bar,
     BookDelta,
     BookSnapshot,
+    BookStale,
     Connectivity,
     Event,
     Operator,
@@ -45,8 +46,8 @@ from perpmaker.model.events import (
     Source,
     Trade,
 )
-from perpmaker.model.ids import AccountId
-from perpmaker.model.order import Approved
+from perpmaker.model.ids import AccountId, InstrumentId
+from perpmaker.model.order import Approved, TimeInForce
 from perpmaker.model.units import NS_PER_S, NS_PER_US
 from perpmaker.venues.api import OrderGateway, PreparingGateway
 
@@ -62,6 +63,8 @@ MAX_WAITING: Final = 32
 KILL: Final = "kill"
 _BOOKS: Final = (BookDelta, BookSnapshot)
 _PLACING: Final = (SubmitOrders, ReplaceOrders)
+_CANCELLING: Final = (CancelOrders, CancelAll)
+_IMMEDIATE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 _RESERVED: Final = frozenset({"event", "exc_info", "stack_info", "level", "ts", "self"})
 """Words of the logger that a strategy's notice may use for fields of its own."""
 _LEVELS: Final = ("debug", "info", "warning", "error")
@@ -112,7 +115,11 @@ class Pump:
         self._carrying: _Carrying | None = None
         self._goes_on = False
         self._withheld_until: Event | None = None
-        """Nothing is placed any more before this event was processed."""
+        """A kill or a standstill: nothing is placed any more before this event was processed."""
+        self._lost_until: Event | None = None
+        """A link was lost: until this was processed only what reduces at once is placed."""
+        self._stale_until: dict[InstrumentId, BookStale] = {}
+        """The same for the instruments whose book cannot be believed any more."""
         self._busy = False
         self._spent_ns = 0
         self._beat_ns = clock.monotonic_ns()
@@ -131,18 +138,31 @@ class Pump:
         engine.world.probe = self._probe
 
     def take(self, event: Event) -> None:
-        """Process an event now, or after those before it; a person's command at once, with all that waits before it."""
+        """Process an event now, or after those before it; a person's command at once, with all that waits before it.
+
+        A kill goes before all that waits.
+        """
         if self._busy:
             self._inside.append(event)
             return
-        self._outside.append(event)
         self._notice_stall(event.ts_recv_ns)
-        if _forbids(event):
+        if isinstance(event, Operator) and event.kind == KILL:
             self._withheld_until = event
+            self._outside.appendleft(event)
+        else:
+            self._outside.append(event)
+            self._note_doubt(event)
         if isinstance(event, Operator):
             self._work(None)
         elif not self._goes_on or len(self._outside) > MAX_WAITING or self._is_urgent(event):
             self._work(self.later)
+
+    def _note_doubt(self, event: Event) -> None:
+        """What was decided before a lost link or book may not open anything after it."""
+        if isinstance(event, BookStale):
+            self._stale_until[event.instrument] = event
+        elif isinstance(event, Connectivity) and not event.up:
+            self._lost_until = event
 
     def begin(self) -> None:
         """Start the core; its first commands are carried out."""
@@ -216,11 +236,11 @@ class Pump:
         return isinstance(event, _BOOKS) and len(self._outside) == 1 and not self._inside and self._carrying is None
 
     def _patience_ns(self) -> int:
-        """How long a turn may have lasted for the next step still to belong to it; what only cancels never waits."""
+        """How long a turn may have lasted for the next step still to belong to it; no cancel that was decided waits."""
         carrying = self._carrying
         if carrying is None:
             return EVENT_NS
-        return PLACING_NS if _places(carrying.commands[0]) else NS_PER_S
+        return NS_PER_S if any(isinstance(command, _CANCELLING) for command in carrying.commands) else PLACING_NS
 
     # --- one event
 
@@ -238,9 +258,17 @@ class Pump:
         self._probe.begin()
         commands = self._engine.process(event)
         self._recording.answered(commands)
+        self._note_heard(event)
+        self._conclude(commands, event.ts_recv_ns if isinstance(event, _BOOKS) else 0)
+
+    def _note_heard(self, event: Event) -> None:
+        """The core knows of it now, and its commands with it."""
         if event is self._withheld_until:
             self._withheld_until = None
-        self._conclude(commands, event.ts_recv_ns if isinstance(event, _BOOKS) else 0)
+        elif event is self._lost_until:
+            self._lost_until = None
+        elif isinstance(event, BookStale) and self._stale_until.get(event.instrument) is event:
+            del self._stale_until[event.instrument]
 
     def _conclude(self, commands: Sequence[Command], received_ns: int) -> None:
         """Write down what the core made of an event; its commands are next."""
@@ -282,7 +310,7 @@ class Pump:
     def _place(self, command: SubmitOrders | ReplaceOrders, carrying: _Carrying, *, whole: bool) -> bool:
         """Sign one order ahead, or send the request; return whether that is done."""
         gateway = self.gateways[command.account]
-        if self._withheld_until is not None:
+        if self._is_withheld(command):
             self._withhold(command, gateway)
             carrying.unprepared = None
             return True
@@ -302,13 +330,22 @@ class Pump:
         self._after_write()
         return True
 
+    def _is_withheld(self, command: SubmitOrders | ReplaceOrders) -> bool:
+        if self._withheld_until is not None:
+            return True
+        if self._lost_until is None and not self._stale_until:
+            return False
+        orders = [approved.order for approved in command.orders]
+        is_doubted = self._lost_until is not None or any(order.instrument in self._stale_until for order in orders)
+        return is_doubted and not all(order.reduce_only and order.tif in _IMMEDIATE for order in orders)
+
     def _withhold(self, command: SubmitOrders | ReplaceOrders, gateway: OrderGateway) -> None:
-        """A kill, a lost link or a standstill of the loop came between decision and sending: only the cancels go."""
+        """Only the cancels go: a kill, a lost link or book, or a standstill came between decision and sending."""
         if isinstance(gateway, PreparingGateway):
             gateway.forget(command.orders)
         now_ns = self._clock.now_ns()
         for approved in command.orders:
-            reason = "a kill, a lost link or a standstill of the loop came before it left"
+            reason = "a kill, a lost link or book, or a standstill of the loop came before it left"
             self._inside.append(OrderNotSent(command.account, approved.order.client_order_id, reason, now_ns))
         if isinstance(command, ReplaceOrders) and command.cancels:
             gateway.cancel(command.cancels)
@@ -368,8 +405,3 @@ class StageProbe:
         now_ns = self._monotonic_ns()
         self._recorders[stage](now_ns - self._last_ns)
         self._last_ns = now_ns
-
-
-def _forbids(event: Event) -> bool:
-    """Whether nothing that was decided before this event may be placed after it has come."""
-    return (isinstance(event, Operator) and event.kind == KILL) or (isinstance(event, Connectivity) and not event.up)

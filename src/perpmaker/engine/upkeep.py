@@ -89,11 +89,15 @@ class Upkeep:
     def checkpoint(self) -> None:
         """Write the core's state, so that a start need not replay what was before."""
         self._pump.settle()
+        if self._pump.dead:
+            return  # its books may be wrong: the next life replays
         self._pump.write(Checkpoint(self._engine.checkpoint(), self._clock.now_ns()))
         self._checkpoint_at = self._journal.record_number
 
     def _rotate(self) -> None:
         self._pump.settle()
+        if self._pump.dead:
+            return
         try:
             self._journal.rotate(self._engine.checkpoint())
         except OSError:

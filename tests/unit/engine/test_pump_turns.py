@@ -18,6 +18,7 @@ from perpmaker.engine import pump
 from perpmaker.engine.commands import CommandDesk
 from perpmaker.engine.records import Checkpoint, Happened, Intent
 from perpmaker.model.events import (
+    BookStale,
     CancelFailed,
     CancelSent,
     Channel,
@@ -28,6 +29,7 @@ from perpmaker.model.events import (
     OrderPrepared,
     OrderReport,
     Source,
+    StaleReason,
     Timer,
     VenueStatus,
 )
@@ -219,6 +221,44 @@ async def test_a_link_lost_between_decision_and_sending_lets_no_order_out(tmp_pa
         assert orders_placed(bench) == []
         assert "cancel 2" in bench.happened
         assert "log link_changed" in bench.happened
+
+
+@pytest.mark.usefixtures("every_step_is_long")
+async def test_a_book_lost_between_decision_and_sending_lets_no_order_out(tmp_path: Path) -> None:
+    turns = Turns()
+    with ladder(tmp_path) as bench:
+        bench.pump.later = turns.later
+        bench.ready()
+        turns.all()
+        bench.happened.clear()
+        move(bench, 500)
+        while "prepare quote ask 0" not in bench.happened:
+            turns.one()
+        now_ns = bench.clock.now_ns()
+        bench.feed(BookStale(BTC, StaleReason.GAP, now_ns))
+        turns.all()
+        assert orders_placed(bench) == []
+        assert "cancel 2" in bench.happened
+
+
+async def test_a_kill_goes_before_what_waits(tmp_path: Path) -> None:
+    turns = Turns()
+    with ladder(tmp_path) as bench:
+        bench.pump.later = turns.later
+        bench.ready()
+        turns.all()
+        heard: list[object] = []
+        process = bench.engine.process
+        bench.engine.process = lambda event: heard.append(event) or process(event)  # type: ignore[method-assign,func-returns-value]
+        bench.pump._goes_on = True  # a turn of the loop is due: what comes now waits for it
+        links = [Connectivity(MAIN, Channel.MARKET_DATA, up, "", bench.clock.now_ns()) for up in (False, True)]
+        for link in links:
+            bench.feed(link)
+        assert heard == []
+        kill = Operator("", "kill", None, {"reason": "drill"}, "ada", bench.clock.now_ns())
+        bench.feed(kill)
+        assert heard[0] is kill
+        assert [event for event in heard if event in links] == links
 
 
 @pytest.mark.usefixtures("every_step_is_long")
