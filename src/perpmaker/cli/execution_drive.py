@@ -84,7 +84,8 @@ class Following:
     ) -> CommandAnswer:
         """Give a command until it was surely received, once: the same id again is the same command. Raises Refused.
 
-        Raises OutcomeUnknown where an answer was lost and nobody takes the repetition any more.
+        Raises OutcomeUnknown where an answer was lost and nobody takes the repetition any more; a next life that does not
+        know our credentials yet is asked again.
         """
         now_ns = self._clock.now_ns()
         request = make_request(kind, arguments, actor=self._actor, now_ns=now_ns, command_id=command_id)
@@ -93,7 +94,9 @@ class Following:
         while True:
             try:
                 answer = await self._client.send(request)
-            except EngineUnreachable as error:
+            except (EngineUnreachable, ControlRefused) as error:
+                if isinstance(error, ControlRefused) and not why:
+                    raise  # the first word: it was surely not taken
                 why = str(error)
                 if loop.time() - began > LOST_S:
                     break

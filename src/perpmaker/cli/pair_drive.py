@@ -173,6 +173,9 @@ class Questions:
             await self._following.command("pair_answer", {"strategy": row.name, "answer": answer})
         except Refused as error:  # somebody was quicker
             self._progress.say(str(error))
+        except (OutcomeUnknown, ControlRefused) as error:
+            self._progress.say(str(error))
+            self._asked = ""  # asked anew at the next look, if it is still open
 
 
 async def read_line() -> str:

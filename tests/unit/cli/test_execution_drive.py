@@ -29,6 +29,8 @@ class Engine:
         self.requests: list[CommandRequest] = []
         self.lost = 0
         """So many commands more arrive, but their answers do not."""
+        self.strange = 0
+        """So many commands more are refused for their credentials, once no answer is lost any more."""
         self.refuses = ""
         self.on_loss: Callable[[], None] = lambda: None
         self.now: Callable[[], int] = lambda: 0
@@ -48,6 +50,9 @@ class Engine:
             self.lost -= 1
             self.on_loss()
             raise EngineUnreachable("no answer")
+        if self.strange:
+            self.strange -= 1
+            raise ControlRefused("credentials refused")
         why = "expired" if int(request.expires_ns) < self.now() else self.refuses
         return CommandAnswer(request.command_id, "refused" if why else "accepted", why)
 
@@ -120,6 +125,21 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_id() -> None:
     await table.work()
     assert table.kinds == ["execute"] * 4
     assert len({request.command_id for request in table.engine.requests}) == 1
+
+
+async def test_a_next_life_that_does_not_know_us_yet_is_asked_again_after_a_lost_answer() -> None:
+    table = Table(ENDED)
+    table.engine.lost = 1
+    table.engine.strange = 2
+    assert (await table.work()).reason == "done"
+    assert table.kinds == ["execute"] * 4
+
+
+async def test_credentials_that_are_refused_at_once_end_it() -> None:
+    table = Table(ENDED)
+    table.engine.strange = 1
+    with pytest.raises(ControlRefused):
+        await table.work()
 
 
 async def test_a_refusal_ends_it_with_the_engines_reason() -> None:

@@ -21,7 +21,7 @@ from perpmaker.cli.execution_drive import Following, Stop
 from perpmaker.cli.pair_drive import PairJob, Start
 from perpmaker.cli.pair_progress import PairProgress
 from perpmaker.clock import ManualClock
-from perpmaker.control.client import AsyncControlClient, EngineUnreachable
+from perpmaker.control.client import AsyncControlClient, ControlRefused, EngineUnreachable
 from perpmaker.control.messages import CommandAnswer, CommandRequest, PairRow
 from perpmaker.errors import OutcomeUnknown, PerpmakerError
 
@@ -236,6 +236,32 @@ async def test_a_person_at_the_terminal_is_asked_until_the_answer_is_one(
     assert answers == ["continue" if ends else "stop"]
     assert row.is_over
     assert row.cycles >= ends
+
+
+async def test_a_person_is_asked_again_when_nobody_knows_what_became_of_the_answer(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sol = {**WORDS, "instrument": "SOL_USDT_Perp", "hedge_instrument": "SOL_USDC_PERP@backpack", "size": "3"}
+    send, tries = table.engine.send, 0
+
+    async def lossy(request: CommandRequest) -> CommandAnswer:
+        nonlocal tries
+        if request.kind == "pair_answer":
+            tries += 1
+            if tries == 1:
+                raise ControlRefused("credentials refused")
+        return await send(request)
+
+    monkeypatch.setattr(table.engine, "send", lossy)
+    person, terminal = os.openpty()
+    with os.fdopen(terminal, "r", buffering=1) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        os.write(person, b"stop\nstop\n")
+        row = await asyncio.wait_for(table.run(words=sol), 60)
+    os.close(person)
+    assert row.is_over
+    assert tries == 2
+    assert "credentials refused" in table.out.getvalue()
 
 
 _START = CommandRequest("command-1", "pair_start", "0", {**WORDS, "iterations": "500"})
