@@ -23,7 +23,7 @@ class Emptying:
     def __init__(self, lead: InstrumentId, piece: Decimal, max_slippage_bps: Decimal) -> None:
         self._lead = lead
         self._piece = piece
-        """Largest one, and so the largest unhedged amount, unless that leaves less than the venue's smallest order: `_most`."""
+        """Largest one, and so the largest unhedged amount, but where the venue takes no order so small: see `_most`."""
         self._algorithm = Sweep(max_slippage_bps=max_slippage_bps, aim_children=20, deadline_ms=TAKE_MS)
         self._begun_ns = 0
 
