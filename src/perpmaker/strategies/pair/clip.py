@@ -124,7 +124,7 @@ class Clip:
             self._leave(ctx, why)
 
     def step(self, ctx: Context, *, hold: str = "") -> None:
-        """Go on. With `hold` nothing new is placed, for that reason."""
+        """Go on. With `hold` nothing new is placed, for that reason, and what rests or takes on the lead is withdrawn."""
         for _ in range(6):
             before = self.stage
             match before:
@@ -235,11 +235,12 @@ class Clip:
         self.stage = Stage.STEADY
 
     def _taking(self, ctx: Context, hold: str) -> None:
-        """Take the rest on the lead; the hedge follows each fill as ever."""
+        """Take the rest on the lead, as long as nothing holds it up; the hedge follows each fill as ever."""
         world = self._world
         report = ctx.execution(world.lead)
         at_work = report is not None and report.state != "ended"
-        if self._take is not None and at_work and self._hedge_is_late(ctx):
+        if self._take is not None and at_work and (hold or self._hedge_is_late(ctx)):
+            self.text = hold or "the hedge is late"
             ctx.target(world.lead, ctx.proven_qty(world.lead), self._take)  # places nothing more
             return
         if self._take is not None and not at_work and ctx.now_ns() > self._placed_ns:

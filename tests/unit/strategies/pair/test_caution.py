@@ -65,6 +65,42 @@ def test_at_three_quarters_an_opening_order_is_withdrawn_and_what_it_filled_is_h
     rig.until(lambda: bool(rig.lead.live()))
 
 
+TAKES = {"timeout_s": 2, "reprices": 0, "on_timeout": "take", "stability_s": 0}
+
+
+def taking(mode: str, phase: str, **params: float) -> TwoVenues:
+    """A pair in the midst of a sweep on the lead, of which each order gets a fifth of what it asks for."""
+    rig = pair(mode=mode, crowd=False, maker=TAKES, **params)
+    rig.until(lambda: rig.status().get("phase") == phase and bool(rig.lead.live()))
+    rig.lead.take_share = D("0.2")
+    fills = len(rig.lead.fills)
+    rig.until(lambda: len(rig.lead.fills) > fills, 10)
+    assert rig.status()["clip"] == "taking"
+    return rig
+
+
+@pytest.mark.parametrize("hindered", ["three quarters", "paused"])
+def test_a_clip_that_opens_by_taking_is_left_and_what_it_took_is_hedged(use: Use, hindered: str) -> None:
+    rig = taking("build_and_hold", "open")
+    took = rig.lead.position
+    use(0.8) if hindered == "three quarters" else rig.operate("pause")
+    rig.run(10)
+    assert 0 < took == rig.lead.position < D("0.5")
+    assert rig.delta == 0
+    use(0.6)
+    rig.operate("resume")
+    rig.lead.take_share = D(1)
+    done(rig)
+    assert (rig.lead.position, rig.hedge.position) == (D("0.5"), D("-0.5"))
+
+
+def test_a_clip_that_closes_by_taking_goes_on_at_three_quarters(use: Use) -> None:
+    rig = taking("open_and_close", "close")
+    use(0.8)
+    rig.until(lambda: abs(rig.lead.position) < D("0.1"), 10)
+    assert rig.delta == 0
+
+
 @pytest.mark.parametrize("mode", ["alternate", "build_hold_close"])
 def test_at_three_quarters_what_is_held_is_closed_as_planned(use: Use, mode: str) -> None:
     rig = pair(mode=mode, iterations=4, hold_min=0.1, pause_s=6)
