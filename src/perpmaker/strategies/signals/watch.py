@@ -58,8 +58,8 @@ class RegimeWatch:
         self._latch.restore(memory)
         for bar in bars:
             self.on_bar(bar)
-            if self._reading is not None and bar.open_ns >= memory.since_ns:
-                closed_ns = bar.open_ns + bar.interval_s * NS_PER_S
+            closed_ns = bar.open_ns + bar.interval_s * NS_PER_S
+            if self._reading is not None and closed_ns > memory.since_ns:  # the bar that gave it closed before
                 self._latch.update(closed_ns, self._reading.signal, self._rsi.value, is_flat=False)
 
     def on_bar(self, bar: Bar) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from perpmaker.model.order import Side
-from perpmaker.model.units import NS_PER_S
+from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.strategies.signals.filters import Regime
 from perpmaker.strategies.signals.params import RegimeParams
 from perpmaker.strategies.signals.watch import RegimeState, RegimeWatch
@@ -76,17 +76,18 @@ def test_a_signal_of_an_earlier_life_is_remembered_though_the_filter_is_neutral(
     assert after.memory == memory
 
 
-def test_a_bar_that_came_while_nobody_looked_releases_it_though_the_rsi_has_fallen_again() -> None:
-    before = _watched(FALL)
-    _state(before, 31)
+@pytest.mark.parametrize("late_ns", [0, 50 * NS_PER_MS])
+def test_a_bar_that_came_while_nobody_looked_releases_it_though_the_rsi_has_fallen_again(late_ns: int) -> None:
+    before = _watched(FALL, latch_release_buy_rsi=50)
+    before.state(START_NS + 31 * 60 * NS_PER_S + late_ns, is_flat=False)
     assert before.memory is not None
-    after = RegimeWatch(BTC, RegimeParams())
+    after = RegimeWatch(BTC, RegimeParams(latch_release_buy_rsi=50))
     closes = [*FALL, 1000.0, 998.5, 998.0, 997.5, 997.4]
     after.restore(before.memory, [bar(number, close) for number, close in enumerate(closes)])
     state = _state(after, 36)
     assert float(state.shown["rsi"] or 0) < 50
     assert (state.signal, after.memory) == (None, None)
-    assert "above 40" in str(state.shown["latch"])
+    assert "RSI 50.5 above 50" in str(state.shown["latch"])
 
 
 def test_its_time_goes_on_while_nobody_runs() -> None:
