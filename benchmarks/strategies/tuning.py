@@ -25,7 +25,7 @@ TRIED: Final[Mapping[str, tuple[Mapping[str, Any], ...]]] = {
         *({"min_half_spread_bps": half, "skew_bps_at_max_position": 80} for half in (1, 3)),
     ),
     "avellaneda_stoikov": _SKEWS,
-    "fixed": _SKEWS,
+    "fixed": (*_SKEWS, {"skew_bps_at_max_position": 80}),
     "hummingbot_pure": (
         {"bid_spread": 0.05, "ask_spread": 0.05},
         {"bid_spread": 0.02, "ask_spread": 0.02},
