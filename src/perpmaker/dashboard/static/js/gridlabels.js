@@ -29,7 +29,11 @@ export class GridLabels {
   }
 
   set(cells) {
-    this.cells = cells.filter((cell) => labelOf(cell) !== "");
+    const told = cells.filter((cell) => labelOf(cell) !== "");
+    const key = JSON.stringify(told);
+    if (key === this.key) return; // asking for it draws the whole chart again
+    this.key = key;
+    this.cells = told;
     this.requestUpdate?.();
   }
 
