@@ -102,6 +102,8 @@ def command(home: Path, /, **options: Any) -> None:
     stamp = WallClock().now_ns() // 1_000_000_000
     folder = options["report"] or home / "regimes" / f"{stamp}-{config.name}-{row.name}"
     must_be_writable(folder)
+    if output is not None:
+        must_be_writable(output.parent)
     with _Bar(Console(stderr=True), task) as bar, tempfile.TemporaryDirectory() as models:
         samples = samples_of(
             tape, played, name, window_s=task.window_s, levels=task.levels, progress=bar.rows(tape.rows)
