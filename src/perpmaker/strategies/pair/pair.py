@@ -355,9 +355,13 @@ class Pair(Strategy[PairParams]):
         ctx.notice("warning", "pair_flattens", fields)
 
     def _end(self, ctx: Context, text: str) -> None:
-        if not self._memo.programme.is_over:
-            self._memo.programme.end(text)
+        """End it for a person, or for what was not expected; from now on a loss limit leaves what it holds alone."""
+        programme = self._memo.programme
+        if not programme.is_over:
+            programme.end(text, left_alone=True)
             self._tell_summary(ctx, "pair_ended")
+        elif programme.keeps:
+            programme.leave_alone(text)
 
     # --- sizes
 
@@ -399,7 +403,7 @@ class Pair(Strategy[PairParams]):
         memo, programme = self._memo, self._memo.programme
         self._memory.save(
             ctx, memo, programme.phase, programme.closing_for_good, programme.taking, programme.cycles,
-            programme.wanted, memo.clip_qty, memo.counts.skipped,
+            programme.wanted, programme.left_alone, memo.clip_qty, memo.counts.skipped,
         )  # fmt: skip
 
     def _tell_summary(self, ctx: Context, name: str) -> None:

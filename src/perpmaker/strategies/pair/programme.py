@@ -34,6 +34,11 @@ class Programme(msgspec.Struct):
     taking: bool = False
     """What is held is closed by taking, not clip by clip in the book: a loss limit is nearly used up."""
     why_closing: str = "as a person wanted"
+    left_alone: bool | None = None
+    """Whether a person, or what was not expected, ended it: then a loss limit does not take down what it holds.
+
+    None before its end, and where it ended before this was written down.
+    """
 
     @property
     def is_over(self) -> bool:
@@ -48,17 +53,26 @@ class Programme(msgspec.Struct):
         """Whether a position is being changed now."""
         return self.phase in ("open", "close")
 
-    def end(self, text: str) -> None:
-        self.phase, self.text = "end", text
+    def end(self, text: str, *, left_alone: bool = False) -> None:
+        self.phase, self.text, self.left_alone = "end", text, left_alone
+
+    def leave_alone(self, text: str) -> None:
+        """A person stops it, or something unexpected does, though it had ended by itself with a position."""
+        self.text, self.left_alone = f"{self.text}; {text}", True
 
     @property
     def keeps(self) -> bool:
-        """Whether it ended by itself with a position that it is there to hold."""
-        return self.is_over and self.mode == "build_and_hold" and self.cycles > 0 and not self.closing_for_good
+        """Whether it ended by itself, and what it may hold since then is taken down when a loss limit is nearly used up."""
+        if not self.is_over or self.closing_for_good:
+            return False
+        if self.left_alone is None:  # an older memo: only what was built to be held is known to have ended by itself
+            return self.mode == "build_and_hold" and self.cycles > 0
+        return not self.left_alone
 
     def close(self) -> None:
         """Close what is held, wherever the mode stands, and end."""
         self.phase, self.wanted, self.text, self.closing_for_good = "close", ZERO, "", True
+        self.left_alone = None
 
     def flatten(self, why: str) -> None:
         """Close by taking, for that reason, and end."""

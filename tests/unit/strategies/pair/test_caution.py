@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+import msgspec
 import pytest
 from tests.unit.strategies.pair.sessions import done, pair
 from tests.unit.strategies.pair.two_venues import Crowd, TwoVenues
 
 from perpmaker.engine.core.context import SlotContext
 from perpmaker.model.order import Side
+from perpmaker.strategies.pair.programme import Programme
 
 D = Decimal
 Use = Callable[[float], None]
@@ -148,6 +150,52 @@ def test_at_nine_tenths_a_position_that_was_built_to_be_held_is_taken_down(use: 
     use(0.95)
     rig.until(lambda: rig.lead.position == rig.hedge.position == 0, 30)
     assert rig.told("pair_ended")[-1]["text"] == "closed, 95% of a loss limit is used"
+
+
+def test_at_nine_tenths_what_an_odd_number_of_cycles_left_is_taken_down(use: Use) -> None:
+    rig = done(pair(mode="alternate", iterations=3))
+    assert (rig.lead.position, rig.status()["waits_for"]) == (D("0.5"), "every cycle was run")
+    use(0.95)
+    rig.until(lambda: rig.lead.position == rig.hedge.position == 0, 30)
+    assert rig.told("pair_ended")[-1]["text"] == "closed, 95% of a loss limit is used"
+
+
+def test_what_was_built_and_then_stopped_by_a_person_stays_at_nine_tenths_and_after_a_restart(use: Use) -> None:
+    rig = done(pair(mode="build_and_hold"))
+    rig.operate("pair_stop")
+    assert rig.status()["waits_for"] == "built; the position is held; stopped by a person"
+    use(0.95)
+    rig.run(10)
+    rig.restart().run(10)
+    assert (rig.lead.position, rig.hedge.position) == (D("0.5"), D("-0.5"))
+    assert rig.told("pair_flattens") == []
+    rig.operate("pair_close")
+    rig.until(lambda: rig.lead.position == rig.hedge.position == 0, 30)
+
+
+def test_what_was_built_stays_at_nine_tenths_after_a_surprise_that_stops(use: Use) -> None:
+    rig = done(pair(mode="build_and_hold", on_unexpected="stop"))
+    rig.fill_by_hand(rig.hedge, Side.SELL, "0.1")
+    rig.run(1)
+    held = rig.lead.position
+    use(0.95)
+    rig.run(10)
+    assert held == rig.lead.position == D("0.5")
+
+
+@pytest.mark.parametrize(
+    ("mode", "cycles", "text", "keeps"),
+    [
+        ("build_and_hold", 1, "built; the position is held", True),
+        ("build_and_hold", 0, "stopped by a person", False),
+        ("alternate", 1, "stopped by a person", False),
+    ],
+)
+def test_what_was_remembered_before_who_ended_it_was_is_taken_as_it_was_then(
+    mode: str, cycles: int, text: str, keeps: bool
+) -> None:
+    old = {"mode": mode, "phase": "end", "cycles": cycles, "side": "buy", "wanted": "0.5", "text": text}
+    assert msgspec.json.decode(msgspec.json.encode(old), type=Programme).keeps is keeps
 
 
 def test_what_a_person_stopped_stays_at_nine_tenths(use: Use) -> None:
