@@ -93,6 +93,8 @@ class MarketMaker(Strategy[MarketMakerParams]):
         self._mixture = Mixture(params.regime.model, params.regime.blend)
         self._tuner = Tuner(params.adapt, keys=f"{params.quoting} {params.adapt}")
         self._remembered: LatchMemory | None = None
+        self._tuned_before = MakerMemo().adapt
+        """What the tuner kept in an earlier life; it stays in the memo through lives without a tuner."""
         self._plan: _Plan | None = None
         self._rests_until_ns = {Side.BUY: 0, Side.SELL: 0}
         self._places: dict[ClientOrderId, Place] = {}
@@ -110,6 +112,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
 
     def on_start(self, ctx: Context) -> None:
         memo = decode(ctx.recall())
+        self._tuned_before = memo.adapt
         self._take_past(ctx, memo)
         self._tell_inert(ctx, self._inert.idle)
         if self._tuner.on and self._tuner.restore(memo.adapt):
@@ -132,7 +135,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
         ctx.notice("info", "latch_restored", fields)
 
     def _remember(self, ctx: Context) -> None:
-        ctx.remember(encode(self._tuner.memory(), self._regime.memory))
+        ctx.remember(encode(self._tuner.memory() if self._tuner.on else self._tuned_before, self._regime.memory))
 
     def on_book(self, ctx: Context, book: Book) -> None:
         if book.instrument.instrument_id != self.params.instrument:

@@ -465,6 +465,16 @@ def test_what_ends_a_latch_ends_one_of_an_earlier_life_too(position: str, second
     assert '"latch":null' in after.memo
 
 
+def test_what_the_tuner_kept_outlives_a_life_without_a_tuner_in_which_a_signal_came() -> None:
+    tuners = '{"keys":"of then","gamma":1.25,"kappa":1.0,"turn":0,"last":""}'
+    ctx = FakeContext(BTC)
+    ctx.past_bars, ctx.books[ID], ctx.memo = FALL_BARS, MID_BOOK, f'{{"adapt":{tuners},"latch":null}}'
+    ctx.hold(ID, "0.01")
+    _maker(ctx).on_start(ctx)
+    assert '"latch":{"side":"buy"' in ctx.memo
+    assert f'"adapt":{tuners}' in ctx.memo
+
+
 @pytest.mark.parametrize("memo", ["nonsense", "[]", '{"latch":{"side":"up","since_ns":1}}'])
 def test_a_memo_that_cannot_be_read_is_none(memo: str) -> None:
     assert len(_ladder(_next_life(memo)).bids) == 3

@@ -14,13 +14,27 @@ class MakerMemo(msgspec.Struct, frozen=True):
     latch: LatchMemory | None = None
 
 
+class _TunersAlone(msgspec.Struct, frozen=True):
+    """What tells a memo of before the latch had a place in it: then all of it was the tuner's."""
+
+    keys: str
+
+
 def decode(text: str) -> MakerMemo:
     """Read a memo; one that cannot be read is none: the tuner begins at 1, and the latch with the bars."""
     try:
-        return msgspec.json.decode(text, type=MakerMemo)
+        memo = msgspec.json.decode(text, type=MakerMemo)
     except msgspec.MsgspecError:
         return MakerMemo()
+    if bytes(memo.adapt) != b"null":
+        return memo
+    try:
+        msgspec.json.decode(text, type=_TunersAlone)
+    except msgspec.MsgspecError:
+        return memo
+    return MakerMemo(msgspec.Raw(text.encode()), memo.latch)
 
 
-def encode(adapt: str, latch: LatchMemory | None) -> str:
-    return msgspec.json.encode(MakerMemo(msgspec.Raw(adapt.encode()), latch)).decode()
+def encode(adapt: str | msgspec.Raw, latch: LatchMemory | None) -> str:
+    """`adapt` is the tuner's memory, or what `decode` gave of it."""
+    return msgspec.json.encode(MakerMemo(msgspec.Raw(adapt), latch)).decode()
