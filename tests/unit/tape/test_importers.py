@@ -488,6 +488,14 @@ def test_databento_binary_says_what_its_csv_says(tmp_path: Path, name: str) -> N
     assert report.bad == {name: "1 x a cancel of an order that was not added (first: line 8)"}
 
 
+@pytest.mark.parametrize("name", ["mbo.dbn.csv", "mbo.dbn.csv.zst"])
+def test_a_text_made_of_databento_binary_is_read_as_text_whatever_its_name_keeps(tmp_path: Path, name: str) -> None:
+    text = "".join(f"{line}\n" for line in (f"{MBO},symbol", *(f"{row},ESH4" for row in DBN_ROWS))).encode()
+    (tmp_path / name).write_bytes(zstandard.compress(text) if name.endswith(".zst") else text)
+    _, tape, found = imported(tmp_path, tmp_path / name)
+    assert (len(found), tape.instruments[0].instrument.symbol) == (4, "ESH4")
+
+
 def test_a_databento_number_has_the_symbol_of_its_day_else_it_stays_a_number(tmp_path: Path) -> None:
     day_ns = 86_400 * 10**9
     for days, symbol in ((1, "ESH4"), (2, "5482")):

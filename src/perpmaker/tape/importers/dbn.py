@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from databento_dbn import MBOMsg, Metadata
 
 MAGIC: Final = b"DBN"
+_PACKED: Final = frozenset({".zst", ".gz", ".zip"})
+"""What may follow `.dbn` in a name; a `.dbn.csv` is text."""
 _DAY_NS: Final = 86_400 * NS_PER_S
 _Interval = tuple[date, date, str]
 """From, to before, symbol."""
@@ -26,7 +28,8 @@ _Interval = tuple[date, date, str]
 
 def is_dbn(path: Path, begins: bytes) -> bool:
     """Say whether a file is DBN by its name or its first bytes, unpacked."""
-    return ".dbn" in path.suffixes[-2:] or begins.startswith(MAGIC)
+    packed = len(path.suffixes) > 1 and path.suffixes[-2] == ".dbn" and path.suffix in _PACKED
+    return path.suffix == ".dbn" or packed or begins.startswith(MAGIC)
 
 
 def dbn_records(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
