@@ -13,6 +13,7 @@ from perpmaker.model.events import InstrumentDelisted, InstrumentListed, Ticker
 from perpmaker.model.ids import InstrumentId
 from perpmaker.tape.columns import take
 from perpmaker.tape.levels import Books
+from perpmaker.tape.own import PIECE, is_session
 from perpmaker.tape.reader import ALWAYS, Tape, events
 from perpmaker.tape.schema import NO_INSTRUMENT
 from perpmaker.tape.writer import TapeWriter
@@ -34,6 +35,8 @@ def cut(
     names = {tape.instruments[place].instrument_id for place in kept}
     with TapeWriter(target, [tape.instruments[place] for place in kept], source=f"cut from {tape.name}") as writer:
         writer.notes["cut from"] = tape.fingerprint
+        if is_session(tape):
+            writer.notes[PIECE] = tape.name
         _state_anew(tape, from_ns, names, writer)
         for columns in tape.chunks(from_ns, to_ns):
             wanted = np.isin(columns.instrument, [*kept, NO_INSTRUMENT])

@@ -31,11 +31,14 @@ from perpmaker.model.events import (
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, TradeId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import Side
+from perpmaker.tape.examine import files_of
 from perpmaker.tape.reader import Tape
 from perpmaker.tape.schema import Kind
 
 NOTE: Final = "own orders"
 """Under which a tape's notes say what was taken out."""
+PIECE: Final = "piece of a session"
+"""Under which the notes of a tape that was made of a session's rows say so: the rows that tell it may be missing."""
 _ENDED: Final = frozenset({VenueStatus.FILLED, VenueStatus.REJECTED, VenueStatus.CANCELED, VenueStatus.EXPIRED})
 _ZERO: Final = Decimal(0)
 _Place = tuple[InstrumentId, int, int]
@@ -44,7 +47,9 @@ _Place = tuple[InstrumentId, int, int]
 
 def is_session(tape: Tape) -> bool:
     """Whether a tape is an engine's recorded life, or a piece of one: its books may hold the engine's own orders."""
-    return any(kind.name.lower() in tape.counts for kind in (Kind.SESSION, Kind.COMMAND))
+    if any(kind.name.lower() in tape.counts for kind in (Kind.SESSION, Kind.COMMAND)):
+        return True
+    return any(PIECE in file.contents.notes for file in files_of(tape))
 
 
 def must_be_market(tape: Tape) -> None:

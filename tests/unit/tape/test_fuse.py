@@ -18,6 +18,7 @@ from perpmaker.model.events import BookDelta, BookSnapshot, Event, Trade
 from perpmaker.tape.columns import columns_of
 from perpmaker.tape.fuse import Fused, fuse
 from perpmaker.tape.levels import Levels
+from perpmaker.tape.own import PIECE, is_session
 from perpmaker.tape.reader import events, open_tape
 from perpmaker.tape.rows import Rows
 from perpmaker.tape.schema import Kind
@@ -115,3 +116,15 @@ def test_the_command_says_what_became_of_them_and_refuses_a_tape_without(tmp_pat
         writer.add_columns(columns_of(begun().rows.values))
     with pytest.raises(DataError, match="no stream of best prices"):
         fuse(open_tape(tmp_path / "none.tape"), tmp_path / "d.tape")
+
+
+def test_a_session_is_still_known_as_one(tmp_path: Path) -> None:
+    """Its first row told it; what came after that has none that does."""
+    told = Told().snapshot(0, [(100, 5)], [(102, 5)], 1).best(10, (101, 1), (102, 5), 2)
+    with TapeWriter(tmp_path / "piece.tape", [listed(BTC)]) as writer:
+        writer.notes[PIECE] = "life.tape"
+        writer.add_columns(columns_of(told.rows.values))
+    fuse(open_tape(tmp_path / "piece.tape"), tmp_path / "fused.tape")
+    assert is_session(open_tape(tmp_path / "fused.tape"))
+    told.fused(tmp_path)
+    assert not is_session(open_tape(tmp_path / "b.tape"))

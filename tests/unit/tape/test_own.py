@@ -16,7 +16,7 @@ from perpmaker.engine.backtest import Setup, backtest, only
 from perpmaker.engine.backtest_feed import plan_feed
 from perpmaker.engine.backtest_models import simulated_spec
 from perpmaker.engine.recording import session_of
-from perpmaker.errors import ConfigError
+from perpmaker.errors import ConfigError, DataError
 from perpmaker.exchange.faults import GRVT
 from perpmaker.exchange.tapes import open_tapes
 from perpmaker.model.events import (
@@ -279,6 +279,30 @@ def test_a_piece_of_a_session_without_its_beginning_is_no_market_either(session:
     assert "session" not in open_tape(tmp_path / "late.tape").counts
     with pytest.raises(ConfigError, match="is the recorded session of an engine"):
         plan_feed(open_tape(tmp_path / "late.tape"), [BTC], {})
+
+
+def test_a_piece_of_a_piece_of_a_session_is_known_though_no_row_tells_it(session: Path, tmp_path: Path) -> None:
+    compact_all([session / "000001.live"], tmp_path / "life.tape", source="a session", clamp=False)
+    life = open_tape(tmp_path / "life.tape")
+    middle_ns = (life.first_recv_ns + life.last_recv_ns) // 2
+    cut(life, tmp_path / "late.tape", from_ns=life.first_recv_ns + 10**9)
+    cut(open_tape(tmp_path / "late.tape"), tmp_path / "later.tape", from_ns=middle_ns)
+    for name in ("late.tape", "later.tape"):
+        piece = open_tape(tmp_path / name)
+        assert not {"session", "command"} & set(piece.counts)
+        with pytest.raises(ConfigError, match="is the recorded session of an engine"):
+            plan_feed(piece, [BTC], {})
+    with pytest.raises(ConfigError, match="is the recorded session of an engine"):
+        open_tapes([tmp_path / "late.tape"], GRVT)
+    with pytest.raises(DataError, match="is no session of an engine"):
+        write_market(tmp_path / "late.tape", tmp_path / "market.tape")
+
+
+def test_a_piece_of_a_market_is_a_market(session: Path, tmp_path: Path) -> None:
+    write_market(session, tmp_path / "market.tape")
+    market_tape = open_tape(tmp_path / "market.tape")
+    cut(market_tape, tmp_path / "late.tape", from_ns=market_tape.first_recv_ns + 10**9)
+    assert not is_session(tmp_path / "late.tape")
 
 
 def test_parity_says_what_it_took_out(session: Path, tmp_path: Path) -> None:
