@@ -129,7 +129,11 @@ class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_bulk: int = 100
     whole_requests: bool = True
     """One creation that the gateway refuses refuses its whole request, the cancels in it too: GRVT's reply has no place for
-    a single refusal (PROTOCOL 6, bulk_orders; the practice exchange reads it so as well). False: each for itself."""
+    a single refusal (PROTOCOL 6, bulk_orders; the practice exchange reads it so as well). False: each for itself.
+
+    What is heard of it differs from live: here each creation is a certain SubmitRejected at once. The live gateway cannot
+    tell from a code that is not request-wide which of several creations it is about: it emits SubmitUnknown for each, and
+    they count in full until its inquiry is answered."""
     resting_life_ns: int = 120 * NS_PER_S
     """Signature expiration of an order that names none."""
     touch_per_mille: int = 100
