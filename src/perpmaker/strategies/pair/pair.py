@@ -260,7 +260,8 @@ class Pair(Strategy[PairParams]):
         if not memo.clip_qty:
             programme.text = "the clip rounds to nothing, or a price is missing"
             return None
-        qty = self._next_clip_qty(ctx)
+        side = Side.BUY if to_go > 0 else Side.SELL
+        qty = self._next_clip_qty(ctx, side)
         if not qty:
             programme.text = f"a clip of {memo.clip_qty.normalize():f} is less than the smallest order by now"
             return None
@@ -273,21 +274,24 @@ class Pair(Strategy[PairParams]):
             stability=self._stability,
             rules=self._rules,
         )
-        side = Side.BUY if to_go > 0 else Side.SELL
         return Clip(world, side, qty, programme.wanted, self._least_edge_bps)
 
-    def _next_clip_qty(self, ctx: Context) -> Decimal:
+    def _next_clip_qty(self, ctx: Context, side: Side) -> Decimal:
         """Return the size of the next clip: smaller where it opens and half of a loss limit is used up.
 
-        Where the venues' smallest order has outgrown a clip, one that closes is that order, and none opens: 0.
+        One that closes is never less than the venues' smallest order and what is open already, which was too little to
+        hedge: so the lead can trade it. Where the smallest order has outgrown a clip none opens: 0.
         """
         usual, closes = self._memo.clip_qty, self._memo.programme.is_closing
         rules = [ctx.instrument(name) for name in (self._lead, self._hedge)]
         lot = common_lot(*rules)
         least = max(smallest_qty(rule, ctx.mark_px(rule.instrument_id) or ZERO) for rule in rules)
+        if closes:
+            open_qty = max(side.sign * self._memo.holdings.delta, ZERO)
+            return max(usual, away_from_zero(least + open_qty, lot))
         if usual < least:
-            return away_from_zero(least, lot) if closes else ZERO
-        if closes or self._caution.tier < Tier.WIDEN:
+            return ZERO
+        if self._caution.tier < Tier.WIDEN:
             return usual
         smaller = towards_zero(usual / SMALLER_DIVISOR, lot)
         return smaller if smaller >= least else usual

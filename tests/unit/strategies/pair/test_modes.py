@@ -215,6 +215,25 @@ def test_by_option_the_rest_is_taken_on_both_venues() -> None:
     assert [fill.is_taker for fill in rig.lead.fills] == [False, True]
 
 
+def test_closing_goes_on_though_a_clip_less_what_is_open_is_below_the_smallest_order() -> None:
+    """0.01 sold, of which the hedge venue takes no order: of the 0.19 left of a clip the lead takes none, so it is 0.2."""
+    rig = done(pair(mode="build_and_hold", size="0.4", clip="0.2"))
+    rig.bound = D("0.21")
+    rig.on_step = lambda: None
+    rig.operate("pair_close")
+    rig.until(lambda: bool(rig.lead.live()))
+    rig.fill(rig.lead, rig.lead.live()[0], "0.01")
+    rig.lead.rules = msgspec.structs.replace(rig.lead.rules, min_qty=D("0.2"))
+    rig.feed(InstrumentListed(rig.lead.rules, rig.now_ns))
+    assert (rig.lead.position, rig.delta) == (D("0.39"), D("-0.01"))
+    first = rig.lead.live()[0]
+    rig.until(lambda: first not in rig.lead.live(), 20)
+    rig.on_step = Crowd(rig)
+    done(rig, 60)
+    assert (rig.lead.position, rig.hedge.position) == (D("0.19"), D("-0.19"))
+    assert rig.worst == D("0.21")
+
+
 def test_a_price_inside_the_touch_never_takes() -> None:
     rig = pair(mode="build_and_hold", maker={"inside_ticks": 3, "stability_s": 0})
     order = next(iter(rig.lead.orders.values())).order
