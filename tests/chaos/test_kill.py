@@ -155,6 +155,7 @@ def test_a_kill_while_the_venue_is_cut_off_is_carried_out_when_it_is_back(open_s
     time.sleep(WATCH_S)
     assert not [order for order in oracle.audit.collect() if order.create_ns > killed_ns]
     assert stack.status().state == "killed"
+    until(lambda: all((links := stack.status().links).values()) and links, PATIENCE_S, "its links are up")
     assert stack.stop_engine() == 0
     oracle.judge_stopped()
 
