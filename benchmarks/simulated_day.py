@@ -57,8 +57,9 @@ RARER: Final = 4.0
 """Participants look so many times less often than in the strategies' markets; as many trades come."""
 MARK_MOVES: Final = Decimal("1.02")
 """What was within a limit when it was ordered may be worth so much more at a later mark."""
-FLAT_MB: Final = 20.0
-"""What memory besides the result's own tables may grow by, from a sixth of the time on."""
+FLAT_MB_AN_HOUR: Final = 1.0
+"""What memory besides the result's own tables may grow by, from half of the time on: what is kept is bounded by number
+(1,000 fills an instrument), and at this pace it takes half a day until there are so many."""
 _HOUR_NS: Final = 3_600 * NS_PER_S
 _SETTINGS: Final = """
 schema_version = 1
@@ -124,7 +125,8 @@ class Watch:
         self._judge()
         if now_ns - self._began_ns >= len(self.hours) * _HOUR_NS:
             self._run.engine.assert_identity()
-            tables_mb = sum(len(table) * 8 * len(table.columns) for table in self._run.chronicle.tables.values()) / 1e6
+            tables = self._run.chronicle.tables.values()
+            tables_mb = sum(sys.getsizeof(column) for table in tables for column in table.columns.values()) / 1e6
             memory_mb = used_by(os.getpid()).resident_bytes / 1e6
             self.hours.append(Hour((now_ns - self._began_ns) / _HOUR_NS, memory_mb, tables_mb))
             _tell(f"{self.hours[-1].hours:.1f} h: {memory_mb:.0f} MB, {tables_mb:.0f} MB of it tables")
@@ -156,8 +158,8 @@ class Watch:
 
 
 def grown_mb(hours: Sequence[Hour]) -> float:
-    """Return by how much memory besides the tables grew from a sixth of the time on, line against line (least squares)."""
-    judged = [hour for hour in hours if hour.hours >= hours[-1].hours / 6]
+    """Return by how much memory besides the tables grew in the second half, line against line (least squares)."""
+    judged = [hour for hour in hours if hour.hours >= hours[-1].hours / 2]
     if len(judged) < 3:
         return 0.0
     xs = [hour.hours for hour in judged]
@@ -253,8 +255,9 @@ def told(watch: Watch, result: RunResult) -> dict[str, Any]:
     grown = grown_mb(watch.hours)
     problems = [f"beyond a limit: {text}" for text in watch.beyond[:20]]
     problems += [f"the engine said: {text}" for text in result.errors]
-    if grown > FLAT_MB:
-        problems.append(f"memory besides the tables grew by {grown:.1f} MB, more than {FLAT_MB:g}")
+    allowed = FLAT_MB_AN_HOUR * watch.hours[-1].hours / 2 if watch.hours else 0.0
+    if grown > allowed:
+        problems.append(f"memory besides the tables grew by {grown:.1f} MB in the second half, more than {allowed:g}")
     if not watch.at_limit:
         problems.append("no limit was ever met: the run says nothing about limits")
     if figures.liquidations:
@@ -271,7 +274,7 @@ def told(watch: Watch, result: RunResult) -> dict[str, Any]:
         "seconds above 90 % of the limit": watch.at_limit,
         "seconds beyond a limit": len(watch.beyond),
         "memory by hour, MB": [(round(h.hours, 1), round(h.memory_mb, 1), round(h.tables_mb, 1)) for h in watch.hours],
-        "grown besides the tables, MB": round(grown, 1),
+        "grown besides the tables in the second half, MB": round(grown, 1),
         "digest": result.digest,
         "problems": problems,
     }

@@ -57,4 +57,4 @@ def test_memory_is_flat_when_only_the_tables_grow() -> None:
     tables = [Hour(hour, 200.0 + 10 * hour, 10.0 * hour) for hour in range(25)]
     assert abs(grown_mb(tables)) < 1e-9
     leaking = [Hour(hour, 200.0 + 12 * hour, 10.0 * hour) for hour in range(25)]
-    assert grown_mb(leaking) == pytest.approx(2.0 * 20)
+    assert grown_mb(leaking) == pytest.approx(2.0 * 12)
