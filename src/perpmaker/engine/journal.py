@@ -94,7 +94,6 @@ class Journal:
         self._strategies = dict(recovered.strategies)
         self.failure = ""
         """Why no intent is taken any more, "" while all is well."""
-        self.records_written = 0
         self._start = last.start
         self._records = last.start.first_record + last.records - 1
         self._digest = last.digest
@@ -255,7 +254,6 @@ class Journal:
         self._digest = digest
         self._offset += len(frame)
         self._records += 1
-        self.records_written += 1
         if not self._dirty:
             self._dirty = True
             self.wake_later(self._wake.set)
