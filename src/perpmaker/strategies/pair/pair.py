@@ -279,22 +279,20 @@ class Pair(Strategy[PairParams]):
     def _next_clip_qty(self, ctx: Context, side: Side) -> Decimal:
         """Return the size of the next clip: smaller where it opens and half of a loss limit is used up.
 
-        One that closes is never less than the venues' smallest order and what is open already, which was too little to
-        hedge: so the lead can trade it. Where the smallest order has outgrown a clip none opens: 0.
+        It is never less than the smallest order and what is open already, which was too little to hedge: so the lead can
+        trade it, and the hedge venue all of it. Where the smallest order has outgrown a clip none opens: 0.
         """
         usual, closes = self._memo.clip_qty, self._memo.programme.is_closing
         rules = [ctx.instrument(name) for name in (self._lead, self._hedge)]
         lot = common_lot(*rules)
-        least = max(smallest_qty(rule, ctx.mark_px(rule.instrument_id) or ZERO) for rule in rules)
+        on_lead, on_hedge = (smallest_qty(rule, ctx.mark_px(rule.instrument_id) or ZERO) for rule in rules)
+        least, open_qty = max(on_lead, on_hedge), max(side.sign * self._memo.holdings.delta, ZERO)
         if closes:
-            open_qty = max(side.sign * self._memo.holdings.delta, ZERO)
             return max(usual, away_from_zero(least + open_qty, lot))
         if usual < least:
             return ZERO
-        if self._caution.tier < Tier.WIDEN:
-            return usual
-        smaller = towards_zero(usual / SMALLER_DIVISOR, lot)
-        return smaller if smaller >= least else usual
+        smaller = usual if self._caution.tier < Tier.WIDEN else towards_zero(usual / SMALLER_DIVISOR, lot)
+        return max(smaller if smaller >= least else usual, away_from_zero(on_lead + open_qty, lot))
 
     @property
     def _least_edge_bps(self) -> float | None:

@@ -234,6 +234,32 @@ def test_closing_goes_on_though_a_clip_less_what_is_open_is_below_the_smallest_o
     assert rig.worst == D("0.21")
 
 
+def test_opening_goes_on_though_a_clip_less_what_is_open_is_below_the_smallest_order() -> None:
+    """0.01 bought, of which the hedge venue takes no order: of the 0.01 left of a clip the lead takes none, so it is 0.02."""
+    rig = pair(mode="build_and_hold", size="0.2", clip="0.02", start=False, crowd=False, maker={"timeout_s": 2})
+    rig.lead.rules = msgspec.structs.replace(rig.lead.rules, min_qty=D("0.02"))
+    rig.bound = D("0.03")
+    rig.start().until(lambda: bool(rig.lead.live()))
+    first = rig.lead.live()[0]
+    rig.fill(rig.lead, first, "0.01")
+    rig.until(lambda: first not in rig.lead.live(), 20)
+    rig.on_step = Crowd(rig)
+    done(rig, 120)
+    assert D("0.18") < rig.lead.position <= D("0.2")
+    assert rig.delta == 0
+    assert rig.worst == D("0.03")
+    assert {there.order.qty for there in rig.lead.orders.values()} == {D("0.02")}
+
+
+def test_a_last_clip_that_could_not_be_hedged_by_itself_is_opened_besides_the_one_before() -> None:
+    """Of 0.03 in clips of 0.02 the last 0.01 is less than the hedge venue takes: it waits for it and hedges all of it."""
+    rig = pair(mode="build_and_hold", size="0.03", clip="0.02", start=False)
+    rig.bound = D("0.03")
+    done(rig.start(), 60)
+    assert (rig.lead.position, rig.hedge.position) == (D("0.03"), D("-0.03"))
+    assert [fill.qty for fill in rig.lead.fills] == [D("0.02"), D("0.01")]
+
+
 def test_a_price_inside_the_touch_never_takes() -> None:
     rig = pair(mode="build_and_hold", maker={"inside_ticks": 3, "stability_s": 0})
     order = next(iter(rig.lead.orders.values())).order
