@@ -1,7 +1,8 @@
-"""Every key of the market maker and of the grid changes what is said or done somewhere: one case each, none left out.
+"""Every key of the market maker changes what is done somewhere: one case each, none left out.
 
-A case is a stage on which the key matters, and another value for it. What is compared is everything the strategy said and
-told during the same events. Finer tests of what exactly changes stand elsewhere.
+A case is a stage on which the key matters, and another value for it. What is compared is everything the strategy did during
+the same events: quotes, targets, subscriptions, and which notices it gave. What it explains is not: a value that is merely
+repeated there changes nothing. Finer tests of what exactly changes stand elsewhere.
 """
 
 from __future__ import annotations
@@ -48,10 +49,10 @@ def _tables(keys: Keys) -> dict[str, Any]:
 
 
 def _session(keys: Keys) -> list[Any]:
-    """Live through a moving market with fills, one-sided trades, funding and a signal; return all that was said."""
+    """Live through a moving market with fills, one-sided trades, funding and a signal; return all that was done."""
     params = parse_params("market_maker", _tables({"instrument": ID, **keys}))
     assert isinstance(params, MarketMakerParams)
-    ctx, maker, said = FakeContext(BTC, ETH), MarketMaker(params), []
+    ctx, maker, done = FakeContext(BTC, ETH), MarketMaker(params), []
     ctx.position_limit = Decimal(50_000)
     ctx.past_bars = [_bar(minute - 90, 60_000 + 12 * minute + 60 * (minute % 3)) for minute in range(90)]
     ctx.hold(ID, "0.02", entry="61000")
@@ -68,8 +69,9 @@ def _session(keys: Keys) -> list[Any]:
         ctx.wait(maker, 1.0)
         if len(ctx.targets) > targets and second > 60:
             ctx.hold(ID, "0", entry="0")
-        said.append((ctx.quotes.get(ID), sorted(map(str, ctx.explained[ID].items())), tuple(ctx.targets[-1:])))
-    return [said, ctx.notices, [str(one) for one in maker.subscriptions()], ctx.quote_calls]
+        done.append((ctx.quotes.get(ID), tuple(ctx.targets[-1:])))
+    notices = [name for _, name, _ in ctx.notices if name != "parameters_inert"]
+    return [done, notices, [str(one) for one in maker.subscriptions()], ctx.quote_calls]
 
 
 @functools.cache
@@ -211,13 +213,13 @@ CASES: dict[str, tuple[Keys, Any]] = {
     "regime.rsi.period": (RSI, 5),
     "regime.rsi.buy_below": (RSI, 60),
     "regime.rsi.sell_above": (RSI, 55),
-    "regime.adx.period": (ADX, 7),
+    "regime.adx.period": ({**ADX, "regime.adx.trending_above": 20}, 7),
     "regime.adx.trending_above": (ADX, 99),
     "regime.atr.period": (ATR, 3),
     "regime.atr.slow_bars": ({**ATR, "regime.atr.volatile_above": 1.1}, 3),
     "regime.atr.volatile_above": (ATR, 1.001),
     "regime.choppiness.period": (CHOP, 5),
-    "regime.choppiness.ranging_above": (CHOP, 20 + 20),
+    "regime.choppiness.ranging_above": ({**CHOP, "regime.ranging_width_mult": 3}, 40),
     "regime.choppiness.trending_below": ({**CHOP, "regime.choppiness.ranging_above": 100}, 99),
     "regime.filter": (FIXED, "adx"),
     "regime.bar_s": (FIXED, 300),
@@ -287,7 +289,7 @@ CASES: dict[str, tuple[Keys, Any]] = {
     "governor.slow_from": (GOVERNOR, 0.1),
     "governor.slow_mult": ({**GOVERNOR, "governor.slow_from": 0.1, "quoting.half_spread_bps": 20}, 2),
     "governor.stop_from": (GOVERNOR, 0.6),
-    "adapt.on": (FIXED, True),
+    "adapt.on": ({**ADAPT, "adapt.on": False}, True),
     "adapt.window_s": (ADAPT, 45),
     "adapt.min_fills": (ADAPT, 3),
     "adapt.max_windows": ({**ADAPT, "adapt.min_fills": 8}, 2),
