@@ -40,6 +40,8 @@ class Finding(msgspec.Struct):
     """Removals of levels that were not there; venues send some, many mean that something is missing."""
     in_doubt: bool = False
     """Whether the tape ends so."""
+    doubted_ns: int = 0
+    """Since when, if it does."""
     longest_silence_ns: int = 0
     first_ns: int = 0
     last_ns: int = 0
@@ -133,7 +135,8 @@ class _Looking:
                 self._on_book(event, finding)
             case BookStale():
                 book = self._books[event.instrument]
-                finding.in_doubt = finding.in_doubt or book.is_whole
+                if book.is_whole:
+                    finding.in_doubt, finding.doubted_ns = True, event.ts_recv_ns
                 book.is_whole = False
             case Trade():
                 finding.trades += 1
@@ -143,7 +146,7 @@ class _Looking:
     def _on_book(self, event: BookSnapshot | BookDelta, finding: Finding) -> None:
         book = self._books[event.instrument]
         finding.gaps += finding.in_doubt
-        finding.in_doubt = False
+        finding.in_doubt, finding.doubted_ns = False, 0
         if isinstance(event, BookSnapshot):
             finding.snapshots += 1
             book.start(event.bids, event.asks)
@@ -191,6 +194,11 @@ def _unusual(finding: Finding) -> list[str]:
         said.append(f"{finding.before_snapshot} changes of a book that no snapshot began")
     if finding.gaps:
         said.append(f"the book could not be vouched for {finding.gaps} times")
+    if finding.in_doubt and finding.last_ns > finding.doubted_ns:
+        said.append(
+            f"the book cannot be vouched for in the last {(finding.last_ns - finding.doubted_ns) / 1e9:.1f} s: "
+            "nothing on the tape makes it whole again"
+        )
     if finding.crossed:
         said.append(f"crossed after {finding.crossed} messages")
     if finding.longest_silence_ns > LONG_SILENCE_NS:

@@ -24,7 +24,7 @@ from perpmaker.errors import ConfigError, DataError
 from perpmaker.model.events import BookDelta, BookSnapshot, BookStale, Event, StaleReason, Ticker, Trade
 from perpmaker.model.order import Side
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
-from perpmaker.tape.importers.convert import Options, Report, convert, detect
+from perpmaker.tape.importers.convert import Format, Options, Report, convert, detect
 from perpmaker.tape.importers.sheet import currencies
 from perpmaker.tape.levels import Levels
 from perpmaker.tape.reader import Tape, chunk_events, events, open_tape
@@ -98,11 +98,12 @@ def test_a_broken_line_is_named_and_leaves_no_tape(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_a_gzip_file_that_breaks_off_is_named_with_its_line(tmp_path: Path) -> None:
-    whole = gzip.compress(b"".join(depth_line(i, i, i - 1, str(i)) for i in range(1, 500)))
-    path = write(tmp_path / "a.gz", whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"a\.gz: not readable after line \d+"):
-        convert([path], tmp_path / "x.tape", Options(format="binance"))
+@pytest.mark.parametrize("said", ["binance", None])
+def test_a_gzip_file_that_breaks_off_is_named_with_its_line(said: Format | None, tmp_path: Path) -> None:
+    whole = gzip.compress(b"".join(depth_line(i, i, i - 1, str(i)) for i in range(1, 5_000)))
+    path = write(tmp_path / "a.gz", whole[: len(whole) * 9 // 10])
+    with pytest.raises(DataError, match=r"a\.gz: not readable after line [1-9]\d+"):
+        convert([path], tmp_path / "x.tape", Options(format=said))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import zstandard
 from perpmaker.errors import DataError
 
 _PIECE: Final = 1 << 20
+_FIRST: Final = 4096
 _UNPACKING = (OSError, EOFError, zlib.error, zipfile.BadZipFile, zstandard.ZstdError)
 
 
@@ -74,8 +75,12 @@ def _unreadable(path: Path, error: Exception, unit: str, done: int) -> DataError
 
 
 def first_bytes(path: Path) -> bytes:
-    """Return what a file begins with, at most some kB, b"" for an empty one."""
-    return next(pieces(path), b"")[:4096]
+    """Return what a file begins with, at most some kB, b"" for an empty one: no further, so that it may break off later."""
+    try:
+        with opened(path) as file:
+            return file.read(_FIRST)
+    except _UNPACKING as error:
+        raise _unreadable(path, error, "byte", 0) from error
 
 
 def first_line(path: Path) -> bytes:
