@@ -399,6 +399,15 @@ class LeverageTold(msgspec.Struct, frozen=True, tag=True):
     ts_recv_ns: int
 
 
+class FeesTold(msgspec.Struct, frozen=True, tag=True):
+    """What trading costs an account by the venue's own word, as fractions of notional; > 0 is a cost, < 0 a rebate."""
+
+    account: AccountId
+    maker: Decimal
+    taker: Decimal
+    ts_recv_ns: int
+
+
 class ConversionRate(msgspec.Struct, frozen=True, tag=True):
     """What one unit of currency `source` is worth in `target`, and who says so."""
 
@@ -444,5 +453,5 @@ OrderEvent = (
     | Fill
 )
 AccountEvent = PositionReport | FundingPaid | AccountSnapshot | SnapshotFailed | PositionAdjusted
-LinkEvent = Connectivity | ClockOffset | RateBudget | ConversionRate | LeverageTold
+LinkEvent = Connectivity | ClockOffset | RateBudget | ConversionRate | LeverageTold | FeesTold
 Event = MarketEvent | OrderEvent | AccountEvent | LinkEvent | Timer | Operator

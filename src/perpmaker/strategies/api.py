@@ -160,7 +160,10 @@ class Context(Protocol):
         ...
 
     def maker_fee(self, instrument: InstrumentId) -> Decimal | None:
-        """Maker fee as a fraction of notional, > 0 is a cost: last seen in own fills, else the venue's schedule."""
+        """Maker fee as a fraction of notional, > 0 is a cost: last seen in own fills, else by the venue's word.
+
+        None while nobody has told it.
+        """
         ...
 
     def taker_fee(self, instrument: InstrumentId) -> Decimal | None: ...

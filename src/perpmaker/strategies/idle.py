@@ -35,6 +35,8 @@ def _switched_off(p: MarketMakerParams) -> Iterator[tuple[str, tuple[str, ...], 
     """Yield table, keys and why they are not read now."""
     if p.quoting.order_equity_frac is not None:
         yield "quoting", ("order_notional",), "order_equity_frac is given"
+    if not p.quoting.fee_floor:
+        yield "quoting", ("min_edge_bps", "assumed_maker_fee_bps"), "fee_floor is false"
     if p.reference.instrument is None:
         yield "reference", _all_but(p.reference, "instrument"), "reference.instrument is not given"
     if not p.alpha.imbalance_bps:

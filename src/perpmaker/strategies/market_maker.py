@@ -39,6 +39,7 @@ from perpmaker.strategies.quoting.ladder import VenueRules
 from perpmaker.strategies.quoting.maker_params import MarketMakerParams
 from perpmaker.strategies.quoting.markouts import Markouts, Place
 from perpmaker.strategies.quoting.memo import MakerMemo, decode, encode
+from perpmaker.strategies.quoting.models import fee_or_assumed
 from perpmaker.strategies.quoting.multiples import Multiples
 from perpmaker.strategies.quoting.permit import FREE, Mode, Permit, caution_permit, regime_permit, strictest
 from perpmaker.strategies.quoting.protection import Protection
@@ -242,7 +243,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
         conditions = Conditions(
             fair=self._fair_now(ctx, book).px,
             tick=rules.tick,
-            maker_fee=float(ctx.maker_fee(p.instrument) or 0),
+            maker_fee=fee_or_assumed(ctx.maker_fee(p.instrument), p.quoting.assumed_maker_fee_bps),
             q_max=max(1.0, limit / self._sizes.order_notional) if self._sizes.order_notional else 1.0,
         )
         reading = self._estimates.reading(now_ns)

@@ -22,6 +22,7 @@ from perpmaker.model.events import (
     CancelSent,
     Channel,
     Connectivity,
+    FeesTold,
     Fill,
     InstrumentListed,
     LeverageTold,
@@ -476,6 +477,14 @@ async def test_too_fast_is_a_certain_refusal_that_does_not_hold_up_cancels(desk:
     desk.gateway.cancel([desk.cancel(order)])
     await desk.report(order, VenueStatus.CANCELED)
     assert (await desk.session.truth()).open_orders == frozenset()
+
+
+@pytest.mark.parametrize("adapter", ["grvt", "grvt_lite"], indirect=True)
+async def test_what_trading_costs_is_told_once_the_account_was_read(desk: Desk) -> None:
+    desk.gateway.request_snapshot(0)
+    told = await desk.events.first(FeesTold)
+    assert told.account == desk.far().account
+    assert Decimal("-0.001") < told.maker < told.taker < Decimal("0.01")
 
 
 @pytest.mark.parametrize("adapter", ["ccxt_backpack", "grvt", "grvt_lite"], indirect=True)

@@ -33,6 +33,8 @@ ID = BTC.instrument_id
 
 Keys = Mapping[str, Any]
 SECONDS = 180
+FEES_TOLD = 40
+"""From then on somebody has told what trading costs."""
 BAR_CLOSES = (60_500, 60_640, 60_700, 61_900, 61_500, 61_300)
 
 
@@ -54,12 +56,15 @@ def _session(keys: Keys) -> list[Any]:
     assert isinstance(params, MarketMakerParams)
     ctx, maker, done = FakeContext(BTC, ETH), MarketMaker(params), []
     ctx.position_limit = Decimal(50_000)
+    told_fees, ctx.fees = ctx.fees, (None, None)
     ctx.past_bars = [_bar(minute - 90, 60_000 + 12 * minute + 60 * (minute % 3)) for minute in range(90)]
     ctx.hold(ID, "0.02", entry="61000")
     _market(ctx, maker, 0)
     maker.on_start(ctx)
     for second in range(1, SECONDS + 1):
         _market(ctx, maker, second)
+        if second == FEES_TOLD:
+            ctx.fees = told_fees
         if second % 20 == 7:
             _filled(ctx, maker, second)
         if second % 30 == 0:
@@ -181,6 +186,7 @@ CASES: dict[str, tuple[Keys, Any]] = {
     "quoting.min_half_spread_bps": (GLFT, 30),
     "quoting.min_edge_bps": ({**FIXED, "quoting.half_spread_bps": 1}, 4),
     "quoting.fee_floor": ({**FIXED, "quoting.half_spread_bps": 0.1}, False),
+    "quoting.assumed_maker_fee_bps": ({**FIXED, "quoting.half_spread_bps": 1}, 4),
     "quoting.inventory_skew_factor": (CLASSIC, 2),
     "quoting.max_distance_bps": (FIXED, 9),
     "quoting.layers": (FIXED, 2),

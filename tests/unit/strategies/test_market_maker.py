@@ -259,12 +259,13 @@ def test_quotes_are_never_nearer_than_the_costs() -> None:
     assert ctx.explained[ID]["floor"] == "maker fee 2 bps + min_edge_bps 0.5"
 
 
-def test_an_unknown_maker_fee_leaves_the_edge_as_the_floor() -> None:
+@pytest.mark.parametrize(("assumed", "floor_bps"), [({}, 2.5), ({"assumed_maker_fee_bps": 0.3}, 0.8)])
+def test_an_unknown_maker_fee_counts_as_the_assumed_one(assumed: dict[str, float], floor_bps: float) -> None:
     ctx = FakeContext(BTC)
     ctx.fees = (None, None)
     ctx.books[ID] = MID_BOOK
-    _maker(ctx, half_spread_bps=0.1).on_start(ctx)
-    assert _distances(ctx)[0][0] == pytest.approx(0.5)
+    _maker(ctx, half_spread_bps=0.1, **assumed).on_start(ctx)
+    assert _distances(ctx)[0][0] == pytest.approx(floor_bps)
 
 
 def test_stopping_cancels_everything() -> None:

@@ -1,4 +1,4 @@
-"""What trading costs: the rate last seen in own fills, else the venue's schedule."""
+"""What trading costs: the rate last seen in own fills, else the account's tier, else a schedule."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from perpmaker.engine.core.spec import FeeRates
-from perpmaker.model.events import Fill
+from perpmaker.model.events import FeesTold, Fill
 from perpmaker.model.ids import AccountId, InstrumentId
 
 
@@ -15,7 +15,11 @@ class Fees:
 
     def __init__(self, schedule: Mapping[InstrumentId, FeeRates]) -> None:
         self._schedule = schedule
+        self._told: dict[AccountId, FeesTold] = {}
         self._seen: dict[tuple[AccountId, InstrumentId, bool], Decimal] = {}
+
+    def on_told(self, told: FeesTold) -> None:
+        self._told[told.account] = told
 
     def on_fill(self, fill: Fill) -> None:
         notional = fill.px * fill.qty
@@ -24,10 +28,14 @@ class Fees:
 
     def maker(self, account: AccountId, instrument: InstrumentId) -> Decimal | None:
         seen = self._seen.get((account, instrument, False))
-        listed = self._schedule.get(instrument)
-        return seen if seen is not None else listed.maker if listed is not None else None
+        if seen is not None:
+            return seen
+        stated = self._told.get(account) or self._schedule.get(instrument)
+        return None if stated is None else stated.maker
 
     def taker(self, account: AccountId, instrument: InstrumentId) -> Decimal | None:
         seen = self._seen.get((account, instrument, True))
-        listed = self._schedule.get(instrument)
-        return seen if seen is not None else listed.taker if listed is not None else None
+        if seen is not None:
+            return seen
+        stated = self._told.get(account) or self._schedule.get(instrument)
+        return None if stated is None else stated.taker

@@ -27,6 +27,7 @@ from perpmaker.strategies.grid.numbering import Numbering
 from perpmaker.strategies.grid.orders import Wanted, ladder, wanted_orders
 from perpmaker.strategies.grid.params import GridParams
 from perpmaker.strategies.grid.shown import levels_text, totals_shown
+from perpmaker.strategies.quoting.models import fee_or_assumed
 
 _REFRESH: Final = "refresh"
 _WARM_S: Final = 60.0
@@ -192,7 +193,7 @@ class Grid(Strategy[GridParams]):
         site = Site(
             instrument=ctx.instrument(p.instrument),
             mid=book.mid,
-            maker_fee=float(ctx.maker_fee(p.instrument) or 0),
+            maker_fee=fee_or_assumed(ctx.maker_fee(p.instrument), p.assumed_maker_fee_bps),
             limit_notional=float(ctx.max_position_notional()),
             sigma=sigma,
             order_notional=self._order_notional(ctx),

@@ -56,6 +56,9 @@ class GridParams(StrategyParams, frozen=True, kw_only=True):
     min_profit_bps: Annotated[
         float, key("bps", "The least a cell has to earn after both fees; a narrower grid is refused.", ge=0, le=1000)
     ] = 0.5
+    assumed_maker_fee_bps: Annotated[
+        float, key("bps", "Maker fee, > 0 a cost, until the venue or own fills have told it.", ge=-100, le=100)
+    ] = 2.0
     orders_per_side: Annotated[int, key("", "At most so many orders a side, the nearest.", ge=1, le=50)] = 10
     max_distance_bps: Annotated[
         float,

@@ -40,10 +40,10 @@ class LegParams(StrategyParams, frozen=True, kw_only=True):
     fallback_account: Annotated[str | None, key("", "A third account, used when the hedge venue fails.")] = None
     fallback_instrument: Annotated[str | None, key("", "The instrument on it, on a third exchange.")] = None
     assumed_maker_fee_bps: Annotated[
-        Decimal, key("bps", "Fee of the lead until own fills have shown it.", ge=-100, le=100)
+        Decimal, key("bps", "Fee of the lead until the venue or own fills have told it.", ge=-100, le=100)
     ] = Decimal(2)
     assumed_taker_fee_bps: Annotated[
-        Decimal, key("bps", "Fee of the hedge until own fills or the venue's schedule have shown it.", ge=-100, le=100)
+        Decimal, key("bps", "Fee of the hedge until the venue or own fills have told it.", ge=-100, le=100)
     ] = Decimal(5)
     max_rate_age_s: Annotated[
         float,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -107,6 +108,11 @@ class Floor(msgspec.Struct, frozen=True):
 
     half: float
     rule: str
+
+
+def fee_or_assumed(told: Decimal | None, assumed_bps: float) -> float:
+    """Return a fee as a fraction of notional, > 0 a cost: what is assumed while nobody has told it."""
+    return assumed_bps / 1e4 if told is None else float(told)
 
 
 def half_spread_floor(p: QuotingParams, fair: float, tick: float, maker_fee: float) -> Floor:

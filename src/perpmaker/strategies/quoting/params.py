@@ -51,6 +51,9 @@ class QuotingParams(Table, frozen=True, kw_only=True):
     fee_floor: Annotated[
         bool, key("", "Keep to that floor; without it a quote may cost more than it earns (classic).")
     ] = True
+    assumed_maker_fee_bps: Annotated[
+        float, key("bps", "Maker fee, > 0 a cost, until the venue or own fills have told it.", ge=-100, le=100)
+    ] = 2.0
     inventory_skew_factor: Annotated[
         float, key("", "classic: a full position moves both quotes by so many half-spreads.", ge=0, le=10)
     ] = 0.5

@@ -18,6 +18,7 @@ from perpmaker.model.events import (
     Channel,
     Connectivity,
     Event,
+    FeesTold,
     Leverage,
     LeverageTold,
     OrderNotFound,
@@ -66,7 +67,8 @@ from perpmaker.venues.transport.rate_limit import RateLimiter
 
 TICK_S: Final = 0.1
 BUDGET_EVERY_S: Final = 1.0
-LEVERAGE_EVERY_NS: Final = 300 * NS_PER_S
+TERMS_EVERY_NS: Final = 300 * NS_PER_S
+"""How often the owner's leverage and the account's fees are read."""
 REMEMBERED_ORDERS: Final = 2_000
 QUERIES_AT_ONCE: Final = 8
 CAPABILITIES: Final = Capabilities(
@@ -189,7 +191,7 @@ class GrvtGateway:
         self._snapshot_since_ns: int | None = None
         self._snapshot_is_running = False
         self._budget: tuple[float, float, bool] = (-1.0, -1.0, False)
-        self._budget_due_ns = self._leverage_due_ns = 0
+        self._budget_due_ns = self._terms_due_ns = 0
 
     @property
     def capabilities(self) -> Capabilities:
@@ -391,8 +393,9 @@ class GrvtGateway:
                     for report in snapshot.open_orders:
                         self._remember(report.client_order_id, report.instrument)
                     self.emit(snapshot)
-                    if self._clock.monotonic_ns() >= self._leverage_due_ns:
-                        self._leverage_due_ns = self._clock.monotonic_ns() + LEVERAGE_EVERY_NS
+                    if self._clock.monotonic_ns() >= self._terms_due_ns:
+                        self._terms_due_ns = self._clock.monotonic_ns() + TERMS_EVERY_NS
+                        self._read(self._read_fees())
                         self._read(self._read_leverages())
         finally:
             self._snapshot_is_running = False
@@ -409,6 +412,15 @@ class GrvtGateway:
             _log.info("leverage_not_read", account=self._account, reason=str(error))
         else:
             self.emit(LeverageTold(self._account, told, self._clock.now_ns()))
+
+    async def _read_fees(self) -> None:
+        """Tell what the account's tier costs; without an answer own fills will show it."""
+        try:
+            rates = await self.fee_rates()
+        except (VenueError, DataError) as error:
+            _log.info("fees_not_read", account=self._account, reason=str(error))
+        else:
+            self.emit(FeesTold(self._account, rates.maker, rates.taker, self._clock.now_ns()))
 
     def _read(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -57,6 +57,7 @@ CASES: dict[str, tuple[dict[str, Any], Any]] = {
     "order_equity_frac": ({}, 0.05),
     "stop_loss": ({"mode": "long"}, 1),
     "min_profit_bps": ({}, 100),
+    "assumed_maker_fee_bps": ({}, 60),
     "orders_per_side": ({}, 2),
     "max_distance_bps": ({}, 60),
     "seed": ({"mode": "long"}, False),

@@ -170,7 +170,8 @@ def test_a_step_that_does_not_pay_both_fees_is_refused() -> None:
     assert _reasons(rig) == [
         "the narrowest step of 3.00 bps does not pay: two maker fees of 2 bps and min_profit_bps 0.5 need 4.50"
     ]
-    assert _started(**narrow).live(), "without a fee it pays"
+    assert _started(**narrow, assumed_maker_fee_bps=0).live(), "without a fee it pays"
+    assert "two maker fees of 2 bps" in _reasons(_started(**narrow))[0], "one that nobody has told is assumed"
     assert _started(**narrow, min_profit_bps=20).live() == []
 
 

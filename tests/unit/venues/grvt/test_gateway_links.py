@@ -17,6 +17,7 @@ from perpmaker.model.events import (
     AccountSnapshot,
     Channel,
     Connectivity,
+    FeesTold,
     Fill,
     OrderNotFound,
     OrderNotSent,
@@ -604,6 +605,22 @@ async def test_fee_rates_are_read_from_the_tier(bench: Bench) -> None:
     }
     rates = await bench.gateway.fee_rates()
     assert (rates.maker, rates.taker) == (Decimal("-0.000001"), Decimal("0.00045"))
+
+
+async def test_fees_that_a_key_may_not_read_hinder_nothing(bench: Bench) -> None:
+    asked: list[Json] = []
+
+    def refuse(body: Json) -> Error:
+        asked.append(body)
+        return Error(1001, 403)
+
+    account(bench.venue, **{"v1/funding_account_summary": refuse})
+    bench.gateway.request_snapshot(0)
+    await bench.events.first(AccountSnapshot)
+    await until(lambda: bool(asked))
+    bench.gateway.request_snapshot(7)
+    await bench.events.first(AccountSnapshot, lambda e: e.fills_since_ns == 7)
+    assert bench.events.of(FeesTold) == []
 
 
 async def test_what_is_left_of_the_budget_is_told(bench: Bench) -> None:
