@@ -223,12 +223,13 @@ RENDER_QUOTING = """async (row) => {
     latch: text('input-latch'), rsi: box.textContent.includes('RSI'), profit: text('input-grid_profit'),
     posterior: text('input-posterior'), makes: text('input-regime_makes'), tuner: text('input-adapt_makes'),
     lower: text('input-grid_lower'), grid: text('quoting-grid'), whole: box.textContent,
+    state: text('strategy-state'), good: box.querySelector('.pill.good') !== null,
   };
 }"""
 
 
-def _quoting_panel(page: Page, **inputs: Any) -> dict[str, Any]:
-    row = {"name": "btc", "kind": "market_maker", "account": "main", "instrument": "BTC_USDT_Perp", "state": "quoting"}
+def _quoting_panel(page: Page, kind: str = "market_maker", **inputs: Any) -> dict[str, Any]:
+    row = {"name": "btc", "kind": kind, "account": "main", "instrument": "BTC_USDT_Perp", "state": "quoting"}
     found: dict[str, Any] = page.evaluate(RENDER_QUOTING, {**row, "reason": "", "inputs": inputs})
     return found
 
@@ -248,6 +249,23 @@ def test_regime_signal_and_latch_are_shown_with_why_there_is_no_quote(page: Page
     assert shown["rsi"]
     assert shown["grid"] is None
     assert "59988 x" not in shown["whole"], "orders stand in their own table"
+
+
+SAID: list[tuple[str, dict[str, Any], str]] = [
+    ("market_maker", {"bids": "59988 x 0.005", "asks": ""}, "quoting"),
+    ("market_maker", {"bids": "", "asks": "", "reasons": "nothing is quoted: the market trends"}, "no quotes"),
+    ("my.py:Own", {"fair": 60_000}, "quoting"),
+    ("pair", {"phase": "hold"}, "quoting"),
+    ("grid", {"phase": "working"}, "quoting"),
+    ("grid", {"phase": "waiting", "reasons": "begins at 70000 or above"}, "waiting"),
+    ("grid", {"phase": "stopped"}, "stopped"),
+]
+
+
+def test_only_what_states_quotes_is_said_to_be_quoting(page: Page) -> None:
+    for kind, inputs, word in SAID:
+        shown = _quoting_panel(page, kind, **inputs)
+        assert (shown["state"], shown["good"]) == (word, word == "quoting"), (kind, inputs)
 
 
 def test_a_grids_own_account_is_quoting_panel(page: Page) -> None:

@@ -125,10 +125,18 @@ function wordText(key, inputs) {
   return MONEY.has(key) ? rounded(value, 2) : String(toNumber(value) ?? "–");
 }
 
-/** The state with its reason: why it does not quote. */
+/** The state with its reason: why it does not quote. "Quoting" is said of what states quotes: not of a maker without any, nor of a grid that waits. */
 export function StrategyState({ row }) {
-  return html`<span class=${`pill ${row.state === "quoting" ? "good" : row.state === "failed" ? "danger" : row.state === "over" ? "" : "warn"}`} data-testid="strategy-state"
-    data-state=${row.state}>${clean(row.state.replaceAll("_", " "), 24)}</span>${row.reason && html` <span class="reason" data-testid="strategy-reason">${clean(row.reason, 160)}</span>`}`;
+  const word = stateWord(row);
+  const tone = word === "quoting" ? "good" : word === "failed" ? "danger" : word === "over" ? "" : "warn";
+  return html`<span class=${`pill ${tone}`} data-testid="strategy-state"
+    data-state=${row.state}>${clean(word.replaceAll("_", " "), 24)}</span>${row.reason && html` <span class="reason" data-testid="strategy-reason">${clean(row.reason, 160)}</span>`}`;
+}
+
+function stateWord({ kind, state, inputs }) {
+  if (state !== "quoting") return state;
+  if (kind === "grid") return (inputs.phase ?? "working") === "working" ? state : inputs.phase;
+  return inputs.bids === "" && inputs.asks === "" ? "no_quotes" : state;
 }
 
 export function StrategiesPanel({ strategies, ageMs, onChoose }) {
