@@ -228,7 +228,11 @@ RENDER_QUOTING = """async (row) => {
 }"""
 
 
-def _quoting_panel(page: Page, kind: str = "market_maker", **inputs: Any) -> dict[str, Any]:
+def _quoting_panel(page: Page, **inputs: Any) -> dict[str, Any]:
+    return _panel_of(page, "market_maker", inputs)
+
+
+def _panel_of(page: Page, kind: str, inputs: dict[str, Any]) -> dict[str, Any]:
     row = {"name": "btc", "kind": kind, "account": "main", "instrument": "BTC_USDT_Perp", "state": "quoting"}
     found: dict[str, Any] = page.evaluate(RENDER_QUOTING, {**row, "reason": "", "inputs": inputs})
     return found
@@ -264,7 +268,7 @@ SAID: list[tuple[str, dict[str, Any], str]] = [
 
 def test_only_what_states_quotes_is_said_to_be_quoting(page: Page) -> None:
     for kind, inputs, word in SAID:
-        shown = _quoting_panel(page, kind, **inputs)
+        shown = _panel_of(page, kind, inputs)
         assert (shown["state"], shown["good"]) == (word, word == "quoting"), (kind, inputs)
 
 
