@@ -21,6 +21,7 @@ from perpmaker.strategies.api import Booked, Context, Explained, Strategy, Strat
 from perpmaker.strategies.caution import Caution, Tier
 from perpmaker.strategies.estimators.volatility import VolatilityEstimator
 from perpmaker.strategies.grid.cells import ZERO, Cells
+from perpmaker.strategies.grid.idle import idle_keys
 from perpmaker.strategies.grid.layout import Site, lay_out, least_qty, next_cell
 from perpmaker.strategies.grid.memo import Memo, Phase, cells_of, decode, encode, keys_of
 from perpmaker.strategies.grid.numbering import Numbering
@@ -51,6 +52,7 @@ class Grid(Strategy[GridParams]):
         self._seed_qty = self._seed_px = ZERO
         self._pnl_from = self._lost = ZERO
         self._caution = Caution()
+        self._idle = idle_keys(params)
         self._volatility = VolatilityEstimator(half_life_s=60.0, typical_half_life_s=1800.0)
         self._numbering = Numbering()
         self._outside_since_ns = 0
@@ -73,6 +75,9 @@ class Grid(Strategy[GridParams]):
             self._cells = cells_of(memo) if memo.cells else None
             if self._question:
                 ctx.ask(self._question)
+        if self._idle:
+            told = {one.name: one.text for one in self._idle}
+            ctx.notice("warning", "parameters_inert", {"instrument": self.params.instrument, **told})
         self._renumber(ctx)
         self._fold(ctx)
         self._follow_account(ctx, at_once=True)
@@ -437,6 +442,8 @@ class Grid(Strategy[GridParams]):
                 made = self._pnl(book) - self._pnl_from
                 inputs["stop_loss"] = f"{made:+.2f} so far, closes at -{self.params.stop_loss}"
             inputs["grid_levels"] = levels_text(cells)
+        if self._idle:
+            inputs["inert"] = tuple(one.text for one in self._idle)
         ctx.explain(self.params.instrument, {**inputs, "reasons": tuple(text for text in reasons if text)})
 
 
