@@ -10,14 +10,16 @@ import msgspec
 
 from perpmaker.engine.backtest_tables import NONE, Table, Texts, digest, nano
 from perpmaker.engine.core import Engine
-from perpmaker.engine.records import FillBooked, Record
+from perpmaker.engine.records import FillBooked, Happened, Record
 from perpmaker.model.commands import Notice
 from perpmaker.model.events import (
     Event,
     FundingPaid,
     OrderNotSent,
     OrderReport,
+    OrderRetired,
     SubmitRejected,
+    SubmitUnknown,
     VenueStatus,
 )
 from perpmaker.model.ids import ClientOrderId, InstrumentId
@@ -26,7 +28,7 @@ from perpmaker.model.order import NewOrder, OrderState, Side
 from perpmaker.simulation import SimulatedVenue
 
 _ENDS: Final = frozenset({VenueStatus.FILLED, VenueStatus.REJECTED, VenueStatus.CANCELED, VenueStatus.EXPIRED})
-_WRITTEN_DOWN: Final = frozenset({OrderReport, SubmitRejected, OrderNotSent, FundingPaid})
+_WRITTEN_DOWN: Final = frozenset({OrderReport, SubmitRejected, SubmitUnknown, OrderNotSent, FundingPaid})
 _LEVELS: Final = frozenset({"warning", "error"})
 _ZERO: Final = Decimal(0)
 _MONEY: Final = ("equity", "balance", "spread", "adverse", "inventory", "fees", "funding")
@@ -62,7 +64,7 @@ class Figures(msgspec.Struct, frozen=True):
     maker_fills: int
     orders: int
     rejected: int
-    """By the venue, post-only orders that would have taken included."""
+    """By the venue: post-only orders that would have taken included, and those of which it took an inquiry to know."""
     refused: dict[str, int]
     """By our own gate, by code."""
     liquidations: int
@@ -122,6 +124,8 @@ class Chronicle:
                 self._moved(event.client_order_id, event.status, event.cum_qty, event.reason, event.ts_event_ns)
         elif isinstance(event, SubmitRejected):
             self._moved(event.client_order_id, VenueStatus.REJECTED, _ZERO, str(event.code), event.ts_recv_ns)
+        elif isinstance(event, SubmitUnknown):
+            self._left_unknown(event)
         elif isinstance(event, OrderNotSent):
             self._moved(event.client_order_id, VenueStatus.REJECTED, _ZERO, event.reason, event.ts_recv_ns)
         elif isinstance(event, FundingPaid):
@@ -134,6 +138,8 @@ class Chronicle:
         for record in records:
             if isinstance(record, FillBooked):
                 self._filled(record)
+            elif isinstance(record, Happened) and isinstance(record.event, OrderRetired):
+                self._retired(record.event)
 
     def told(self, notice: Notice) -> None:
         if notice.level in _LEVELS:
@@ -228,6 +234,23 @@ class Chronicle:
             orders["ended_ns"][row] = ts_ns
             self._rejected += status is VenueStatus.REJECTED
             del self._live[client_order_id]
+
+    def _left_unknown(self, event: SubmitUnknown) -> None:
+        """The reason keeps the code that the venue's answer began with, as of an order that was rejected at once."""
+        row = self._live.get(event.client_order_id)
+        if row is not None:
+            orders, number = self.tables["orders"], self.texts.number
+            orders["status"][row] = number(OrderState.UNKNOWN.value)
+            orders["reason"][row] = number(event.reason.partition(" ")[0])
+
+    def _retired(self, event: OrderRetired) -> None:
+        """An inquiry proved that the venue never took the order."""
+        row = self._live.pop(event.client_order_id, None)
+        if row is not None:
+            orders = self.tables["orders"]
+            orders["status"][row] = self.texts.number(OrderState.RETIRED.value)
+            orders["ended_ns"][row] = event.ts_recv_ns
+            self._rejected += 1
 
     def _sample_quotes(self, name: InstrumentId, rules: Instrument, now_ns: int) -> None:
         world = self._engine.world

@@ -28,7 +28,7 @@ from perpmaker.engine.records import (
     SegmentStart,
 )
 from perpmaker.errors import PerpmakerError
-from perpmaker.model.events import OrderReport, SubmitRejected, VenueStatus
+from perpmaker.model.events import OrderReport, OrderRetired, SubmitRejected, VenueStatus
 from perpmaker.model.ids import AccountId, ClientOrderId
 from perpmaker.model.order import Side
 from perpmaker.research.metrics import Floats, Times, last_at
@@ -52,7 +52,7 @@ _KINDS: Final = tuple(kind.__name__.encode() for kind in _READ)
 _STARTED: Final = "start"
 _TAG_WITHIN: Final = 32
 """The name of a record's kind is among its first bytes."""
-_PRIVATE: Final = (b"OrderReport", b"SubmitRejected")
+_PRIVATE: Final = (b"OrderReport", b"SubmitRejected", b"OrderRetired")
 _NONE: Final = np.zeros(0)
 
 
@@ -84,6 +84,7 @@ class Lived(msgspec.Struct):
     """Notional of each order, at its own price."""
     filled: dict[ClientOrderId, Decimal] = {}
     rejected: set[ClientOrderId] = set()
+    """Not taken by the venue: said at once, or found out by asking."""
 
     @property
     def from_ns(self) -> int:
@@ -143,7 +144,7 @@ def _take(lived: Lived, record: Record) -> None:
         case Intent(order=order):
             lived.orders += 1
             lived.ordered[order.client_order_id] = (order.px or Decimal(0)) * order.qty
-        case Happened(event=SubmitRejected() as event):
+        case Happened(event=SubmitRejected() | OrderRetired() as event):
             lived.rejected.add(event.client_order_id)
         case Happened(event=OrderReport(status=VenueStatus.REJECTED) as event):
             lived.rejected.add(event.client_order_id)

@@ -1,4 +1,4 @@
-"""Why the simulated venue's gateway refuses a creation, by GRVT's codes (PROTOCOL 8)."""
+"""Why the simulated venue's gateway refuses a creation, by GRVT's codes (PROTOCOL 8), and what such a code proves."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from perpmaker.model.order import NewOrder, TimeInForce
 from perpmaker.simulation.account import SimulatedAccount, mark_of
 from perpmaker.simulation.market import Market
 from perpmaker.simulation.settings import VenueSettings
+from perpmaker.venues.grvt.codes import REQUEST_WIDE, Outcome, outcome
 
 BPS: Final = Decimal(10_000)
 _OFFERED: Final = (TimeInForce.GTT, TimeInForce.IOC, TimeInForce.FOK)
@@ -43,6 +44,18 @@ def refusal(
     if order.expire_ns <= venue_ns:
         return Rejection(2001, "the signature has expired")
     return _size(market, settings, order) or _account(account, markets, settings, order)
+
+
+def is_certain(code: int, creations: int) -> bool:
+    """Whether a code in answer to a request says for certain that none of its creations is at the venue.
+
+    As the gateway to GRVT reads it: a code that is not about the request as a whole may be about one of several creations,
+    and says nothing of the rest; some codes prove nothing even of one.
+    """
+    proof = outcome(code)
+    if proof is Outcome.UNKNOWN:
+        return False
+    return creations == 1 or code in REQUEST_WIDE or proof is Outcome.RATE_LIMIT
 
 
 def _size(market: Market, settings: VenueSettings, order: NewOrder) -> Rejection | None:

@@ -131,9 +131,8 @@ class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One creation that the gateway refuses refuses its whole request, the cancels in it too: GRVT's reply has no place for
     a single refusal (PROTOCOL 6, bulk_orders; the practice exchange reads it so as well). False: each for itself.
 
-    What is heard of it differs from live: here each creation is a certain SubmitRejected at once. The live gateway cannot
-    tell from a code that is not request-wide which of several creations it is about: it emits SubmitUnknown for each, and
-    they count in full until its inquiry is answered."""
+    What is heard of it is what the gateway to GRVT concludes (`checks.is_certain`): of several creations each is unknown
+    unless the code is about the request as a whole, and counts in full until the engine has found out by asking."""
     resting_life_ns: int = 120 * NS_PER_S
     """Signature expiration of an order that names none."""
     touch_per_mille: int = 100

@@ -13,13 +13,14 @@ from perpmaker.model.events import (
     OrderNotFound,
     Source,
     SubmitRejected,
+    SubmitUnknown,
     VenueStatus,
 )
 from perpmaker.model.ids import AccountId, ClientOrderId
 from perpmaker.model.order import CancelOrder, NewOrder, TimeInForce
 from perpmaker.model.units import NS_PER_MS
 from perpmaker.simulation.account import SimulatedAccount
-from perpmaker.simulation.checks import Rejection, outgrown, refusal
+from perpmaker.simulation.checks import Rejection, is_certain, outgrown, refusal
 from perpmaker.simulation.house import DISCONNECTED, OURS, House
 from perpmaker.simulation.market import Market
 from perpmaker.simulation.money import Money
@@ -56,8 +57,9 @@ class Trading:
             return
         planned = self._planned(account, cancels, admitted, venue_ns)
         if isinstance(planned, Rejection):
+            tell = self._reject if is_certain(planned.code, len(admitted)) else self._leave_unknown
             for order in admitted:
-                self._reject(name, order, planned, venue_ns)
+                tell(name, order, planned, venue_ns)
             self._cancel_alone(name, cancels, venue_ns)
             return
         self.cancel(name, cancels, _cancel_reason(admitted), venue_ns)
@@ -103,6 +105,12 @@ class Trading:
     def _reject(self, name: AccountId, order: NewOrder, refused: Rejection, venue_ns: int) -> None:
         recv_ns = self._house.recv_ns(name, venue_ns)
         told = SubmitRejected(name, order.client_order_id, refused.code, refused.text, recv_ns)
+        self._house.tell_at(recv_ns, told)
+
+    def _leave_unknown(self, name: AccountId, order: NewOrder, refused: Rejection, venue_ns: int) -> None:
+        """Refuse an order with no more said of it than the gateway can conclude: whoever sent it has to ask."""
+        recv_ns = self._house.recv_ns(name, venue_ns)
+        told = SubmitUnknown(name, order.client_order_id, f"{refused.code} {refused.text}", recv_ns)
         self._house.tell_at(recv_ns, told)
 
     def _cancel_alone(self, name: AccountId, cancels: tuple[CancelOrder, ...], venue_ns: int) -> None:

@@ -90,27 +90,47 @@ def test_every_fill_is_inside_of_its_order_and_every_order_has_an_end_or_lives(r
         assert living <= 8
 
 
+class Jittery(Run):
+    """A live loop: it looks at the clock at any time, and late."""
+
+    def play_live(self) -> str:
+        chance = Chance(99)
+        self._begin()
+        for event in self._feed.events():
+            for _ in range(chance.below(4)):
+                left_ns = event.ts_recv_ns - self.timeline.now_ns
+                self.timeline.advance(self.timeline.now_ns + chance.below(max(left_ns, 1)))
+            self.timeline.feed(event)
+            if event.ts_recv_ns >= self._sample_ns:
+                self._sample_ns = event.ts_recv_ns - event.ts_recv_ns % NS_PER_S + NS_PER_S
+                self.chronicle.sample(event.ts_recv_ns)
+        self.chronicle.sample(self.timeline.now_ns)
+        return self.chronicle.digest()
+
+
 def test_a_live_loop_that_wakes_at_any_time_gives_the_same_result(tape: Tape, results: Results) -> None:
     """What makes paper and backtest one: timers and answers carry the time they were due, whenever somebody looks."""
-
-    class Jittery(Run):
-        def play_live(self) -> str:
-            chance = Chance(99)
-            self._begin()
-            for event in self._feed.events():
-                for _ in range(chance.below(4)):
-                    left_ns = event.ts_recv_ns - self.timeline.now_ns
-                    self.timeline.advance(self.timeline.now_ns + chance.below(max(left_ns, 1)))
-                self.timeline.feed(event)
-                if event.ts_recv_ns >= self._sample_ns:
-                    self._sample_ns = event.ts_recv_ns - event.ts_recv_ns % NS_PER_S + NS_PER_S
-                    self.chronicle.sample(event.ts_recv_ns)
-            self.chronicle.sample(self.timeline.now_ns)
-            return self.chronicle.digest()
-
     queue = results.run(FillModel.QUEUE)
     assert queue is not None
     assert Jittery(Setup(config(), seed=3), tape, results.played, FillModel.QUEUE).play_live() == queue.digest
+
+
+def test_orders_of_a_refused_request_are_asked_about_until_they_are_retired_however_it_is_played(
+    tmp_path: Path,
+) -> None:
+    """150 USDT at leverage 5 carry two quotes of 300, not three: with a position the second of a request is too much."""
+    tape = write_tape(tmp_path / "tight.tape", seconds=60)
+    tight = config(CONFIG.replace("[simulation]", "[simulation]\nbalance = 150\nleverage = 5"))
+    setup, played = Setup(tight, seed=3), plan_feed(tape, [BTC], {})
+    (compiled,) = backtest(setup, tape, only(["queue"])).runs
+    (each,) = backtest(msgspec.structs.replace(setup, is_fast=False), tape, only(["queue"])).runs
+    assert compiled.digest == each.digest == Jittery(setup, tape, played, FillModel.QUEUE).play_live()
+    orders, retired_as = compiled.tables["orders"], compiled.texts.index("retired")
+    retired = [row for row, status in enumerate(orders["status"]) if status == retired_as]
+    assert len(retired) >= 2
+    assert compiled.figures.rejected >= len(retired)
+    assert {compiled.texts[orders["reason"][row]] for row in retired} == {"2080"}
+    assert all(orders["ended_ns"][row] - orders["sent_ns"][row] > 5 * NS_PER_S for row in retired)
 
 
 def heard(tape: Tape, *, bar_s: int = 0, from_ns: int = 0) -> Iterator[Event]:

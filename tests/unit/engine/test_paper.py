@@ -23,10 +23,12 @@ from perpmaker.model.events import (
     Event,
     Fill,
     InstrumentListed,
+    OrderNotFound,
     OrderNotSent,
     OrderReport,
     SnapshotFailed,
     Source,
+    SubmitUnknown,
     Timer,
     Trade,
     VenueStatus,
@@ -206,6 +208,18 @@ def test_a_resting_order_fills_by_the_feeds_trades() -> None:
     desk.paper.take(Trade(BTC, 99, 4, Side.SELL, TradeId("t"), now_ns - NS_PER_MS, now_ns))
     desk.loop.sleep(50)
     assert [(fill.px, fill.qty) for fill in desk.of(Fill)] == [(100, 4)]
+
+
+def test_of_a_refused_request_of_several_nothing_is_known_until_the_venue_is_asked() -> None:
+    """20 at 100 are all that 200 carry at leverage 10: one order of 15 fits, two do not."""
+    desk = Desk(AccountAtRest(MAIN, "USDT", Decimal(200))).open()
+    orders = [desk.order(number, qty=Decimal(15)) for number in (1, 2)]
+    desk.submit(*orders)
+    desk.loop.sleep(20)
+    assert [event.client_order_id for event in desk.of(SubmitUnknown)] == [1, 2]
+    desk.gateway.query([order.client_order_id for order in orders])
+    desk.loop.sleep(20)
+    assert [event.client_order_id for event in desk.of(OrderNotFound)] == [1, 2]
 
 
 def test_an_engine_that_knows_nothing_yet_opens_as_configured() -> None:

@@ -31,7 +31,7 @@ from perpmaker.engine.records import (
     SegmentStart,
 )
 from perpmaker.errors import PerpmakerError
-from perpmaker.model.events import Fill, SubmitRejected
+from perpmaker.model.events import Fill, OrderRetired, SubmitRejected
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId, TradeId
 from perpmaker.model.order import NewOrder, Side, TimeInForce
 from perpmaker.research.gate import Gate, Limits, judged
@@ -170,8 +170,15 @@ def test_too_short_too_quiet_and_too_often_down_are_told() -> None:
     assert [check.name for check in gate(records).failed] == ["up"]
 
 
-def test_many_rejections_are_told() -> None:
-    refused = [Happened(SubmitRejected(MAIN, ClientOrderId(number), 1, "no", T0 + H), T0 + H) for number in (1, 2)]
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda number: SubmitRejected(MAIN, ClientOrderId(number), 1, "no", T0 + H),
+        lambda number: OrderRetired(MAIN, ClientOrderId(number), "not found 3 times over 5.0 s", T0 + H),
+    ],
+)
+def test_many_orders_that_the_venue_did_not_take_are_told(told) -> None:  # type: ignore[no-untyped-def]
+    refused = [Happened(told(number), T0 + H) for number in (1, 2)]
     assert [check.name for check in gate([*life(), *refused]).failed] == ["orders accepted"]
 
 

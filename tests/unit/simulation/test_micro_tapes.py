@@ -10,7 +10,16 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from perpmaker.model.events import CancelFailed, Fill, OrderPrepared, OrderReport, Source, SubmitRejected
+from perpmaker.model.events import (
+    CancelFailed,
+    Fill,
+    OrderNotFound,
+    OrderPrepared,
+    OrderReport,
+    Source,
+    SubmitRejected,
+    SubmitUnknown,
+)
 from perpmaker.model.order import NewOrder, TimeInForce
 from perpmaker.model.units import NS_PER_MS
 from perpmaker.simulation import FeeSchedule, FillModel, MarginRules, QueueModel, margin_brackets
@@ -331,12 +340,21 @@ def test_24_an_order_beyond_the_initial_margin_is_refused() -> None:
 
 
 def test_24b_the_creations_of_a_request_are_judged_together_and_refused_together() -> None:
-    """9 and 2 in one request: each alone fits into the 1000, both do not, so neither is taken; 9 and 1 are."""
+    """9 and 2 in one request: each alone fits into the 1000, both do not, so neither is taken; 9 and 1 are.
+
+    2080 may be about one of them, so nothing is known of either: at the venue at 20, here at 25. Asked at 30, at the venue
+    at 40, it says at 45 that it has none.
+    """
     lab = opened(balance=100)
     lab.ticker(5, 100)
     lab.send(10, lab.order(BUY, 99, 9), lab.order(BUY, 98, 2))
-    refused = lab.to(40).of(SubmitRejected)
-    assert [(one.client_order_id, one.code) for one in refused] == [(1, 2080), (2, 2080)]
+    assert lab.to(24).of(SubmitUnknown) == []
+    unknown = lab.to(30).of(SubmitUnknown)
+    assert [(one.client_order_id, one.reason.split()[0]) for one in unknown] == [(1, "2080"), (2, "2080")]
+    assert lab.of(SubmitRejected) == []
+    lab.venue.query(MAIN, [one.client_order_id for one in unknown], lab.now_ns)
+    assert lab.to(44).of(OrderNotFound) == []
+    assert [one.client_order_id for one in lab.to(45).of(OrderNotFound)] == [1, 2]
     assert not lab.venue.accounts[MAIN].live
     lab.send(50, lab.order(BUY, 99, 9), lab.order(BUY, 98, 1))
     assert sorted(lab.to(80).venue.accounts[MAIN].live) == [3, 4]
@@ -376,6 +394,18 @@ def test_24e_where_each_order_of_a_request_counts_for_itself_the_others_stand() 
     assert [one.client_order_id for one in lab.to(60).of(SubmitRejected)] == [too_much.client_order_id]
     assert lab.ended(old) == ("canceled", "CLIENT_REPLACE", 0)
     assert list(lab.venue.accounts[MAIN].live) == [fits.client_order_id]
+
+
+def test_24f_an_id_that_is_in_use_proves_nothing_and_asking_shows_the_order_that_has_it() -> None:
+    """Our own first copy may be the one that is active: 2012 leaves even a single order unknown."""
+    lab = opened()
+    first = lab.quote(10, BUY, 99, 5)
+    lab.send(30, msgspec.structs.replace(first, px=Decimal(98)))
+    (unknown,) = lab.to(50).of(SubmitUnknown)
+    assert (unknown.client_order_id, unknown.reason.split()[0]) == (first.client_order_id, "2012")
+    lab.venue.query(MAIN, [first.client_order_id], lab.now_ns)
+    (found,) = [one for one in lab.to(70).of(OrderReport) if one.source is Source.QUERY]
+    assert (found.px, found.status.value) == (99, "open")
 
 
 def test_25_reduce_only_without_a_position_is_refused_and_else_trimmed() -> None:
