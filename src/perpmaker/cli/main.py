@@ -12,7 +12,7 @@ import click
 
 from perpmaker import __version__
 from perpmaker.cli.lazy import LazyGroup
-from perpmaker.errors import PerpmakerError
+from perpmaker.errors import ConfigError, PerpmakerError
 
 COMMANDS: Final = {
     "up": "Start exchange, engine and dashboard, and watch over them; what ./run does.",
@@ -50,6 +50,8 @@ OF_THE_DISK: Final = frozenset(
     )
 )  # fmt: skip
 """What a file or a folder may answer that a person can mend; any other is a mistake of ours, and shows its traceback."""
+RESEARCH: Final = frozenset({"databento_dbn", "distributed", "duckdb", "numba", "numpy", "optuna", "sklearn"})
+"""What requirements/research.in adds: an environment made for trading alone does not have them."""
 EXIT_CODES: Final = """\b
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 wrong configuration; 4 credentials refused;
 5 venue failed; 6 refused by risk or by the engine; 7 broken data; 8 own books contradict
@@ -91,6 +93,15 @@ def main() -> None:
     except PerpmakerError as error:
         click.echo(f"perpmaker: {error}", err=True)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name not in RESEARCH:
+            raise
+        click.echo(
+            f"perpmaker: this needs the research packages ({error.name} is missing); `./run` with the same command "
+            "installs them",
+            err=True,
+        )
+        sys.exit(ConfigError.exit_code)
     except OSError as error:
         if error.errno not in OF_THE_DISK:
             raise

@@ -12,7 +12,9 @@ import click
 import pytest
 
 from perpmaker.cli import main as command_line
-from perpmaker.cli.main import COMMANDS, main
+from perpmaker.cli.main import COMMANDS, RESEARCH, main
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def perpmaker(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -98,3 +100,30 @@ def test_an_error_that_no_disk_gives_keeps_its_traceback(monkeypatch: pytest.Mon
     monkeypatch.setattr(command_line.cli, "main", fails)
     with pytest.raises(OSError, match="Bad file descriptor"):
         main()
+
+
+def test_a_command_that_lacks_the_research_packages_says_how_to_get_them(tmp_path: Path) -> None:
+    """As an environment made for trading alone has it: `./run` installs them, `.venv/bin/perpmaker` cannot."""
+    code = "import sys; sys.modules['numpy'] = None; from perpmaker.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "--home", str(tmp_path), "tape", "info", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    assert (done.returncode, done.stderr) == (
+        3,
+        "perpmaker: this needs the research packages (numpy is missing); `./run` with the same command installs them\n",
+    )
+
+
+def test_a_module_of_our_own_that_is_missing_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(**_: object) -> None:
+        raise ModuleNotFoundError("No module named 'perpmaker.gone'", name="perpmaker.gone")
+
+    monkeypatch.setattr(command_line.cli, "main", fails)
+    with pytest.raises(ModuleNotFoundError, match=r"perpmaker\.gone"):
+        main()
+
+
+def test_the_research_packages_are_those_of_their_requirements() -> None:
+    lines = (ROOT / "requirements" / "research.in").read_text(encoding="utf-8").splitlines()
+    asked = {line.partition("==")[0] for line in lines if "==" in line}
+    modules = {"databento-dbn": "databento_dbn", "scikit-learn": "sklearn"}
+    assert {modules.get(name, name) for name in asked} == RESEARCH
