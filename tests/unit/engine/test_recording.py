@@ -188,7 +188,7 @@ def rewritten(path: Path, folder: Path, keep: Callable[[live.Line], bool]) -> Re
     return replay(folder, rebuilt(*SPECS))
 
 
-@pytest.mark.parametrize("name", ["local", "pair", "grid"])
+@pytest.mark.parametrize("name", ["local", "pair", "grid", "classic"])
 def test_every_configuration_of_ours_comes_back_as_it_was(name: str) -> None:
     """Numbers of strategies' own parameters too, which are exact where a file says 1.5."""
     path = next(Path(__file__).resolve().parents[3].glob(f"configs/{name}.toml"))
