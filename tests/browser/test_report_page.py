@@ -13,7 +13,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.unit.research import made_up
 
+from perpmaker.research import report_page
 from perpmaker.research.report import write_report
+from perpmaker.research.report_page import Bar
 
 PATIENCE_S = 60.0
 
@@ -93,6 +95,20 @@ def test_nothing_is_wider_than_the_page(page: Page, width: int) -> None:
         page.wait_for_timeout(20)
     assert labels.count() in fitting
     assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_bar_with_a_long_name_is_not_wider_than_a_phone(browser: Browser, tmp_path: Path) -> None:
+    """A tuning's report names the keys of a configuration: quoting.min_half_spread_bps made it 389 px wide."""
+    named = {"": [Bar("quoting.skew_bps_at_max_position", -0.99, "−99 %"), Bar("all neighbours", 0.42, "42 %")]}
+    path = tmp_path / "bars.html"
+    path.write_text(report_page.page("bars", [report_page.panel("A spike, refused", "", report_page.bars(named))]))
+    opened = browser.new_page(viewport={"width": 375, "height": 800})
+    opened.goto(path.as_uri())
+    wide = opened.evaluate("document.documentElement.scrollWidth")
+    tracks = opened.locator(".track").evaluate_all("all => all.map(one => one.getBoundingClientRect().width)")
+    opened.close()
+    assert wide == 375
+    assert all(width >= 72 for width in tracks), tracks
 
 
 @pytest.mark.parametrize("lots", [0.3, 4, 7])

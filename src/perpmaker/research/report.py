@@ -142,7 +142,7 @@ def _first_figures(results: Results, main: Figures, figures: Sequence[Figures]) 
             ),
             Card(
                 "Deepest drawdown",
-                number(main.drawdown_frac * 100, 2),
+                number(main.drawdown_frac * 100, max(2, digits_for(main.drawdown_frac * 100))),
                 "%",
                 f"{number(main.drawdown, 2)} {results.currency}, {duration(main.drawdown_s)}",
             ),

@@ -57,6 +57,16 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
 
+def test_a_drawdown_that_is_small_is_not_shown_as_none(results: Results) -> None:
+    """0.40 of 10,000 was "0.00 %"."""
+    main = results.main
+    equity = np.full(len(main.equity), 10_000.0)
+    equity[len(equity) // 2] -= 0.4
+    causes = {name: np.zeros(len(equity)) for name in main.causes}
+    dipped = dataclasses.replace(results, runs=(dataclasses.replace(main, equity=equity, causes=causes),))
+    assert re.search(r"Deepest drawdown</h3><strong[^>]*>0\.004 <small>%", report_html(dipped))
+
+
 def test_the_page_is_whole_and_refers_to_nothing(html: str) -> None:
     outline = Outline()
     outline.feed(html)

@@ -320,7 +320,7 @@ def _trials_table(outcome: Outcome) -> str:
             _short(one.value or 0.0),
             number(one.score.pnl, 2, signed=True),
             str(one.score.fills),
-            number(100 * one.score.drawdown_frac, 2),
+            number(100 * one.score.drawdown_frac, 3),
         )
         for one in ranked
         if one.score is not None
