@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -91,7 +90,7 @@ def command(
     began_ns = WallClock().now_ns()
     with as_markets(tapes) as markets:
         tape = open_tape(*markets)
-        with Bars(console, tape.rows) as bars:
+        with Bars(console) as bars:
             setup = Setup(config, seed, *span(tape, begin, end), named=named_instruments(named))
             results = backtest(setup, tape, only(models) or BAND, bars.begin)
     took_s = (WallClock().now_ns() - began_ns) / _NS
@@ -143,10 +142,9 @@ def with_strategies(config: Config, names: tuple[str, ...]) -> Config:
 class Bars:
     """A bar for each run: speed and time left."""
 
-    def __init__(self, console: Console, rows: int) -> None:
+    def __init__(self, console: Console) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-        self._rows = rows
         self._progress = Progress(
             TextColumn("{task.description:12}"),
             BarColumn(),
@@ -168,8 +166,8 @@ class Bars:
     def __exit__(self, *exc: object) -> None:
         self._progress.stop()
 
-    def begin(self, model: FillModel) -> Progress:
-        task = self._progress.add_task(model.value, total=self._rows, speed="preparing")
+    def begin(self, model: FillModel, total: int) -> Progress:
+        task = self._progress.add_task(model.value, total=total, speed="preparing")
 
         def tell(events: int, rows: int) -> None:
             self._progress.update(task, completed=rows)
@@ -195,6 +193,7 @@ def _tell(console: Console, results: Results, took_s: float, folder: Path) -> No
     for run in results.runs:
         table.add_column(run.fill_model.value, justify="right")
     figures = [run.figures for run in results.runs]
+    held = dict.fromkeys(name for one in figures for name in one.positions)
     for name, texts in {
         "PnL": [f"{one.pnl:,.2f}" for one in figures],
         "  bps of volume": [f"{one.pnl_bps:+.3f}" for one in figures],
@@ -209,7 +208,8 @@ def _tell(console: Console, results: Results, took_s: float, folder: Path) -> No
         "orders (rejected)": [f"{one.orders} ({one.rejected})" for one in figures],
         "refused by our gate": [str(sum(one.refused.values())) for one in figures],
         "liquidations": [str(one.liquidations) for one in figures],
-        "held at the end": [_held(one.positions) for one in figures],
+        "held at the end": ["" if one.positions else "nothing" for one in figures],
+        **{f"  {name}": [str(one.positions.get(name, "-")) for one in figures] for name in held},
         "hash": [run.digest[:16] for run in results.runs],
     }.items():
         table.add_row(name, *texts)
@@ -223,10 +223,6 @@ def _tell(console: Console, results: Results, took_s: float, folder: Path) -> No
     for error in dict.fromkeys(error for run in results.runs for error in run.errors):
         console.print(f"ERROR {error}", style="bold red", soft_wrap=True, highlight=False, markup=False)
     console.print(f"seed: {results.seed}; results in {folder}", soft_wrap=True, highlight=False)
-
-
-def _held(positions: Mapping[str, object]) -> str:
-    return ", ".join(f"{qty} {name}" for name, qty in positions.items()) or "nothing"
 
 
 def named_instruments(named: tuple[str, ...]) -> dict[str, str]:

@@ -110,14 +110,17 @@ def backtest(
     setup: Setup,
     tape: Tape,
     models: Sequence[FillModel] = BAND,
-    progress: Callable[[FillModel], Progress] = lambda model: _silent,
+    progress: Callable[[FillModel, int], Progress] = lambda model, rows: _silent,
 ) -> Results:
-    """Run a configuration over a tape, once per fill model. Raises ConfigError for what a person must change."""
+    """Run a configuration over a tape, once per fill model. Raises ConfigError for what a person must change.
+
+    `progress` is asked for each run, with the rows there are in the time that is played.
+    """
     feed_ms = setup.config.simulation.feed_ms
     feed_ns = None if feed_ms is None else int(feed_ms * NS_PER_MS)
     played = plan_feed(tape, traded_instruments(setup.config), setup.named, setup.from_ns, setup.to_ns, feed_ns)
     played = played.unshifted() if setup.started_ns else played
-    runs = tuple(Run(setup, tape, played, model).play(progress(model)) for model in models)
+    runs = tuple(Run(setup, tape, played, model).play(progress(model, played.rows)) for model in models)
     return Results(tape.name, tape.fingerprint, played, setup.seed, runs)
 
 
