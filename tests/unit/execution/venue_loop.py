@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tests.unit.execution.stage import (
     BTC_ID,
@@ -19,6 +19,7 @@ from tests.unit.execution.stage import (
 
 from perpmaker.execution.findings import Finding, FindingKind, Outcome
 from perpmaker.execution.reconcile import AccountReconciler
+from perpmaker.execution.tracked import OrderChange
 from perpmaker.model.commands import CancelOrders, Command, QueryOrders, RequestSnapshot, SetTimer
 from perpmaker.model.events import (
     AccountSnapshot,
@@ -28,6 +29,7 @@ from perpmaker.model.events import (
     Connectivity,
     Event,
     Fill,
+    FundingPaid,
     OrderNotFound,
     OrderReport,
     PositionAdjusted,
@@ -45,7 +47,7 @@ from perpmaker.risk.gate import ReadyState
 class Loop:
     """The engine's part around one reconciler: a queue, timers, and a venue that a test plays."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[AccountReconciler] = AccountReconciler) -> None:
         self.stage = Stage()
         self.commands: list[tuple[int, Command]] = []
         """(ms since the start, command), timers apart."""
@@ -61,7 +63,7 @@ class Loop:
         self.open_orders: Callable[[], tuple[OrderReport, ...]] = self.resting_here
         self.positions: Callable[[], tuple[PositionReport, ...]] = self.positions_here
         self.pass_fills: tuple[Fill, ...] = ()
-        self.reconciler = AccountReconciler(
+        self.reconciler = kind(
             MAIN,
             [BTC_ID],
             self.stage.table,
@@ -94,20 +96,22 @@ class Loop:
 
     def process(self, event: Event) -> None:
         """As the engine does: table, portfolio, reconciler, then what comes of it."""
-        now = self.stage.now
         if isinstance(event, AccountSnapshot):
             changes = self.stage.table.apply_snapshot(event)
         elif isinstance(event, PositionAdjusted):
             changes = ()
             self.stage.account.on_adjustment(event)
-        elif isinstance(event, SnapshotFailed | Timer | Connectivity | PositionReport):
+        elif isinstance(event, SnapshotFailed | Timer | Connectivity | PositionReport | FundingPaid):
             changes = ()
         else:
             changes = self.stage.table.apply(event)  # type: ignore[arg-type]
         for change in changes:
             if change.fill is not None:
                 self.stage.account.on_fill(change.fill)
-        self.carry_out(self.reconciler.on_event(event, changes, now))
+        self.carry_out(self.learn(event, changes))
+
+    def learn(self, event: Event, changes: Sequence[OrderChange]) -> Outcome:
+        return self.reconciler.on_event(event, changes, self.stage.now)
 
     def take(self, outcome: Outcome) -> None:
         self.carry_out(outcome)
