@@ -126,7 +126,8 @@ class Watch:
         if now_ns - self._began_ns >= len(self.hours) * _HOUR_NS:
             self._run.engine.assert_identity()
             tables = self._run.chronicle.tables.values()
-            tables_mb = sum(sys.getsizeof(column) for table in tables for column in table.columns.values()) / 1e6
+            columns = [column for table in tables for column in table.columns.values()]
+            tables_mb = sum(sys.getsizeof(block) for column in columns for block in column.blocks) / 1e6
             memory_mb = used_by(os.getpid()).resident_bytes / 1e6
             self.hours.append(Hour((now_ns - self._began_ns) / _HOUR_NS, memory_mb, tables_mb))
             _tell(f"{self.hours[-1].hours:.1f} h: {memory_mb:.0f} MB, {tables_mb:.0f} MB of it tables")

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from perpmaker.engine.backtest import RunResult
-from perpmaker.engine.backtest_tables import NONE
+from perpmaker.engine.backtest_tables import NONE, Column
 from perpmaker.model.units import NS_PER_S
 from perpmaker.research.metrics import NAN, Floats, Times, bootstrap_interval, last_at, markout_bps, ratio
 
@@ -46,7 +46,7 @@ class Measures(msgspec.Struct, frozen=True):
 def measured(run: RunResult) -> Measures:
     """Return the measures of a run of one account on one instrument."""
     quotes, equity = run.tables["quotes"], run.tables["equity"]
-    ts_ns = np.array(quotes["ts_ns"], dtype=np.int64)
+    ts_ns = np.array(quotes["ts_ns"].whole(), dtype=np.int64)
     bid, ask = (_known(quotes[name]) for name in ("bid_px", "ask_px"))
     mid = _filled((bid + ask) / 2)
     notional = _known(quotes["position"]) * mid
@@ -54,7 +54,9 @@ def measured(run: RunResult) -> Measures:
     figures = run.figures
     risk = math.sqrt(float(np.sum(at_stake)))
     markouts = [_markout(run, ts_ns, mid, horizon_s) for horizon_s in (10, 60)]
-    ordered, filled = (float(np.sum(np.array(run.tables["orders"][name], dtype=float))) for name in ("qty", "cum_qty"))
+    ordered, filled = (
+        float(np.sum(np.array(run.tables["orders"][name].whole(), dtype=float))) for name in ("qty", "cum_qty")
+    )
     value = _filled(_known(equity["equity"]))
     return Measures(
         net=float(figures.pnl),
@@ -69,7 +71,7 @@ def measured(run: RunResult) -> Measures:
         orders=figures.orders,
         refused=dict(figures.refused),
         errors=run.errors,
-        blocks=_blocks(ts_ns, at_stake, np.array(equity["ts_ns"], dtype=np.int64), value),
+        blocks=_blocks(ts_ns, at_stake, np.array(equity["ts_ns"].whole(), dtype=np.int64), value),
     )
 
 
@@ -108,9 +110,9 @@ def _at_stake(ts_ns: Times, notional: Floats, sigma: float) -> Floats:
 
 def _markout(run: RunResult, ts_ns: Times, mid: Floats, horizon_s: int) -> float:
     fills = run.tables["fills"]
-    when_ns = np.array(fills["ts_event_ns"], dtype=np.int64) + horizon_s * NS_PER_S
+    when_ns = np.array(fills["ts_event_ns"].whole(), dtype=np.int64) + horizon_s * NS_PER_S
     later = np.where(when_ns <= ts_ns[-1], last_at(ts_ns, mid, when_ns), NAN)
-    side = np.array(fills["side"], dtype=float)
+    side = np.array(fills["side"].whole(), dtype=float)
     return markout_bps(side, _known(fills["px"]), _known(fills["qty"]), later)
 
 
@@ -124,9 +126,9 @@ def _blocks(ts_ns: Times, at_stake: Floats, equity_ns: Times, equity: Floats) ->
     return tuple((round(float(net), 6), round(float(stake), 8)) for net, stake in zip(nets, sums, strict=True))
 
 
-def _known(values: object) -> Floats:
+def _known(values: Column) -> Floats:
     """Return nanos as floats, nan where there is none."""
-    found = np.array(values, dtype=np.int64)
+    found = np.array(values.whole(), dtype=np.int64)
     return np.where(found == NONE, NAN, found * _NANO)
 
 

@@ -101,7 +101,7 @@ def _write_tables(run: RunResult, folder: Path) -> None:
 def _columns(table: Table, texts: Any) -> dict[str, Any]:
     found = {}
     for name, values in table.columns.items():
-        numbers = np.frombuffer(values, dtype=np.uint64 if name == _UNSIGNED else np.int64)
+        numbers = np.frombuffer(values.whole(), dtype=np.uint64 if name == _UNSIGNED else np.int64)
         found[name] = texts[numbers] if name in table.texts else numbers
     return found
 

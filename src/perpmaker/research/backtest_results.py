@@ -150,7 +150,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _whole(table: Table, column: str) -> Times:
-    return np.frombuffer(table[column], dtype=np.int64)
+    return np.frombuffer(table[column].whole(), dtype=np.int64)
 
 
 def _money(table: Table, column: str) -> Floats:
