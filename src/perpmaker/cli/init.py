@@ -183,8 +183,8 @@ def _tell(market: Measured, instrument: str) -> None:
     for name in PRESETS:
         try:
             made = compute(name, market)
-        except ValueError:
-            click.echo(f"  {name:7} does not fit: the market is too wild for it")
+        except ValueError as error:
+            click.echo(f"  {name:7} does not fit: {str(error).partition(';')[0]}")
             continue
         keys = made.keys
         click.echo(

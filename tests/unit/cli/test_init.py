@@ -60,6 +60,15 @@ def test_presets_differ_and_fees_count(tape: Path, tmp_path: Path) -> None:
     assert least["tight", "30"] == 30.3  # 30.25, rounded up
 
 
+def test_a_preset_that_does_not_fit_says_by_which_of_its_numbers(tape: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="choose a tighter preset"):
+        init(tmp_path, "--tape", str(tape), "--yes", "--preset", "tight", "--maker-fee-bps", "95")
+    done = init(tmp_path, "--tape", str(tape), "--yes", "--preset", "tight", "--maker-fee-bps", "35.5")
+    assert done.exit_code == 0
+    rule = "a half-spread of 36.5 bps (maker fee 35.5 + edge 1 bps) with its skew of 54.8 bps is beyond the 90 bps"
+    assert f"  wide    does not fit: {rule} a quote may be away\n" in done.output
+
+
 def test_it_asks_for_what_is_not_given_and_takes_the_answers(tape: Path, tmp_path: Path) -> None:
     done = init(
         tmp_path, "--tape", str(tape), "--env", "testnet", answers="paper\nBTC_USDT_Perp\nwide\n250\n3000\n40\n"
