@@ -133,6 +133,17 @@ def move(bench: Bench, ticks: int) -> None:
     bench.market()
 
 
+def stop_between_decision_and_sending(bench: Bench, turns: Turns) -> None:
+    """Have the quotes moved, and turn until one new order is signed and written down and nothing has left."""
+    bench.pump.later = turns.later
+    bench.ready()
+    turns.all()
+    bench.happened.clear()
+    move(bench, 500)
+    while "prepare quote ask 0" not in bench.happened:
+        turns.one()
+
+
 def orders_placed(bench: Bench) -> list[str]:
     return [what for what in bench.happened if what.startswith("submit")]
 
@@ -181,13 +192,7 @@ async def test_between_two_turns_at_most_one_order_is_signed_and_all_leave_toget
 async def test_a_kill_between_decision_and_sending_lets_no_order_out_and_every_cancel(tmp_path: Path) -> None:
     turns = Turns()
     with ladder(tmp_path) as bench:
-        bench.pump.later = turns.later
-        bench.ready()
-        turns.all()
-        bench.happened.clear()
-        move(bench, 500)
-        while "prepare quote ask 0" not in bench.happened:  # one is signed and written down, nothing has left
-            turns.one()
+        stop_between_decision_and_sending(bench, turns)
         bench.feed(Operator("", "kill", None, {"reason": "drill"}, "ada", bench.clock.now_ns()))
         assert orders_placed(bench) == []
         acts = [what for what in bench.happened if what.startswith(("cancel", "latch"))]
@@ -209,13 +214,7 @@ async def test_a_kill_between_decision_and_sending_lets_no_order_out_and_every_c
 async def test_a_link_lost_between_decision_and_sending_lets_no_order_out(tmp_path: Path) -> None:
     turns = Turns()
     with ladder(tmp_path) as bench:
-        bench.pump.later = turns.later
-        bench.ready()
-        turns.all()
-        bench.happened.clear()
-        move(bench, 500)
-        while "prepare quote ask 0" not in bench.happened:
-            turns.one()
+        stop_between_decision_and_sending(bench, turns)
         bench.feed(Connectivity(MAIN, Channel.PRIVATE, False, "cut", bench.clock.now_ns()))
         turns.all()
         assert orders_placed(bench) == []
@@ -227,13 +226,7 @@ async def test_a_link_lost_between_decision_and_sending_lets_no_order_out(tmp_pa
 async def test_a_book_lost_between_decision_and_sending_lets_no_order_out(tmp_path: Path) -> None:
     turns = Turns()
     with ladder(tmp_path) as bench:
-        bench.pump.later = turns.later
-        bench.ready()
-        turns.all()
-        bench.happened.clear()
-        move(bench, 500)
-        while "prepare quote ask 0" not in bench.happened:
-            turns.one()
+        stop_between_decision_and_sending(bench, turns)
         now_ns = bench.clock.now_ns()
         bench.feed(BookStale(BTC, StaleReason.GAP, now_ns))
         turns.all()
@@ -265,13 +258,7 @@ async def test_a_kill_goes_before_what_waits(tmp_path: Path) -> None:
 async def test_a_standstill_between_decision_and_sending_lets_no_order_out(tmp_path: Path) -> None:
     turns = Turns()
     with ladder(tmp_path) as bench:
-        bench.pump.later = turns.later
-        bench.ready()
-        turns.all()
-        bench.happened.clear()
-        move(bench, 500)
-        while "prepare quote ask 0" not in bench.happened:
-            turns.one()
+        stop_between_decision_and_sending(bench, turns)
         bench.clock.advance(3_000 * NS_PER_MS)
         snapshots = bench.gateway.snapshots
         turns.all()
