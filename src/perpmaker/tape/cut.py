@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -11,12 +13,17 @@ import numpy as np
 from perpmaker.errors import DataError
 from perpmaker.model.events import InstrumentDelisted, InstrumentListed, Ticker
 from perpmaker.model.ids import InstrumentId
+from perpmaker.model.units import NS_PER_S
 from perpmaker.tape.columns import take
+from perpmaker.tape.examine import notes_of
 from perpmaker.tape.levels import Books
 from perpmaker.tape.own import PIECE, is_session
 from perpmaker.tape.reader import ALWAYS, Tape, events
 from perpmaker.tape.schema import NO_INSTRUMENT
 from perpmaker.tape.writer import TapeWriter
+
+CUT: Final = "cut from"
+"""Under which the notes say what was cut, the last cut first."""
 
 
 def cut(
@@ -34,9 +41,12 @@ def cut(
     places[kept] = np.arange(len(kept))
     names = {tape.instruments[place].instrument_id for place in kept}
     with TapeWriter(target, [tape.instruments[place] for place in kept], source=f"cut from {tape.name}") as writer:
-        writer.notes["cut from"] = tape.fingerprint
+        writer.notes |= notes_of(tape)
+        earlier = writer.notes.get(CUT)
+        done = _said(tape, from_ns, to_ns, [tape.instruments[place].instrument_id for place in kept])
+        writer.notes[CUT] = done if earlier is None else f"{done}; before that: {earlier}"
         if is_session(tape):
-            writer.notes[PIECE] = tape.name
+            writer.notes.setdefault(PIECE, tape.name)
         _state_anew(tape, from_ns, names, writer)
         for columns in tape.chunks(from_ns, to_ns):
             wanted = np.isin(columns.instrument, [*kept, NO_INSTRUMENT])
@@ -44,6 +54,23 @@ def cut(
             if part.rows:
                 writer.add_columns(part._replace(instrument=places[part.instrument]))
     return writer.written
+
+
+def _said(tape: Tape, from_ns: int, to_ns: int, kept: Sequence[InstrumentId]) -> str:
+    """Return a cut in words: of which content, from when to when, which instruments; what was kept whole is left out."""
+    parts = [f"{tape.name} {tape.fingerprint}"]
+    if from_ns > tape.first_recv_ns:
+        parts.append(f"from {_utc(from_ns)}")
+    if to_ns <= tape.last_recv_ns:
+        parts.append(f"to {_utc(to_ns)}")
+    if len(kept) < len(tape.instruments):
+        parts.append(f"of {', '.join(kept)}")
+    return " ".join(parts)
+
+
+def _utc(ts_ns: int) -> str:
+    seconds, rest_ns = divmod(ts_ns, NS_PER_S)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns:09d}"
 
 
 def _state_anew(tape: Tape, from_ns: int, names: set[InstrumentId], writer: TapeWriter) -> None:

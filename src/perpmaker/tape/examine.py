@@ -68,6 +68,17 @@ def files_of(tape: Tape) -> list[TapeFile]:
     return list(tape.files) if isinstance(tape, TapeSequence) else []
 
 
+def notes_of(tape: Tape) -> dict[str, str]:
+    """Return the notes of a tape's files; where these do not all say the same, each is named before what it says."""
+    files = files_of(tape)
+    notes: dict[str, str] = {}
+    for key in dict.fromkeys(key for file in files for key in file.contents.notes):
+        told = [(file.name, file.contents.notes[key]) for file in files if key in file.contents.notes]
+        is_common = len(told) == len(files) and len({text for _, text in told}) == 1
+        notes[key] = told[0][1] if is_common else "; ".join(f"{name}: {text}" for name, text in told)
+    return notes
+
+
 def examine(tape: Tape, steps: Callable[[int], None] = lambda rows: None) -> Examination:
     """Read a whole tape; damage is told, not raised."""
     errors: list[str] = []

@@ -18,6 +18,7 @@ import msgspec
 
 from perpmaker.errors import DataError
 from perpmaker.tape.columns import ARRAYS, Columns, columns_of, row_tuples
+from perpmaker.tape.examine import notes_of
 from perpmaker.tape.own import PIECE, is_session
 from perpmaker.tape.reader import Tape
 from perpmaker.tape.schema import FIRST, LAST, Kind
@@ -47,9 +48,10 @@ def fuse(tape: Tape, target: Path, steps: Callable[[int], None] = lambda rows: N
     found, done = Fused(), 0
     books = [_Book() for _ in tape.instruments]
     with TapeWriter(target, list(tape.instruments), source=f"fused from {tape.name}") as writer:
+        writer.notes |= notes_of(tape)
         writer.notes["best prices in the book"] = tape.fingerprint
         if is_session(tape):
-            writer.notes[PIECE] = tape.name
+            writer.notes.setdefault(PIECE, tape.name)
         for columns in tape.chunks():
             values = array("q")
             for message in _messages(columns):

@@ -76,6 +76,39 @@ def test_a_cut_begins_with_the_books_as_they_were_and_ends_before_its_end(tape: 
     assert [known.instrument_id for known in open_tape(tmp_path / "y.tape").instruments] == [BTC]
 
 
+def test_a_cut_keeps_the_notes_and_says_what_was_cut(tape: Path, tmp_path: Path) -> None:
+    noted(tape, tmp_path / "noted.tape", {"own orders": "3 orders taken out", "latency": "20 ms"})
+    typed("cut", tmp_path / "noted.tape", tmp_path / "y.tape", "--from", "+0.5", "--instrument", BTC)
+    typed("cut", tmp_path / "y.tape", tmp_path / "z.tape", "--to", "-0.5s")
+    notes = json.loads(typed("info", tmp_path / "z.tape", "--json").output)["notes"]
+    first = open_tape(tmp_path / "noted.tape").fingerprint
+    second = open_tape(tmp_path / "y.tape").fingerprint
+    last_cut, earlier = notes.pop("cut from").split("; before that: ")
+    assert notes == {"own orders": "3 orders taken out", "latency": "20 ms"}
+    assert earlier == f"noted.tape {first} from 2023-11-14T22:13:20.500000000 of {BTC}"
+    assert last_cut.startswith(f"y.tape {second} to 2023-11-14T22:13:2")
+
+
+def test_notes_of_several_tapes_are_kept_by_the_name_of_each_where_they_differ(tape: Path, tmp_path: Path) -> None:
+    noted(tape, tmp_path / "a.tape", {"own orders": "3 orders taken out", "latency": "20 ms"})
+    noted(tape, tmp_path / "b.tape", {"own orders": "4 orders taken out", "latency": "20 ms", "gaps": "1"})
+    typed("convert", tmp_path / "a.tape", tmp_path / "b.tape", tmp_path / "c.tape")
+    notes = open_tape(tmp_path / "c.tape").contents.notes  # type: ignore[attr-defined]
+    assert notes["own orders"] == "a.tape: 3 orders taken out; b.tape: 4 orders taken out"
+    assert notes["latency"] == "20 ms"
+    assert notes["gaps"] == "b.tape: 1"
+    assert notes.keys() == {"own orders", "latency", "gaps", "cut from"}
+
+
+def noted(tape: Path, target: Path, notes: dict[str, str]) -> None:
+    """Write a tape with notes beside the same rows."""
+    given = open_tape(tape)
+    with TapeWriter(target, given.instruments) as writer:
+        writer.notes |= notes
+        for columns in given.chunks():
+            writer.add_columns(columns)
+
+
 def test_a_cut_of_what_is_not_there_is_refused(tape: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(command, ["cut", str(tape), str(tmp_path / "y.tape"), "--instrument", "SOL_USDT_Perp"])
     assert f"holds no SOL_USDT_Perp; it holds {BTC}, {ETH}" in str(result.exception)

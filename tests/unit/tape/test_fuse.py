@@ -118,6 +118,23 @@ def test_the_command_says_what_became_of_them_and_refuses_a_tape_without(tmp_pat
         fuse(open_tape(tmp_path / "none.tape"), tmp_path / "d.tape")
 
 
+def test_what_was_noted_of_the_tape_and_of_each_file_of_it_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "day").mkdir()
+    for number, notes in ((1, {"latency": "20 ms", "bad rows of a": "2"}), (2, {"latency": "20 ms"})):
+        told = Told().snapshot(100 * number, [(100, 5)], [(102, 5)], 1).best(100 * number + 3, (98, 7), (99, 4), 2)
+        with TapeWriter(tmp_path / "day" / f"{number}.tape", [listed(BTC)]) as writer:
+            writer.notes |= notes
+            writer.add_columns(columns_of(told.rows.values))
+    for source, kept in ((tmp_path / "day", "1.tape: 2"), (tmp_path / "day" / "1.tape", "2")):
+        tape = open_tape(source)
+        fuse(tape, tmp_path / "fused.tape")
+        assert open_tape(tmp_path / "fused.tape").contents.notes == {  # type: ignore[attr-defined]
+            "latency": "20 ms",
+            "bad rows of a": kept,
+            "best prices in the book": tape.fingerprint,
+        }
+
+
 def test_a_session_is_still_known_as_one(tmp_path: Path) -> None:
     """Its first row told it; what came after that has none that does."""
     told = Told().snapshot(0, [(100, 5)], [(102, 5)], 1).best(10, (101, 1), (102, 5), 2)
@@ -126,5 +143,6 @@ def test_a_session_is_still_known_as_one(tmp_path: Path) -> None:
         writer.add_columns(columns_of(told.rows.values))
     fuse(open_tape(tmp_path / "piece.tape"), tmp_path / "fused.tape")
     assert is_session(open_tape(tmp_path / "fused.tape"))
+    assert open_tape(tmp_path / "fused.tape").contents.notes[PIECE] == "life.tape"  # type: ignore[attr-defined]
     told.fused(tmp_path)
     assert not is_session(open_tape(tmp_path / "b.tape"))
