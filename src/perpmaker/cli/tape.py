@@ -221,7 +221,8 @@ def market(path: Path, output: Path) -> None:
 
     `backtest` and `parity` do so by themselves; `tune` and the practice exchange take the tape. What of ours stood at a
     price when the venue wrote a frame is taken off the level; trades that we were the taker of are left out. What others
-    did because we were there stays. A paper session's books never showed our orders.
+    did because we were there stays. A paper session's books never showed our orders. A piece that was cut out of a session
+    after its beginning does not tell which they are: write the market of the whole, then cut that.
     """
     from perpmaker.research.session_market import write_market
 
@@ -340,13 +341,10 @@ def _export(paths: list[Path], output: Path) -> None:
 
 
 def _described(tape: Tape, paths: tuple[Path, ...]) -> dict[str, Any]:
-    from perpmaker.tape.examine import files_of
+    from perpmaker.tape.examine import files_of, notes_of
 
     files = files_of(tape)
     size = sum(file.path.stat().st_size for file in files)
-    notes: dict[str, str] = {}
-    for file in files:
-        notes |= file.contents.notes
     told: dict[str, Any] = {
         "tape": " + ".join(map(str, paths)),
         "from": _utc(tape.first_recv_ns),
@@ -360,7 +358,7 @@ def _described(tape: Tape, paths: tuple[Path, ...]) -> dict[str, Any]:
         told["size"] = f"{size:,} bytes in {len(files)} files, {size / max(1, tape.rows):.1f} a row"
         told["source"] = "; ".join(dict.fromkeys(file.contents.source for file in files))
     told["counts"] = tape.counts
-    told["notes"] = notes
+    told["notes"] = notes_of(tape)
     told["instruments"] = [
         {
             "instrument": str(listed.instrument_id),

@@ -48,8 +48,10 @@ def write_market(path: Path, target: Path, *, to_command: bool = False) -> OwnLe
     """Write what a session's feeds told from the first listing on; a receive time that goes back is held at the last.
 
     `to_command` ends it before a person's first command. Returns what was taken out, None where the books never showed
-    our orders: a paper session's. DataError when `path` is no session or has no market.
+    our orders: a paper session's. DataError when `path` is no session, misses its beginning or has no market.
     """
+    if _is_tape(path):
+        own.must_have_beginning(open_tape(path))
     instruments, ours = _heard(path)
     listed = [TapeInstrument(rules) for rules in instruments.values()]
     last_ns = 0
@@ -88,9 +90,11 @@ def is_session(path: Path) -> bool:
     if files and files[0].suffix == live.SUFFIX and files[0].exists():
         first = next(live.read_live(files[0]), None)
         return first is not None and first.tag == live.SESSION
-    if path.suffix == SUFFIX or (path.is_dir() and any(path.glob(f"*{SUFFIX}"))):
-        return own.is_session(open_tape(path))
-    return False
+    return _is_tape(path) and own.is_session(open_tape(path))
+
+
+def _is_tape(path: Path) -> bool:
+    return path.suffix == SUFFIX or (path.is_dir() and any(path.glob(f"*{SUFFIX}")))
 
 
 def is_command(event: Event) -> TypeGuard[Operator]:

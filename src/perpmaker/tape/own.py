@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from perpmaker.errors import ConfigError
+from perpmaker.errors import ConfigError, DataError
 from perpmaker.model.book import Level
 from perpmaker.model.events import (
     AccountSnapshot,
@@ -38,7 +38,7 @@ from perpmaker.tape.schema import Kind
 NOTE: Final = "own orders"
 """Under which a tape's notes say what was taken out."""
 PIECE: Final = "piece of a session"
-"""Under which the notes of a tape that was made of a session's rows say so: the rows that tell it may be missing."""
+"""Under which the notes of a tape that was made of a session's rows name it: the rows that tell it may be missing."""
 _ENDED: Final = frozenset({VenueStatus.FILLED, VenueStatus.REJECTED, VenueStatus.CANCELED, VenueStatus.EXPIRED})
 _ZERO: Final = Decimal(0)
 _Place = tuple[InstrumentId, int, int]
@@ -54,11 +54,35 @@ def is_session(tape: Tape) -> bool:
 
 def must_be_market(tape: Tape) -> None:
     """Raise ConfigError for a session, which nothing plays as it is."""
-    if is_session(tape):
-        raise ConfigError(
-            f"{tape.name}: is the recorded session of an engine, whose own orders stand in its books; "
-            "`perpmaker tape market SESSION OUTPUT` writes its market without them"
-        )
+    if not is_session(tape):
+        return
+    if not has_beginning(tape):
+        raise ConfigError(_no_market_of_piece(tape))
+    raise ConfigError(
+        f"{tape.name}: is the recorded session of an engine, whose own orders stand in its books; "
+        "`perpmaker tape market SESSION OUTPUT` writes its market without them"
+    )
+
+
+def must_have_beginning(tape: Tape) -> None:
+    """Raise DataError for a piece of a session that began before: what stood in its books by then is told nowhere in it."""
+    if is_session(tape) and not has_beginning(tape):
+        raise DataError(_no_market_of_piece(tape))
+
+
+def has_beginning(tape: Tape) -> bool:
+    """Whether a session's tape holds what its engine started from, and so all that was said of its orders."""
+    return Kind.SESSION.name.lower() in tape.counts
+
+
+def _no_market_of_piece(tape: Tape) -> str:
+    names = dict.fromkeys(file.contents.notes.get(PIECE, "") for file in files_of(tape))
+    whole = " and ".join(name for name in names if name)
+    return (
+        f"{tape.name}: is a piece of the recorded session of an engine{f' ({whole})' if whole else ''}, whose own orders "
+        "stand in its books, and which they are was told before it begins; write the market of the whole session with "
+        "`perpmaker tape market SESSION OUTPUT`, then cut that"
+    )
 
 
 class OwnOrders:

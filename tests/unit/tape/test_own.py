@@ -277,7 +277,7 @@ def test_a_piece_of_a_session_without_its_beginning_is_no_market_either(session:
     life = open_tape(tmp_path / "life.tape")
     cut(life, tmp_path / "late.tape", from_ns=life.first_recv_ns + 10**9)
     assert "session" not in open_tape(tmp_path / "late.tape").counts
-    with pytest.raises(ConfigError, match="is the recorded session of an engine"):
+    with pytest.raises(ConfigError, match="is a piece of the recorded session of an engine"):
         plan_feed(open_tape(tmp_path / "late.tape"), [BTC], {})
 
 
@@ -290,12 +290,41 @@ def test_a_piece_of_a_piece_of_a_session_is_known_though_no_row_tells_it(session
     for name in ("late.tape", "later.tape"):
         piece = open_tape(tmp_path / name)
         assert not {"session", "command"} & set(piece.counts)
-        with pytest.raises(ConfigError, match="is the recorded session of an engine"):
+        with pytest.raises(ConfigError, match=r"is a piece of the recorded session of an engine \(life.tape\)"):
             plan_feed(piece, [BTC], {})
-    with pytest.raises(ConfigError, match="is the recorded session of an engine"):
+    with pytest.raises(ConfigError, match="is a piece of the recorded session of an engine"):
         open_tapes([tmp_path / "late.tape"], GRVT)
-    with pytest.raises(DataError, match="is no session of an engine"):
+
+
+def test_what_is_said_of_a_piece_of_a_session_works(session: Path, true: list[Event], tmp_path: Path) -> None:
+    """Its market cannot be written, the whole's can, and a cut of that has the books as they were without our orders."""
+    compact_all([session / "000001.live"], tmp_path / "life.tape", source="a session", clamp=False)
+    begin_ns = true[0].ts_recv_ns + 5 * 10**9
+    cut(open_tape(tmp_path / "life.tape"), tmp_path / "late.tape", from_ns=begin_ns)
+    with pytest.raises(
+        DataError, match=r"write the market of the whole session with `perpmaker tape market SESSION OUTPUT`"
+    ):
         write_market(tmp_path / "late.tape", tmp_path / "market.tape")
+    assert not (tmp_path / "market.tape").exists()
+    write_market(tmp_path / "life.tape", tmp_path / "market.tape")
+    cut(open_tape(tmp_path / "market.tape"), tmp_path / "part.tape", from_ns=begin_ns)
+    wanted, found = Levels(), Levels()
+    for levels, told in ((wanted, true), (found, list(events(open_tape(tmp_path / "part.tape"))))):
+        for one in told:
+            if isinstance(one, BookSnapshot):
+                levels.start(one.bids, one.asks)
+            elif isinstance(one, BookDelta):
+                levels.change(one.bids, one.asks)
+    assert (found.bids, found.asks) == (wanted.bids, wanted.asks)
+    assert plan_feed(open_tape(tmp_path / "part.tape"), [BTC], {}).own_orders.startswith("59 orders taken out of")
+
+
+def test_the_first_piece_of_a_session_has_its_beginning_and_so_a_market(session: Path, tmp_path: Path) -> None:
+    compact_all([session / "000001.live"], tmp_path / "life.tape", source="a session", clamp=False)
+    cut(open_tape(tmp_path / "life.tape"), tmp_path / "early.tape", to_ns=START_NS + 10 * 10**9)
+    own = write_market(tmp_path / "early.tape", tmp_path / "market.tape")
+    assert own is not None
+    assert 0 < own.rested < 59
 
 
 def test_a_piece_of_a_market_is_a_market(session: Path, tmp_path: Path) -> None:
