@@ -360,6 +360,17 @@ def test_a_plan_says_what_stands_in_its_way() -> None:
     assert "UNKNOWN what 1 USDC is worth in USDT" in said(plan_text(plan))
 
 
+@pytest.mark.parametrize(
+    ("clip", "size", "is_near"), [("0.02", "0.5", True), ("0.04", "0.5", False), ("0.02", "0.02", False)]
+)
+def test_a_plan_says_when_a_clip_is_so_near_the_smallest_order_that_it_may_be_exceeded(
+    clip: str, size: str, is_near: bool
+) -> None:
+    """Not where one clip is all there is: no more than the size is ever opened."""
+    notes = " | ".join(planned(clip=clip, size=size).notes)
+    assert (f"a clip of {clip} is near the smallest order of 0.02: after a partial fill" in notes) is is_near
+
+
 def test_a_size_below_what_both_venues_take_is_no_plan() -> None:
     with pytest.raises(
         ValueError, match=r"0\.015 is 0\.01 ETH in lots of both venues \(0\.01\); it must be at least 0\.02"

@@ -269,6 +269,11 @@ def _rule_notes(params: PairParams, plan: PairPlan) -> list[str]:
         found.append(f"neither side earns the {wanted:g} bps asked for now: it waits until one does")
     if params.rule.direction == "basis":
         found.append("the basis is measured for a minute before it can say a side")
+    if plan.clip < min(2 * plan.least, plan.size):
+        found.append(
+            f"a clip of {plain(plan.clip)} is near the smallest order of {plain(plan.least)}: after a partial fill that is "
+            "too little to hedge, up to one such order more may be unhedged for a moment"
+        )
     return found
 
 
