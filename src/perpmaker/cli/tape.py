@@ -341,15 +341,15 @@ def _export(paths: list[Path], output: Path) -> None:
 
 
 def _described(tape: Tape, paths: tuple[Path, ...]) -> dict[str, Any]:
-    from perpmaker.tape.examine import files_of, notes_of
+    from perpmaker.tape.examine import begins_ns, files_of, notes_of
 
-    files = files_of(tape)
+    files, first_ns = files_of(tape), begins_ns(tape)
     size = sum(file.path.stat().st_size for file in files)
     told: dict[str, Any] = {
         "tape": " + ".join(map(str, paths)),
-        "from": _utc(tape.first_recv_ns),
+        "from": _utc(first_ns),
         "to": _utc(tape.last_recv_ns),
-        "length": f"{(tape.last_recv_ns - tape.first_recv_ns) / _NS_PER_S:,.1f} s",
+        "length": f"{(tape.last_recv_ns - first_ns) / _NS_PER_S:,.1f} s",
         "rows": f"{tape.rows:,}",
         "in order": "yes" if tape.in_order else "no: the order of a session, in which times may step back",
         "fingerprint": tape.fingerprint,

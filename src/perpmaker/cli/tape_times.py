@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import click
 
@@ -13,6 +14,8 @@ from perpmaker.errors import ConfigError
 
 if TYPE_CHECKING:
     from perpmaker.tape.reader import Tape
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 ALLOWED: Final = (
     "2026-01-31T12:00:00 (UTC), 19 digits of nanoseconds since 1970, +90s or +5m after the tape's beginning, -1h before "
@@ -36,7 +39,15 @@ class Moment(NamedTuple):
 
     def on(self, tape: Tape) -> int:
         """Return the receive time it means on a tape."""
-        return {"epoch": 0, "begin": tape.first_recv_ns, "end": tape.last_recv_ns}[self.origin] + self.ns
+        from perpmaker.tape.examine import begins_ns
+
+        match self.origin:
+            case "begin":
+                return begins_ns(tape) + self.ns
+            case "end":
+                return tape.last_recv_ns + self.ns
+            case _:
+                return self.ns
 
 
 class TapeTime(click.ParamType):
@@ -69,9 +80,21 @@ def _moment(text: str) -> Moment | None:
     return Moment(text, round(told.timestamp() * 1_000_000) * 1_000)
 
 
+def part_of_tape(command: Command) -> Command:
+    """Add `--from` and `--to`, in the parameters `begin` and `end`: what of a tape is played; `span` works it out."""
+    begin = (
+        "Begin here: receive time (UTC), +5m after the tape's beginning or -1h before its end; default: its beginning."
+    )
+    end = "End before this, as --from; default: the tape's end."
+    command = click.option("--to", "end", metavar="TIME", type=TapeTime(), help=end)(command)
+    return click.option("--from", "begin", metavar="TIME", type=TapeTime(), help=begin)(command)
+
+
 def span(tape: Tape, begin: Moment | None, end: Moment | None) -> tuple[int, int]:
     """Return from when to before when a tape is wanted, within what it holds; ConfigError where that is nothing."""
-    first_ns, past_ns = tape.first_recv_ns, tape.last_recv_ns + 1
+    from perpmaker.tape.examine import begins_ns
+
+    first_ns, past_ns = begins_ns(tape), tape.last_recv_ns + 1
     from_ns = first_ns if begin is None else begin.on(tape)
     to_ns = past_ns if end is None else end.on(tape)
     holds = f"{tape.name} holds {_utc(first_ns)} to {_utc(past_ns - 1)}"

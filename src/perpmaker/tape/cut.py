@@ -15,7 +15,7 @@ from perpmaker.model.events import InstrumentDelisted, InstrumentListed, Ticker
 from perpmaker.model.ids import InstrumentId
 from perpmaker.model.units import NS_PER_S
 from perpmaker.tape.columns import take
-from perpmaker.tape.examine import notes_of
+from perpmaker.tape.examine import begins_ns, notes_of
 from perpmaker.tape.levels import Books
 from perpmaker.tape.own import PIECE, is_session
 from perpmaker.tape.reader import ALWAYS, Tape, events
@@ -59,7 +59,7 @@ def cut(
 def _said(tape: Tape, from_ns: int, to_ns: int, kept: Sequence[InstrumentId]) -> str:
     """Return a cut in words: of which content, from when to when, which instruments; what was kept whole is left out."""
     parts = [f"{tape.name} {tape.fingerprint}"]
-    if from_ns > tape.first_recv_ns:
+    if from_ns > begins_ns(tape):
         parts.append(f"from {_utc(from_ns)}")
     if to_ns <= tape.last_recv_ns:
         parts.append(f"to {_utc(to_ns)}")

@@ -68,6 +68,14 @@ def files_of(tape: Tape) -> list[TapeFile]:
     return list(tape.files) if isinstance(tape, TapeSequence) else []
 
 
+def begins_ns(tape: Tape) -> int:
+    """Return when a tape begins; what a session started from is a row without a time, and is passed over."""
+    if tape.first_recv_ns:
+        return tape.first_recv_ns
+    first = next(tape.chunks(1), None)
+    return 0 if first is None else int(first.recv_ns[0])
+
+
 def notes_of(tape: Tape) -> dict[str, str]:
     """Return the notes of a tape's files; where these do not all say the same, each is named before what it says."""
     files = files_of(tape)

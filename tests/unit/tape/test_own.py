@@ -327,6 +327,28 @@ def test_the_first_piece_of_a_session_has_its_beginning_and_so_a_market(session:
     assert 0 < own.rested < 59
 
 
+def test_the_times_of_a_session_count_from_its_first_event(session: Path, true: list[Event], tmp_path: Path) -> None:
+    """The row of what it started from has no time: it is not 1970 that a piece is counted from."""
+
+    def typed(*words: object) -> str:
+        done = CliRunner().invoke(cli, ["tape", *map(str, words)], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    life, piece = tmp_path / "life.tape", tmp_path / "piece.tape"
+    typed("convert", session, life)
+    assert "2023-11-14 22:13:20.005 UTC" in typed("info", life)
+    typed("cut", life, piece, "--to", "+10s")
+    assert told_by(piece)[-1].ts_recv_ns < true[0].ts_recv_ns + 10 * 10**9
+    assert "orders taken out of" in typed("market", piece, tmp_path / "market.tape")
+    typed("cut", life, piece, "--from", "+10s")
+    assert told_by(piece)[0].ts_recv_ns == true[0].ts_recv_ns + 10 * 10**9
+
+
+def told_by(path: Path) -> list[Event]:
+    return list(events(open_tape(path)))
+
+
 def test_a_piece_of_a_market_is_a_market(session: Path, tmp_path: Path) -> None:
     write_market(session, tmp_path / "market.tape")
     market_tape = open_tape(tmp_path / "market.tape")
