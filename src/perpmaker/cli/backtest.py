@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from perpmaker.cli.tape_times import Moment, TapeTime, span
+from perpmaker.cli.tape_times import Moment, part_of_tape, span
 from perpmaker.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,16 +29,7 @@ _NS: Final = 1_000_000_000
     "--tape", "tapes", metavar="PATH", multiple=True, required=True, type=click.Path(path_type=Path),
     help="A tape, a folder of them, or a recorded session; several are played side by side.",
 )  # fmt: skip
-@click.option(
-    "--from",
-    "begin",
-    metavar="TIME",
-    type=TapeTime(),
-    help="Begin here: receive time (UTC), +5m after the tape's beginning or -1h before its end; default: its beginning.",
-)
-@click.option(
-    "--to", "end", metavar="TIME", type=TapeTime(), help="End before this, as --from; default: the tape's end."
-)
+@part_of_tape
 @click.option("--seed", type=int, default=1, show_default=True, help="Of everything that is drawn.")
 @click.option(
     "--fill-model", "models", metavar="MODEL", multiple=True,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from perpmaker.cli.backtest import must_be_writable, named_instruments
-from perpmaker.cli.tape_times import TapeTime, span
+from perpmaker.cli.tape_times import part_of_tape, span
 from perpmaker.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,14 +36,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--strategy", "strategy_name", metavar="NAME", default="", help="Which of its strategies, if several.")
 @click.option("--instrument", metavar="NAME", help="Without a configuration: which of the tape; default: its only one.")
-@click.option(
-    "--from",
-    "begin",
-    metavar="TIME",
-    type=TapeTime(),
-    help="Begin here: receive time (UTC), +5m after the tape's beginning or -1h before its end.",
-)
-@click.option("--to", "end", metavar="TIME", type=TapeTime(), help="End before this, as --from.")
+@part_of_tape
 @click.option(
     "--folds", type=click.IntRange(1, 50), default=3, show_default=True, help="Tests that roll over the tape."
 )

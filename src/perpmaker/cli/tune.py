@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from perpmaker.cli.backtest import named_instruments
-from perpmaker.cli.tape_times import TapeTime, span
+from perpmaker.cli.tape_times import part_of_tape, span
 from perpmaker.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,14 +51,7 @@ _SAMPLERS: Final = ("tpe", "evolution", "random")
     "--strategy", "strategy_name", metavar="NAME", default="", help="Whose keys; default: [tune], or the only one."
 )
 @click.option("--objective", type=click.Choice(_OBJECTIVES), help="What to make large; default: [tune], or sharpe.")
-@click.option(
-    "--from",
-    "begin",
-    metavar="TIME",
-    type=TapeTime(),
-    help="Begin here: receive time (UTC), +5m after the tape's beginning or -1h before its end.",
-)
-@click.option("--to", "end", metavar="TIME", type=TapeTime(), help="End before this, as --from.")
+@part_of_tape
 @click.option(
     "--folds", type=click.IntRange(1, 50), default=3, show_default=True, help="Tests that roll over the tape."
 )
