@@ -109,7 +109,6 @@ many; what ours took from: how many levels and their keys, and how much; room fo
 
 _SNAPSHOT, _DELTA, _TRADE = 1, 2, 3
 _LAST, _REPLAYED = 2, 8
-_MARKET_RANK = 1
 _MAX_HOLD_NS = 1_000_000_000
 _MAX_LAG_NS = 2_000_000_000
 _MIDS_NS = 120_000_000_000
