@@ -13,6 +13,7 @@ from perpmaker.model.events import Fill, FundingPaid, PositionReport, Source
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import NewOrder, Side
+from perpmaker.model.units import NS_PER_S
 from perpmaker.portfolio.position import RunningPosition
 from perpmaker.simulation.market import Market
 from perpmaker.simulation.order import ZERO, VenueOrder
@@ -21,6 +22,9 @@ from perpmaker.simulation.settings import MarginRules
 NANO: Final = Decimal("0.000000001")
 KEPT_ORDERS: Final = 5_000
 KEPT_FILLS: Final = 20_000
+KEPT_NS: Final = 6 * 3_600 * NS_PER_S
+"""Of fills, before the newest one: whoever reads an account anew reaches back an hour (execution.findings), or to the
+creation of an order that is in question."""
 
 
 class AccountAtRest(msgspec.Struct, frozen=True):
@@ -54,6 +58,13 @@ class SimulatedAccount:
         self.dead_man_ns = 0
         """When all orders are cancelled unless the countdown is refreshed; 0: it is not armed."""
         self.liquidations = 0
+
+    def keep(self, fill: Fill) -> None:
+        """Keep a fill for whoever reads the account anew; old ones are forgotten."""
+        fills = self.fills
+        fills.append(fill)
+        while fills[0].ts_event_ns < fill.ts_event_ns - KEPT_NS:
+            fills.popleft()
 
     # --- orders
 

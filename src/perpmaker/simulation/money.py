@@ -95,7 +95,7 @@ class Money:
             is_liquidation=liquidation,
             mark_px=mark_of(market),
         )
-        account.fills.append(fill)
+        account.keep(fill)
         self._house.tell_at(recv_ns, fill)
 
     def _trim_reduce_only(self, name: AccountId, instrument: InstrumentId, venue_ns: int) -> None:
