@@ -27,7 +27,7 @@ from perpmaker.strategies.pair.holdings import ZERO, Holdings, overfills, status
 from perpmaker.strategies.pair.memory import Counts, Memory, PairMemo, ask
 from perpmaker.strategies.pair.params import LegParams
 from perpmaker.strategies.pair.rates import HedgeRate
-from perpmaker.strategies.pair.sizes import common_lot, larger_lot, smallest_qty, towards_zero, unlike
+from perpmaker.strategies.pair.sizes import away_from_zero, common_lot, larger_lot, smallest_qty, towards_zero, unlike
 from perpmaker.strategies.pair.standing import StandingQuote
 from perpmaker.strategies.pair.summary import Summary, explained, summarise, tell
 from perpmaker.strategies.schema import key
@@ -266,6 +266,7 @@ class CrossMaker(Strategy[CrossMakerParams]):
     def _qty(self, ctx: Context, side: Side) -> Decimal:
         """Return the size of a quote: within the largest position, and less what is open in the same direction.
 
+        What is open never makes it less than the smallest order: open and too little to hedge, it goes with the next fill.
         From three quarters of a loss limit on the largest position is none: only what brings the lead to flat is quoted.
         """
         rules = ctx.instrument(self._lead)
@@ -274,9 +275,11 @@ class CrossMaker(Strategy[CrossMakerParams]):
         room = most - side.sign * holdings.legs[self._lead].qty
         open_qty = max(side.sign * holdings.delta, ZERO)
         lot = common_lot(rules, ctx.instrument(self._hedge))
-        qty = towards_zero(min(self.params.qty - open_qty, room), lot)
         mark_px = ctx.mark_px(self._lead) or ZERO
         least = max(smallest_qty(rules, mark_px), smallest_qty(ctx.instrument(self._hedge), mark_px))
+        if self.params.qty < least:
+            return ZERO
+        qty = towards_zero(min(max(self.params.qty - open_qty, away_from_zero(least, lot)), room), lot)
         return qty if qty >= least else ZERO
 
     # --- telling

@@ -314,6 +314,26 @@ def test_closing_goes_on_though_a_quote_less_what_is_open_is_below_the_smallest_
     assert rig.worst == D("0.21")
 
 
+def test_quoting_goes_on_though_a_quote_less_what_is_open_is_below_the_smallest_order() -> None:
+    """At the largest position one side has no room; 0.01 open of 0.02 left the other with an order that nobody takes."""
+    rig = maker(qty="0.02", max_qty="0.04")
+    rig.bound = D("0.03")
+    for side, qty in ((Side.SELL, "0.02"), (Side.SELL, "0.02"), (Side.BUY, "0.01")):
+        order = quote(rig, side)
+        assert order is not None
+        rig.fill(rig.lead, order, qty)
+        rig.run(2)
+    assert (rig.lead.position, rig.delta) == (D("-0.03"), D("0.01"))
+    rig.hedge.mid += 5  # the order that was partly filled is too far away now
+    rig.run(5)
+    order = quote(rig, Side.BUY)
+    assert order is not None
+    assert order.qty == D("0.02")
+    rig.fill(rig.lead, order)
+    rig.run(2)
+    assert (rig.lead.position, rig.delta) == (D("-0.01"), 0)
+
+
 def test_closing_goes_on_though_the_smallest_order_has_outgrown_a_quote() -> None:
     rig = small("0.25", "0.2", "0.2", "0.2")
     rig.bound = D("0.3")

@@ -235,7 +235,7 @@ def test_closing_goes_on_though_a_clip_less_what_is_open_is_below_the_smallest_o
 
 
 def test_opening_goes_on_though_a_clip_less_what_is_open_is_below_the_smallest_order() -> None:
-    """0.01 bought, of which the hedge venue takes no order: of the 0.01 left of a clip the lead takes none, so it is 0.02."""
+    """0.01 bought, which the hedge venue does not take: of the 0.01 left of a clip the lead takes none, so it is 0.02."""
     rig = pair(mode="build_and_hold", size="0.2", clip="0.02", start=False, crowd=False, maker={"timeout_s": 2})
     rig.lead.rules = msgspec.structs.replace(rig.lead.rules, min_qty=D("0.02"))
     rig.bound = D("0.03")
