@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 UV = "0.13.8"
 CORE, RESEARCH, DEV, CLIENTS = "core", "research", "dev", "clients"
 EACH_INCLUDES_THE_LAST = (CORE, RESEARCH, DEV)
-NEED_RESEARCH = frozenset({"backtest", "data", "parity", "record", "tape", "train", "tune"})
+NEED_RESEARCH = frozenset({"backtest", "data", "parity", "record", "signals", "tape", "train", "tune"})
 """Commands that read tapes or search; trading itself needs none of those packages."""
 NEED_RESEARCH_TOO = (["report", "gate"],)
 

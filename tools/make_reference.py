@@ -151,7 +151,24 @@ def _default(parameter: click.Parameter, context: click.Context) -> str:
 def _meaning(parameter: click.Parameter) -> str:
     if isinstance(parameter, click.Option):
         return parameter.help or ""
-    return "The configuration file." if "CONFIG" in (parameter.metavar or "") else "What to write."
+    return _ARGUMENTS[_spelled(parameter)]
+
+
+_ARGUMENTS = {
+    "ANSWER": "The answer.",
+    "CONFIG": "The configuration file.",
+    "CANDLES": "The candles.",
+    "FOLDER": "Where to.",
+    "NAME": "Its name.",
+    "OUTPUT": "What to write.",
+    "PAIR": "A pair's name.",
+    "PATH": "A tape, a folder of them, or another recording.",
+    "PATH...": "Tapes, folders of them, or other recordings.",
+    "SESSION": "A recorded session.",
+    "TAPE": "The tape.",
+    "WHAT": "What of it.",
+}
+"""What the arguments of commands are, by the names they are shown under."""
 
 
 # Configuration

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "run": "Run an engine with a configuration.",
     "backtest": "Run a configuration over a recorded market, with simulated orders.",
     "parity": "Compare a recorded session with its own simulation, fill by fill.",
+    "signals": "Try a regime filter on candles, and whether it looks ahead.",
     "tune": "Search a strategy's parameters on a recorded market, and test them out of sample.",
     "train": "Train a model on a recorded market, and say whether it pays.",
     "data": "Download a venue's candles, trades and funding history.",
