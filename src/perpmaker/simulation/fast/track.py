@@ -19,7 +19,8 @@ from perpmaker.model.ids import HOME_EXCHANGE, InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import Side
 from perpmaker.simulation.fast import layout as at
-from perpmaker.simulation.fast.kernel import Rows, skip
+from perpmaker.simulation.fast.effect import Rows
+from perpmaker.simulation.fast.kernel import skip
 from perpmaker.simulation.fast.levels import Shelf, ShelfBook
 from perpmaker.simulation.house import MARKET, Action, Shown
 from perpmaker.simulation.latency import FollowingLatency, Hold
