@@ -238,6 +238,7 @@ def test_a_run_without_quotes_shows_none_in_its_legend(results: Results) -> None
     html = report_html(dataclasses.replace(results, runs=(run,)))
     assert "Price and fills" in html
     assert "own bid" not in html
+    assert "own bid" in report_html(results)
 
 
 def test_the_row_that_is_bad_stands_out_and_no_other() -> None:

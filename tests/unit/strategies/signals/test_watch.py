@@ -85,7 +85,9 @@ def test_a_bar_that_came_while_nobody_looked_releases_it_though_the_rsi_has_fall
     closes = [*FALL, 1000.0, 998.5, 998.0, 997.5, 997.4]
     after.restore(before.memory, [bar(number, close) for number, close in enumerate(closes)])
     state = _state(after, 36)
-    assert float(state.shown["rsi"] or 0) < 50
+    rsi = state.shown["rsi"]
+    assert rsi is not None
+    assert float(rsi) < 50
     assert (state.signal, after.memory) == (None, None)
     assert "RSI 50.5 above 50" in str(state.shown["latch"])
 
