@@ -31,11 +31,11 @@ from perpmaker.engine.records import (
     SegmentStart,
 )
 from perpmaker.errors import PerpmakerError
-from perpmaker.model.events import Fill, OrderRetired, SubmitRejected
+from perpmaker.model.events import Fill, OrderNotFound, OrderRetired, SubmitRejected
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId, TradeId
 from perpmaker.model.order import NewOrder, Side, TimeInForce
 from perpmaker.research.gate import Gate, Limits, judged
-from perpmaker.research.journal_run import Lived, gathered, results_of
+from perpmaker.research.journal_run import Lived, gathered, lived_in, results_of
 from perpmaker.research.report_figures import figures_of
 
 S = 1_000_000_000
@@ -168,6 +168,20 @@ def test_too_short_too_quiet_and_too_often_down_are_told() -> None:
         mark(T0 + 61 * H, "10012", "17"),
     ]
     assert [check.name for check in gate(records).failed] == ["up"]
+
+
+def test_what_the_venue_did_not_take_is_found_in_a_journal_on_disk(tmp_path: Path) -> None:
+    """Reading passes over what it need not decode."""
+    journal, _ = open_journal(tmp_path, PAPER, build="b", clock=ManualClock(T0))
+    journal.append(Boot(1, "b", 1, "start", T0))
+    for told in (
+        OrderNotFound(MAIN, ClientOrderId(1), T0),
+        SubmitRejected(MAIN, ClientOrderId(2), 1, "no", T0),
+        OrderRetired(MAIN, ClientOrderId(3), "not found 3 times over 5.0 s", T0),
+    ):
+        journal.append(Happened(told, T0))
+    journal.close()
+    assert lived_in(tmp_path).rejected == {2, 3}
 
 
 @pytest.mark.parametrize(
