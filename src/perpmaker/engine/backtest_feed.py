@@ -104,6 +104,10 @@ def plan_feed(
     must_be_market(tape)
     if not tape.in_order:
         raise ConfigError(f"{tape.name}: receive times go back; a backtest needs them in order")
+    traded = {text for name in wanted for text in (name, name.partition("@")[0])}
+    for there, here in named.items():
+        if here not in traded:
+            raise ConfigError(f"--as {there}={here}: nothing trades {here}; what is traded is {', '.join(wanted)}")
     names: dict[InstrumentId, InstrumentId] = {}
     instruments: dict[InstrumentId, Instrument] = {}
     scales: dict[int, InBase] = {}

@@ -16,6 +16,7 @@ from tests.unit.engine.backtest_tape import config, write_tape
 
 from perpmaker.cli.backtest import _tell
 from perpmaker.engine.backtest import Progress, Results, Setup, backtest
+from perpmaker.errors import ConfigError
 from perpmaker.model.units import NS_PER_S
 from perpmaker.simulation import FillModel
 from perpmaker.tape.reader import Tape
@@ -41,6 +42,13 @@ def test_the_bar_over_a_part_of_a_tape_is_full_at_its_end(tape: Tape) -> None:
     backtest(Setup(config(), 1, *span_ns), tape, (FillModel.QUEUE,), begin)
     done, total = seen[-1]
     assert 0 < done == total < tape.rows
+
+
+def test_a_name_that_nothing_trades_is_refused_not_ignored(tape: Tape) -> None:
+    with pytest.raises(
+        ConfigError, match="--as BTCUSDT=BCT_USDT_Perp: nothing trades BCT_USDT_Perp; what is traded is BTC"
+    ):
+        backtest(Setup(config(), named={"BTCUSDT": "BCT_USDT_Perp"}), tape)
 
 
 def test_what_is_held_at_the_end_stands_by_instrument_on_a_narrow_terminal(results: Results) -> None:
