@@ -13,8 +13,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
+# everywhere as in CI: the same examples each time, and none is wrong for having taken long on a busy machine
 settings.load_profile("ci")
-"""Everywhere as in CI: the same examples each time, and none is wrong for having taken long on a busy machine."""
 
 ROOT = Path(__file__).resolve().parent.parent
 
