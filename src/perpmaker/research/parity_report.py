@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from perpmaker.model.order import Side
+from perpmaker.model.units import NS_PER_MS
 from perpmaker.research.parity import Execution, Parity, Traded
 from perpmaker.research.report_charts import Chart, Dots, digits_for, drawn, number
 from perpmaker.research.report_page import (
@@ -76,12 +77,18 @@ def _body(found: Parity) -> Iterator[str]:
     yield WINDOW
     every = [*found.real.fills, *found.simulated.fills]
     if every:
-        from_ns, to_ns = min(one.ts_ns for one in every), max(one.ts_ns for one in every) + 1
+        from_ns, to_ns = _with_margin(min(one.ts_ns for one in every), max(one.ts_ns for one in every))
         for name in sorted({str(one.instrument) for one in every}):
             yield drawn(_fills_chart(found, name), from_ns, to_ns)
     yield "<h2>Under these assumptions</h2>"
     measured = "no order was answered" if found.latency_ms is None else f"{found.latency_ms:.1f} ms, half a round trip"
     yield f'<section class="panel">{definitions({**found.models, "measured latency": measured})}</section>'
+
+
+def _with_margin(first_ns: int, last_ns: int) -> tuple[int, int]:
+    """Return a time in which the first and the last fill are not cut in half by the edge."""
+    margin_ns = max((last_ns - first_ns) // 50, NS_PER_MS)
+    return first_ns - margin_ns, last_ns + margin_ns
 
 
 def _gap_bar(name: str, value: float) -> Bar:

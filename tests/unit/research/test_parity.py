@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -104,6 +105,15 @@ def test_a_slower_session_is_a_gap_of_latency_and_nothing_else(tmp_path: Path) -
     assert gap.queue == 0  # the second simulation is the session
     assert not any("Orders were real" in remark for remark in found.remarks)  # its books never showed them
     assert f"{found.of_real * 100:.1f} %" in parity_html(found)
+
+
+def test_no_fill_is_cut_in_half_by_the_edge_of_its_chart(same: Path, tmp_path: Path) -> None:
+    found = parity(same, tmp_path)
+    first_ms, last_ms = (edge(one.ts_ns for one in found.real.fills) / 1e6 for edge in (min, max))
+    shown = re.search(r'data-from="(\d+)" data-to="(\d+)"', parity_html(found))
+    assert shown is not None
+    assert int(shown[1]) < first_ms - 0.01 * (last_ms - first_ms)
+    assert int(shown[2]) > last_ms + 0.01 * (last_ms - first_ms)
 
 
 @pytest.mark.parametrize(("late_ms", "px", "said"), [(5, 99, ("later", "worse")), (-5, 101, ("earlier", "better"))])
