@@ -14,7 +14,7 @@ import click
 
 from perpmaker.cli.supervision import Child, StartFailed, refuse_second
 from perpmaker.control.home import make_home, running
-from perpmaker.errors import PerpmakerError
+from perpmaker.errors import ConfigError, PerpmakerError
 
 if TYPE_CHECKING:
     from perpmaker.config import Config
@@ -139,6 +139,8 @@ class Supervisor:
                 self._status()
 
     def _restart(self, name: str, child: Child, code: int) -> None:
+        if code == ConfigError.exit_code:  # the next life would read the same configuration
+            raise StartFailed(f"{name} cannot run as it is configured:\n{child.last_lines()}")
         now = time.monotonic()
         child.restarts = [at for at in child.restarts if now - at < RESTART_WINDOW_S] + [now]
         if len(child.restarts) > MAX_RESTARTS:

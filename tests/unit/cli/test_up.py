@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from perpmaker import config as configuration
 from perpmaker.cli.main import cli
-from perpmaker.cli.supervision import Child
-from perpmaker.cli.up import arguments
+from perpmaker.cli.supervision import Child, StartFailed
+from perpmaker.cli.up import Supervisor, arguments
 from perpmaker.errors import ConfigError
 
 LOCAL = Path(__file__).resolve().parents[3] / "configs" / "local.toml"
@@ -48,3 +48,19 @@ def test_wrong_strategy_parameters_are_refused_before_anything_starts(
     assert refused.value.exit_code == 3
     assert started == []
     assert not (tmp_path / "home").exists()
+
+
+def test_an_engine_that_cannot_run_as_configured_is_not_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    engine = Child(tmp_path, "engine", [], {})
+    monkeypatch.setattr("perpmaker.cli.up.signal.signal", lambda number, handler: None)
+    monkeypatch.setattr(Child, "start", lambda child: started.append(child.name))
+    monkeypatch.setattr(Child, "wait_ready", lambda child, timeout_s: None)
+    monkeypatch.setattr(Child, "returncode", lambda child: ConfigError.exit_code)
+    monkeypatch.setattr(Child, "last_lines", lambda child: "bar_s: 90 is not offered")
+    monkeypatch.setattr(Child, "stop", lambda child, timeout_s: True)
+    with pytest.raises(StartFailed, match="engine cannot run as it is configured:\nbar_s: 90 is not offered"):
+        Supervisor(tmp_path, {"engine": engine}, quiet=True).run()
+    assert started == ["engine"]

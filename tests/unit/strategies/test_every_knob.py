@@ -300,7 +300,7 @@ CASES: dict[str, tuple[Keys, Any]] = {
     "adapt.min_fills": (ADAPT, 3),
     "adapt.max_windows": ({**ADAPT, "adapt.min_fills": 8}, 2),
     "adapt.step_mult": (ADAPT, 1.4),
-    "adapt.max_mult": ({**ADAPT, "adapt.step_mult": 2}, 1.5),
+    "adapt.max_mult": ({**ADAPT, "adapt.step_mult": 1.4}, 1.4),
     "adapt.min_gain": (ADAPT, 100),
     "adapt.markout_s": (ADAPT, 3),
 }

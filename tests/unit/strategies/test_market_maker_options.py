@@ -16,6 +16,7 @@ from perpmaker.model.order import OrderState, Side
 from perpmaker.model.quote import Quote, Sweep
 from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.market_maker import MarketMaker, MarketMakerParams
+from perpmaker.strategies.quoting.toxicity import ToxicityParams, Vpin
 from perpmaker.strategies.registry import parse_params
 
 from .fake_context import FakeBook, FakeContext, book, own_order, perp
@@ -394,6 +395,21 @@ def _fills(stage: Stage, count: int, moved_bps: float, layer: int = 0) -> None:
         stage.wait(6.0)
         stage.show(60_000)
     stage.wait(3.0)
+
+
+def test_a_trade_of_a_million_buckets_counts_as_one_that_fills_them_all() -> None:
+    params = ToxicityParams(pause_above=0.9, bucket_notional=1, buckets=3)
+    one_by_one, at_once = Vpin(params), Vpin(params)
+    for vpin in (one_by_one, at_once):
+        vpin.on_trade(0, 0.5, Side.SELL)
+    for _ in range(200):
+        one_by_one.on_trade(1, 0.25, Side.BUY)
+    at_once.on_trade(1, 1e12 + 50, Side.BUY)
+    assert at_once.value == one_by_one.value == 1.0
+    for vpin in (one_by_one, at_once):
+        vpin.on_trade(2, 0.25, Side.SELL)
+        vpin.on_trade(2, 0.25, Side.BUY)
+    assert at_once.value == one_by_one.value
 
 
 def test_a_layer_whose_fills_lose_is_pulled_for_a_while_and_the_others_stay() -> None:

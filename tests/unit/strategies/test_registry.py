@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -48,6 +50,26 @@ def test_every_problem_of_a_strategy_table_is_named_at_once() -> None:
 def test_a_ladder_deeper_than_its_bound_is_refused() -> None:
     with pytest.raises(ConfigError, match="quoting.layers = 9 with layer_spacing_bps = 12 reach 96 bps"):
         parse_params("market_maker", {"instrument": BTC, "quoting": {"layers": 9}})
+
+
+@pytest.mark.parametrize(
+    ("tables", "told"),
+    [
+        (
+            {"quoting": {"model": "fixed", "half_spread_bps": 90}},
+            "quoting.half_spread_bps = 90: must be less than max_distance_bps = 90",
+        ),
+        (
+            {"quoting": {"min_half_spread_bps": 20, "max_distance_bps": 15, "layers": 1}},
+            "quoting.min_half_spread_bps = 20: must be less than max_distance_bps = 15",
+        ),
+        ({"adapt": {"step_mult": 1.8, "max_mult": 1.5}}, "adapt.step_mult = 1.8: must be at most max_mult = 1.5"),
+        ({"toxicity": {"bucket_notional": 0.01}}, "toxicity.bucket_notional = 0.01: must be a number >= 1"),
+    ],
+)
+def test_keys_with_which_nothing_would_ever_happen_are_refused(tables: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        parse_params("market_maker", {"instrument": BTC, **tables})
 
 
 def test_a_made_strategy_has_its_parameters() -> None:

@@ -47,6 +47,11 @@ class AdaptParams(Table, frozen=True, kw_only=True):
     ] = 0.5
     markout_s: Annotated[float, key("s", "How long after a fill its markout is taken.", ge=1, le=600)] = 10.0
 
+    def problems(self) -> Sequence[str]:
+        if self.step_mult > self.max_mult:
+            return (f"step_mult = {self.step_mult:g}: must be at most max_mult = {self.max_mult:g}, or no step fits",)
+        return ()
+
 
 class Look(msgspec.Struct, frozen=True):
     """What the tuner sees once a refresh. Money in quote currency; `sigma` a fraction per square-root second."""

@@ -124,6 +124,12 @@ class QuotingParams(Table, frozen=True, kw_only=True):
                 f"layers = {self.layers} with layer_spacing_bps = {self.layer_spacing_bps:g} reach {depth_bps:g} bps: "
                 f"must stay under max_distance_bps = {self.max_distance_bps:g}"
             )
+        least = "half_spread_bps" if self.model == "fixed" else "min_half_spread_bps"
+        if getattr(self, least) >= self.max_distance_bps:
+            found.append(
+                f"{least} = {getattr(self, least):g}: must be less than max_distance_bps = {self.max_distance_bps:g}, "
+                "or nothing is ever quoted"
+            )
         floor, ceiling = self.price_floor, self.price_ceiling
         if floor is not None and ceiling is not None and floor >= ceiling:
             found.append(f"price_floor = {floor:g}: must be less than price_ceiling = {ceiling:g}")

@@ -22,7 +22,7 @@ class ToxicityParams(Table, frozen=True, kw_only=True):
     pause_above: Annotated[
         float | None, key("", "VPIN above this (0 to 1) pauses quoting; without it, never.", gt=0, le=1)
     ] = None
-    bucket_notional: Annotated[float, key("quote currency", "Volume of a bucket.", gt=0)] = 100_000.0
+    bucket_notional: Annotated[float, key("quote currency", "Volume of a bucket.", ge=1)] = 100_000.0
     buckets: Annotated[int, key("", "Buckets that are averaged.", ge=2, le=1000)] = 50
     pause_s: Annotated[float, key("s", "How long it pauses.", ge=1, le=3600)] = 30.0
 
@@ -47,6 +47,9 @@ class Vpin:
         p = self._params
         if p.pause_above is None:
             return
+        whole = int(notional / p.bucket_notional) - p.buckets - 1
+        if whole > 0:  # the buckets it fills before the last ones would all be forgotten
+            notional -= whole * p.bucket_notional
         while notional > 0:
             part = min(notional, p.bucket_notional - self._volume)
             self._volume += part
