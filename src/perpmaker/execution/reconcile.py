@@ -399,8 +399,8 @@ class AccountReconciler:
         return False
 
     def _soon(self, now_ns: int) -> None:
-        """Have a pass soon, if any may be made yet and none is under way."""
-        if self._due_ns:
+        """Have a pass soon, if any may be made yet and none is under way; after a failed one it has its own time."""
+        if self._due_ns and not self._failures:
             self._due_ns = min(self._due_ns, max(now_ns, self._good_ns + self._rules.soon_ns))
 
     def _fills_since_ns(self, now_ns: int) -> int:

@@ -30,8 +30,10 @@ from perpmaker.model.events import (
     Connectivity,
     OrderRetired,
     PositionReport,
+    SnapshotFailed,
     Source,
     SubmitRejected,
+    SubmitUnknown,
     VenueStatus,
 )
 from perpmaker.model.ids import AccountId
@@ -202,6 +204,23 @@ def test_a_failed_read_says_nothing_and_is_tried_again_slower_each_time(loop: Lo
     assert tracked.state is OrderState.OPEN
     assert loop.state() is ReadyState.READY
     assert {f.text for f in loop.found(FindingKind.READ_FAILED)} == {"502"}
+
+
+def test_a_venue_that_fails_is_not_asked_faster_because_an_order_is_in_question(loop: Loop) -> None:
+    loop.ready()
+    loop.answer_passes = False
+    coid, failed = loop.stage.sent(BUY, expire_ns=loop.stage.now + S).client_order_id, 0
+    loop.event(SubmitUnknown(MAIN, coid, "timeout", loop.stage.now))
+    for _ in range(400):
+        loop.not_found(coid, 0.05)
+        asked = len(loop.at(RequestSnapshot))
+        if asked > failed:
+            failed = asked
+            loop.event(SnapshotFailed(MAIN, "502", loop.stage.now))
+    times = loop.at(RequestSnapshot)
+    assert len(times) >= 4
+    for gap, (before, after) in zip((1000, 2000, 4000, 8000), itertools.pairwise(times), strict=False):
+        assert gap <= after - before <= gap + 100
 
 
 def test_a_pass_without_an_answer_is_given_up_after_ten_seconds(loop: Loop) -> None:
