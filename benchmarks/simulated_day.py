@@ -57,9 +57,9 @@ RARER: Final = 4.0
 """Participants look so many times less often than in the strategies' markets; as many trades come."""
 MARK_MOVES: Final = Decimal("1.02")
 """What was within a limit when it was ordered may be worth so much more at a later mark."""
-FLAT_MB_AN_HOUR: Final = 1.0
-"""What memory besides the result's own tables may grow by, from half of the time on: what is kept is bounded by number
-(1,000 fills an instrument), and at this pace it takes half a day until there are so many."""
+FLAT_MB_AN_HOUR: Final = 0.5
+"""What memory besides the result's own tables may grow by, from half of the time on: until then what is kept is as much as
+it may be. The heap goes up and down by 9 MB over some hours, which is worth so much over a day."""
 _HOUR_NS: Final = 3_600 * NS_PER_S
 _SETTINGS: Final = """
 schema_version = 1
