@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 from pathlib import Path
 
 import click
@@ -61,6 +62,8 @@ def load_whole(path: Path) -> dict[str, object]:
         except ConfigError as error:
             problems.extend(f"strategy {name}: {line}" for line in str(error).splitlines())
             continue
+        if config is not None:
+            problems.extend(f"strategy {name}: {line}" for line in _too_large(params, config.risk.max_order_notional))
         common = {key: value for key, value in row.items() if key != "params"}
         parsed.append({**common, "params": msgspec.to_builtins(params, str_keys=True)})
     if config is not None:
@@ -70,6 +73,16 @@ def load_whole(path: Path) -> dict[str, object]:
     whole: dict[str, object] = config.model_dump(mode="json", exclude={"strategy"})
     whole["strategy"] = parsed
     return whole
+
+
+def _too_large(params: object, most: Decimal) -> list[str]:
+    """Say which size the risk gate would refuse each order of; a share of equity is not known yet."""
+    found = []
+    for prefix, table in (("", params), ("quoting.", getattr(params, "quoting", None))):
+        notional = getattr(table, "order_notional", None)
+        if notional is not None and notional > most and getattr(table, "order_equity_frac", None) is None:
+            found.append(f"{prefix}order_notional = {notional}: must be at most risk.max_order_notional = {most}")
+    return found
 
 
 def flattened(value: object, prefix: str = "") -> list[tuple[str, object]]:

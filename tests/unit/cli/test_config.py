@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,32 @@ def test_every_problem_of_a_file_is_listed_at_once(tmp_path: Path) -> None:
         "strategy eth: kind = 'magic': unknown strategy",
     ):
         assert part in said
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "told"),
+    [
+        (
+            "local.toml",
+            "order_notional = 300",
+            "order_notional = 1001",
+            "strategy btc: quoting.order_notional = 1001: must be at most risk.max_order_notional = 1000",
+        ),
+        ("grid.toml", "order_notional = ", "order_notional = 9", "order_notional = 9"),
+        ("local.toml", "order_notional = 300", "order_equity_frac = 0.9\norder_notional = 1001", ""),
+    ],
+)
+def test_orders_that_the_gate_would_refuse_each_time_are_refused(
+    name: str, before: str, after: str, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    shipped = (Path(__file__).resolve().parents[3] / "configs" / name).read_text()
+    path.write_text(shipped.replace(f"\n{before}", f"\n{after}", 1))
+    if not told:
+        load_whole(path)
+        return
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load_whole(path)
 
 
 def test_a_shipped_configuration_is_shown_whole() -> None:
