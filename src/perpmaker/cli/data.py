@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
 from perpmaker.clock import Clock, WallClock
 from perpmaker.errors import ConfigError, DataError
+from perpmaker.model.ids import HOME_EXCHANGE
 
 if TYPE_CHECKING:
     from perpmaker.model.instrument import Instrument
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     """The cells of a row; the first is its time, the last tells it from others of that time."""
 
 _NS_PER_S: Final = 1_000_000_000
-_AGO: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_NS_PER_MS: Final = 1_000_000
+_AGO: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PAGE: Final = 1000
 _HEADERS: Final = {
     "candles": ("time", "instrument", "open", "high", "low", "close", "volume", "trades"),
@@ -37,6 +39,36 @@ _TYPES: Final = {
 }  # fmt: skip
 
 
+class Asked(NamedTuple):
+    """What is wanted: from a time until before another."""
+
+    what: str
+    name: str
+    interval_s: int
+    from_ns: int
+    to_ns: int
+
+
+class Written(NamedTuple):
+    """What came, with the times of the first and the last row."""
+
+    rows: int
+    first: str
+    last: str
+
+    def describe(self) -> str:
+        return f"{self.rows:,} rows" + (f", {self.first[:19]} to {self.last[:19]} UTC" if self.rows else "")
+
+    def missing(self, asked: Asked, venue: str) -> list[str]:
+        """Say so when the beginning of what was asked for is not there: more than a tenth of it."""
+        from perpmaker.cli.csv_file import utc
+
+        if not self.rows:
+            return [f"{venue} told no {asked.what} of that time"]
+        is_late = self.first > utc(asked.from_ns + (asked.to_ns - asked.from_ns) // 10)
+        return [f"{venue} told no {asked.what} before {self.first[:19]} UTC"] if is_late else []
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Download a venue's history."""
@@ -45,6 +77,10 @@ def command() -> None:
 @command.command()
 @click.argument("what", type=click.Choice(["candles", "trades", "funding"]))
 @click.option("--instrument", required=True, metavar="NAME", help="By the venue's own symbol.")
+@click.option(
+    "--venue", default=HOME_EXCHANGE, show_default=True, metavar="NAME",
+    help="Whose: grvt, backpack, or any venue with perpetuals by ccxt's name.",
+)  # fmt: skip
 @click.option(
     "--env", type=click.Choice(["local", "testnet", "staging", "prod"]), default="local", show_default=True,
     help="Where; local is the practice exchange of this home. No key is needed.",
@@ -62,12 +98,21 @@ def command() -> None:
 )
 @click.pass_obj
 def download(
-    home: Path, what: str, instrument: str, env: str, begin: str, end: str | None, interval: str, output: Path
+    home: Path,
+    what: str,
+    instrument: str,
+    venue: str,
+    env: str,
+    begin: str,
+    end: str | None,
+    interval: str,
+    output: Path,
 ) -> None:
-    """Download candles, trades or the funding history of one instrument of GRVT.
+    """Download candles, trades or the funding history of one instrument of a venue.
 
     Times are UTC; prices in quote units, quantities in base units, funding rates as fractions per interval, positive when
-    longs paid. The file is there whole or not at all.
+    longs paid. What a venue does not tell is an empty cell. Some venues tell their last trades alone: when the beginning is
+    missing it is said. The file is there whole or not at all.
     """
     from perpmaker.cli.csv_file import opened
     from perpmaker.cli.export import progress
@@ -86,11 +131,18 @@ def download(
             until_end.callback(table.unlink, missing_ok=True)
         steps = until_end.enter_context(progress(f"downloading {what}"))
         with opened(table) as file:
-            history = _history(home, env, clock, what, instrument, interval_s, from_ns, to_ns, steps)
-            count = asyncio.run(_write(file, _HEADERS[what], history))
+            asked = Asked(what, instrument, interval_s, from_ns, to_ns)
+            notes: list[str] = []
+            if venue == HOME_EXCHANGE:
+                history = _history(home, env, clock, asked, steps)
+            else:
+                history = _history_by_ccxt(home, venue, env, asked, steps, notes)
+            written = asyncio.run(_write(file, _HEADERS[what], history))
         if table is not output:
             _to_parquet(table, output, _HEADERS[what])
-    click.echo(f"{output}: {count:,} rows")
+    click.echo(f"{output}: {written.describe()}")
+    for note in (*notes, *written.missing(asked, venue)):
+        click.echo(f"note: {note}", err=True)
 
 
 def instant(text: str, now_ns: int, option: str) -> int:
@@ -114,30 +166,50 @@ def _length_s(text: str) -> int:
     return int(found[1]) * _SECONDS[found[2]]
 
 
-async def _write(file: Any, header: Sequence[str], history: AsyncIterator[list[Row]]) -> int:
+async def _write(file: Any, header: Sequence[str], history: AsyncIterator[list[Row]]) -> Written:
     from perpmaker.cli.csv_file import write_table
 
     write_table(file, header, ())
-    count = 0
+    written = Written(0, "", "")
     async for rows in history:
         for row in rows:
             file.write(",".join(row) + "\n")
-        count += len(rows)
-    return count
+        if rows:
+            written = Written(written.rows + len(rows), written.first or rows[0][0], rows[-1][0])
+    return written
+
+
+async def _history_by_ccxt(
+    home: Path, venue: str, env: str, asked: Asked, steps: Callable[[int, int], None], notes: list[str]
+) -> AsyncIterator[list[Row]]:
+    """Yield the rows of a venue that ccxt reads, oldest first, each row once; `notes` gets what a reader should know."""
+    from perpmaker.cli.csv_file import cell, utc
+    from perpmaker.control.home import running
+    from perpmaker.engine.assembly import venue_addresses
+    from perpmaker.venues.ccxt.history import environments, open_history, venue_row
+
+    row = venue_row(venue)
+    allowed = environments(row)
+    if env not in allowed:
+        raise ConfigError(f"--env: {venue} has no {env}; allowed: {', '.join(allowed)}")
+    urls = venue_addresses(row.ccxt_id, env, running(home, "exchange")) if env == "local" else {}
+    begin_ms, end_ms = (-(-at_ns // _NS_PER_MS) for at_ns in (asked.from_ns, asked.to_ns))
+
+    def reached(at_ms: int) -> None:
+        steps((at_ms - begin_ms) // 1000, (end_ms - begin_ms) // 1000)
+
+    async with open_history(venue, row, env, urls) as past:
+        listed = await past.instrument(asked.name)
+        pages = past.rows(asked.what, listed, begin_ms, end_ms, interval_s=asked.interval_s, reached=reached)
+        async for rows in pages:
+            yield [(utc(one.ts_ms * _NS_PER_MS), listed.market_id, *map(cell, one.cells)) for one in rows]
+        notes += past.notes
 
 
 async def _history(
-    home: Path,
-    env: str,
-    clock: Clock,
-    what: str,
-    name: str,
-    interval_s: int,
-    from_ns: int,
-    to_ns: int,
-    steps: Callable[[int, int], None],
+    home: Path, env: str, clock: Clock, asked: Asked, steps: Callable[[int, int], None]
 ) -> AsyncIterator[list[Row]]:
-    """Yield the rows of one window of time after the other, oldest first, each row once."""
+    """Yield the rows of one window of GRVT's past after the other, oldest first, each row once."""
     from perpmaker.control.home import running
     from perpmaker.engine.assembly import venue_addresses
     from perpmaker.venues.grvt.environments import environment
@@ -151,8 +223,9 @@ async def _history(
     async with AsyncExitStack() as until_end:
         http = await until_end.enter_async_context(open_http(allow_list(hosts)))
         past = Past(Rest(http, hosts, clock, rate_limiter(clock)))
-        instrument = await past.instrument(name)
-        read, window_ns = past.reader(what, instrument, interval_s)
+        instrument = await past.instrument(asked.name)
+        read, window_ns = past.reader(asked.what, instrument, asked.interval_s)
+        from_ns, to_ns = asked.from_ns, asked.to_ns
         at_ns = from_ns
         while at_ns < to_ns:
             until_ns = min(to_ns, at_ns + window_ns)
@@ -162,7 +235,7 @@ async def _history(
 
 
 class Past:
-    """Reads a venue's history by windows, each of which is read to its end."""
+    """Reads GRVT's history by windows, each of which is read to its end."""
 
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
