@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 PATHS = click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 OUTPUT = click.argument("output", metavar="OUTPUT", type=click.Path(dir_okay=False, path_type=Path))
+FORCE = click.option("--force", is_flag=True, help="Write over an OUTPUT that is there.")
 _NS_PER_S: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
 _DAMAGED: Final = DataError.exit_code
@@ -77,6 +79,7 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
 @command.command()
 @click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
 @OUTPUT
+@FORCE
 @click.option(
     "--from",
     "begin",
@@ -88,7 +91,9 @@ def check(paths: tuple[Path, ...], as_json: bool) -> None:
 @click.option(
     "--instrument", "instruments", metavar="NAME", multiple=True, help="Keep this one alone; may be repeated."
 )
-def cut(path: Path, output: Path, begin: Moment | None, end: Moment | None, instruments: tuple[str, ...]) -> None:
+def cut(
+    path: Path, output: Path, begin: Moment | None, end: Moment | None, instruments: tuple[str, ...], *, force: bool
+) -> None:
     """Write a part of a tape as a tape that stands for itself: it begins with the books as they were then."""
     from perpmaker.model.ids import InstrumentId
     from perpmaker.tape.cut import cut as write_cut
@@ -96,6 +101,7 @@ def cut(path: Path, output: Path, begin: Moment | None, end: Moment | None, inst
 
     tape = open_tape(path)
     _must_be_tape(output)
+    _must_be_free(output, [path], force=force)
     from_ns, to_ns = span(tape, begin, end)
     rows = write_cut(
         tape,
@@ -110,6 +116,7 @@ def cut(path: Path, output: Path, begin: Moment | None, end: Moment | None, inst
 @command.command()
 @PATHS
 @OUTPUT
+@FORCE
 @click.option(
     "--format", "form", metavar="FORMAT",
     type=click.Choice(["binance", "bybit-book", "bybit-trades", "hftbacktest", "tardis", "lobster", "databento"]),
@@ -126,7 +133,7 @@ def cut(path: Path, output: Path, begin: Moment | None, end: Moment | None, inst
     type=float,
     help="Shift receive times by a constant, so that the smallest latency becomes this.",
 )
-def convert(paths: tuple[Path, ...], output: Path, **said: Any) -> None:
+def convert(paths: tuple[Path, ...], output: Path, *, force: bool, **said: Any) -> None:
     """Write recordings as one tape, or a tape for other programs.
 
     Reads Binance raw streams, Bybit's archive, hftbacktest npz, Tardis and LOBSTER CSV, Databento MBO as CSV or DBN (packed
@@ -136,8 +143,7 @@ def convert(paths: tuple[Path, ...], output: Path, **said: Any) -> None:
     from perpmaker.tape import live
     from perpmaker.tape.schema import SUFFIX
 
-    if output in paths:
-        raise click.UsageError("OUTPUT is one of the inputs")
+    _must_be_free(output, paths, force=force)
     lives = [found for path in paths for found in (sorted(path.glob(f"*{live.SUFFIX}")) if path.is_dir() else [path])]
     lives = [path for path in lives if path.suffix == live.SUFFIX]
     tapes = [path for path in paths if path.suffix == SUFFIX or (path.is_dir() and any(path.glob(f"*{SUFFIX}")))]
@@ -161,7 +167,8 @@ def convert(paths: tuple[Path, ...], output: Path, **said: Any) -> None:
 @command.command()
 @click.argument("path", metavar="TAPE", type=click.Path(exists=True, path_type=Path))
 @OUTPUT
-def fuse(path: Path, output: Path) -> None:
+@FORCE
+def fuse(path: Path, output: Path, *, force: bool) -> None:
     """Write a tape whose streams of best prices have become changes of its book.
 
     Book frames are often coarser than the venue: between two of them the book is old, and a simulated order meets what is
@@ -173,6 +180,7 @@ def fuse(path: Path, output: Path) -> None:
     from perpmaker.tape.reader import open_tape
 
     _must_be_tape(output)
+    _must_be_free(output, [path], force=force)
     tape = open_tape(path)
     with progress("fusing") as steps:
         steps(0, tape.rows)
@@ -185,6 +193,7 @@ def fuse(path: Path, output: Path) -> None:
 
 @command.command()
 @OUTPUT
+@FORCE
 @click.option("--hours", type=click.FloatRange(0.0, min_open=True), default=1.0, show_default=True, help="How long.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed writes the same tape.")
 @click.option(
@@ -194,7 +203,7 @@ def fuse(path: Path, output: Path) -> None:
     "--instruments", "listing", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Instrument list as the practice exchange takes it; default: BTC, ETH, SOL.",
 )  # fmt: skip
-def simulate(output: Path, hours: float, seed: int, activity: float, listing: Path | None) -> None:
+def simulate(output: Path, hours: float, seed: int, activity: float, listing: Path | None, *, force: bool) -> None:
     """Write a tape of the practice exchange's simulated market, as GRVT's streams would have told it."""
     from perpmaker.cli.export import progress
     from perpmaker.exchange.core.instruments import DEFAULT_INSTRUMENTS
@@ -202,6 +211,7 @@ def simulate(output: Path, hours: float, seed: int, activity: float, listing: Pa
     from perpmaker.research.simulated_tape import simulate as write_simulated
 
     _must_be_tape(output)
+    _must_be_free(output, [] if listing is None else [listing], force=force)
     form = "" if listing is None else listing.suffix.removeprefix(".").lower()
     instruments = DEFAULT_INSTRUMENTS if listing is None else parse_instruments(listing.read_text(), form=form)
     duration_ns = round(hours * 3600 * _NS_PER_S)
@@ -216,7 +226,8 @@ def simulate(output: Path, hours: float, seed: int, activity: float, listing: Pa
 @command.command()
 @click.argument("path", metavar="SESSION", type=click.Path(path_type=Path))
 @OUTPUT
-def market(path: Path, output: Path) -> None:
+@FORCE
+def market(path: Path, output: Path, *, force: bool) -> None:
     """Write the market of an engine's recorded session as a tape, without the engine's own orders in its books.
 
     `backtest` and `parity` do so by themselves; `tune` and the practice exchange take the tape. What of ours stood at a
@@ -227,6 +238,7 @@ def market(path: Path, output: Path) -> None:
     from perpmaker.research.session_market import write_market
 
     _must_be_tape(output)
+    _must_be_free(output, [path], force=force)
     own = write_market(path, output)
     click.echo(
         f"{output}: {'a paper session, nothing to take out' if own is None else own.describe()}; {_size(output)}"
@@ -418,6 +430,17 @@ def _must_be_tape(path: Path) -> None:
 
     if path.suffix != SUFFIX:
         raise click.UsageError(f"OUTPUT ends in {SUFFIX}")
+
+
+def _must_be_free(output: Path, inputs: Iterable[Path], *, force: bool) -> None:
+    """Keep what is there: OUTPUT is never what it is made of, and another file only when a person says so."""
+    if not output.exists():
+        return
+    read = (file for path in inputs if path.exists() for file in (path.iterdir() if path.is_dir() else [path]))
+    if any(output.samefile(file) for file in read):
+        raise click.UsageError(f"OUTPUT is one of the inputs: {output}")
+    if not force:
+        raise click.UsageError(f"{output}: is there already; choose another OUTPUT, or write over it by --force")
 
 
 def _utc(ts_ns: int) -> str:

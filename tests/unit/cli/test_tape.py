@@ -171,6 +171,32 @@ def test_inputs_of_different_kinds_are_refused(tape: Path, tmp_path: Path) -> No
     typed("convert", tape, tape, code=2)
 
 
+def test_a_file_that_is_there_is_kept_unless_it_is_told_otherwise(tape: Path, tmp_path: Path) -> None:
+    there = tmp_path / "y.tape"
+    there.write_bytes(b"mine")
+    for words in (("simulate", "--hours", "0.001"), ("cut", tape), ("convert", tape), ("fuse", tape), ("market", tape)):
+        said = typed(*words, there, code=2).output
+        assert "is there already; choose another OUTPUT, or write over it by --force" in " ".join(said.split())
+        assert there.read_bytes() == b"mine"
+    typed("cut", tape, there, "--instrument", BTC, "--force")
+    assert [str(known.instrument_id) for known in open_tape(there).instruments] == [BTC]
+
+
+def test_a_source_is_never_written_over(tape: Path, tmp_path: Path) -> None:
+    before = tape.read_bytes()
+    folder = tmp_path / "recording"
+    folder.mkdir()
+    (folder / "first.tape").hardlink_to(tape)
+    link = tmp_path / "link.tape"
+    link.symlink_to(tape)
+    for words in (
+        ("cut", tape, tape), ("cut", folder, folder / "first.tape"), ("convert", folder, folder / "first.tape"),
+        ("convert", tape, link), ("convert", link, tape), ("fuse", tape, tape), ("market", tape, tape),
+    ):  # fmt: skip
+        assert "OUTPUT is one of the inputs" in typed(*words, "--force", code=2).output
+    assert tape.read_bytes() == before
+
+
 def test_a_simulated_tape_repeats_by_its_seed_and_is_good(tmp_path: Path) -> None:
     prints = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
