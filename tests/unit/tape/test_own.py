@@ -341,7 +341,7 @@ def test_the_times_of_a_session_count_from_its_first_event(session: Path, true: 
     typed("cut", life, piece, "--to", "+10s")
     assert told_by(piece)[-1].ts_recv_ns < true[0].ts_recv_ns + 10 * 10**9
     assert "orders taken out of" in typed("market", piece, tmp_path / "market.tape")
-    typed("cut", life, piece, "--from", "+10s")
+    typed("cut", life, piece, "--from", "+10s", "--force")
     assert told_by(piece)[0].ts_recv_ns == true[0].ts_recv_ns + 10 * 10**9
 
 
