@@ -76,6 +76,10 @@ class Trade(msgspec.Struct, frozen=True):
 Row = DepthSnapshot | DepthUpdate | BookTicker | Trade
 
 
+class ImpossibleRow(DataError):
+    """A line that is whole, and says what cannot be: a price that is not above 0, a quantity below it, no number."""
+
+
 def read_capture(path: Path) -> Iterator[Row]:
     """Yield the rows of a capture, gzipped or plain, in file order; lines that are no market data are left out.
 
@@ -98,7 +102,7 @@ def read_capture(path: Path) -> Iterator[Row]:
 def parse_line(line: bytes) -> Row | None:
     """Return the row of one line; None for an empty line and for messages that are no market data.
 
-    Raises DataError when the line is cut off, is not JSON, or lacks a field of its kind.
+    Raises DataError when the line is cut off, is not JSON, or lacks a field of its kind; ImpossibleRow for its values.
     """
     head, _, body = line.strip().partition(b" ")
     if not head:
@@ -108,8 +112,14 @@ def parse_line(line: bytes) -> Row | None:
         wire = _ENVELOPE.decode(body)
         data = wire if isinstance(wire.data, msgspec.UnsetType) else wire.data
         return _row(recv_ns, data)
+    except _Impossible as error:
+        raise ImpossibleRow(f"not a line of a Binance capture: {error}: {line[:80]!r}") from error
     except (ValueError, msgspec.DecodeError) as error:
         raise DataError(f"not a line of a Binance capture: {error}: {line[:80]!r}") from error
+
+
+class _Impossible(ValueError):
+    """A value that a price or a quantity cannot have."""
 
 
 class _Data(msgspec.Struct):
@@ -170,8 +180,8 @@ def _row(recv_ns: int, data: _Data) -> Row | None:
 
 
 def _levels(levels: tuple[PxQty, ...]) -> tuple[PxQty, ...]:
-    """Return `levels` as they are; raise ValueError when a price or quantity cannot be one."""
+    """Return `levels` as they are; raise _Impossible when a price or quantity cannot be one."""
     for px, qty in levels:
         if not (px.is_finite() and qty.is_finite() and px > 0 and qty >= 0):
-            raise ValueError(f"{px} x {qty} is no price level")
+            raise _Impossible(f"{px} x {qty} is no price level")
     return levels

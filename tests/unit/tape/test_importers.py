@@ -98,6 +98,21 @@ def test_a_broken_line_is_named_and_leaves_no_tape(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_an_impossible_row_of_a_capture_is_counted_and_what_it_changed_is_in_doubt(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.txt",
+        depth_line(88, 89, 87, "-1"),
+        depth_line(90, 95, 89, "7"),
+        SNAPSHOT_LINE,
+        depth_line(101, 102, 100, "NaN", 1),
+        depth_line(103, 104, 102, "9", 2),
+        SNAPSHOT_LINE.replace(b'"lastUpdateId":100', b'"lastUpdateId":104'),
+    )
+    report, _, found = imported(tmp_path, path)
+    assert report.bad == {"a.txt": "2 x a price or quantity that cannot be one (first: line 1)"}
+    assert [type(event) for event in found] == [BookSnapshot, BookStale, BookSnapshot]
+
+
 @pytest.mark.parametrize("said", ["binance", None])
 def test_a_gzip_file_that_breaks_off_is_named_with_its_line(said: Format | None, tmp_path: Path) -> None:
     whole = gzip.compress(b"".join(depth_line(i, i, i - 1, str(i)) for i in range(1, 5_000)))
@@ -339,6 +354,9 @@ def test_bad_rows_are_counted_by_kind_and_too_many_are_an_error(tmp_path: Path) 
     )
     with pytest.raises(DataError, match="110 of 208 rows are bad"):
         imported(tmp_path, write(tmp_path / "book.csv", TARDIS_BOOK, *good, *(bad * 55)))
+    with pytest.raises(DataError, match="4 of 7 rows are bad"):
+        imported(tmp_path, write(tmp_path / "book.csv", TARDIS_BOOK, *good[:3], *(bad * 2)))
+    assert len(imported(tmp_path, write(tmp_path / "book.csv", TARDIS_BOOK, *good, *(bad * 49)))[0].bad) == 1
 
 
 # --- LOBSTER

@@ -3,12 +3,13 @@
 A snapshot comes by REST between stream messages: updates it already knows are dropped, those that came before it and that
 it does not know follow it. Update ids are checked as Binance's documentation prescribes ("How to manage a local order book
 correctly"): futures by `pu`, spot by consecutive `U`. Contract sizes of COIN-M: 100 USD for BTC, 10 USD for others
-(Binance, "COIN-M futures contract specifications", 2024).
+(Binance, "COIN-M futures contract specifications", 2024). A row that says something impossible is left out; where it
+changed the book, the next one does not follow, and the book is in doubt until a snapshot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +17,16 @@ from perpmaker.errors import DataError
 from perpmaker.model.book import Level
 from perpmaker.model.events import StaleReason
 from perpmaker.model.ids import InstrumentId
-from perpmaker.tape.binance import BookTicker, DepthSnapshot, DepthUpdate, PxQty, Row, Trade, parse_line
+from perpmaker.tape.binance import (
+    BookTicker,
+    DepthSnapshot,
+    DepthUpdate,
+    ImpossibleRow,
+    PxQty,
+    Row,
+    Trade,
+    parse_line,
+)
 from perpmaker.tape.importers.files import lines
 from perpmaker.tape.importers.sheet import BadRow, Sheet, level_of, px_of, qty_of
 from perpmaker.tape.schema import Kind
@@ -36,12 +46,10 @@ class BinanceCapture:
         """Rows from before the first that tells the market."""
 
     def read(self, path: Path, sheet: Sheet) -> None:
-        for number, line in lines(path):
-            try:
-                row = parse_line(line)
-            except DataError as error:
-                raise DataError(f"{path}:{number}: {error}") from error
+        for number, row in _rows(path):
             if row is None:
+                with sheet.row(number):
+                    raise BadRow("a price or quantity that cannot be one")
                 continue
             if self._instrument is not None:
                 self._take(number, row, sheet, self._instrument)
@@ -98,6 +106,28 @@ class BinanceCapture:
             Kind.DELTA, instrument, _levels(update.bids), _levels(update.asks),
             update.ts_event_ns, update.recv_ns, update.last_update_id,
         )  # fmt: skip
+
+
+def symbol_of(path: Path) -> str:
+    """Return whose market a capture is; DataError when no row says it."""
+    for _, row in _rows(path):
+        if isinstance(row, DepthUpdate | BookTicker):
+            return row.symbol
+    raise DataError(f"{path}: holds neither a depth update nor a book ticker")
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Row | None]]:
+    """Yield the market data of a capture with its lines, None for a row that says something impossible."""
+    for number, line in lines(path):
+        try:
+            row = parse_line(line)
+        except ImpossibleRow:
+            yield number, None
+        except DataError as error:
+            raise DataError(f"{path}:{number}: {error}") from error
+        else:
+            if row is not None:
+                yield number, row
 
 
 def _levels(levels: Sequence[PxQty]) -> list[Level]:

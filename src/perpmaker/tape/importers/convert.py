@@ -14,10 +14,9 @@ import numpy as np
 from perpmaker.errors import ConfigError, DataError
 from perpmaker.model.ids import HOME_EXCHANGE, instrument_id
 from perpmaker.model.units import NS_PER_MS
-from perpmaker.tape.binance import BookTicker, DepthUpdate, read_capture
 from perpmaker.tape.columns import Columns
 from perpmaker.tape.importers import bybit, databento, tardis
-from perpmaker.tape.importers.binance import BinanceCapture
+from perpmaker.tape.importers.binance import BinanceCapture, symbol_of
 from perpmaker.tape.importers.dbn import is_dbn
 from perpmaker.tape.importers.files import first_bytes, first_line
 from perpmaker.tape.importers.hftbacktest import HftBacktest
@@ -110,15 +109,8 @@ def _kind(path: Path, options: Options) -> tuple[Format, str]:
     """Return what one reader reads: a format and, where it has several, which of them or whose."""
     form = options.format or detect(path)
     if form == "binance":
-        return form, _captured_symbol(path)
+        return form, symbol_of(path)
     return form, first_line(path).decode("utf-8", "replace") if form == "tardis" else ""
-
-
-def _captured_symbol(path: Path) -> str:
-    for row in read_capture(path):
-        if isinstance(row, DepthUpdate | BookTicker):
-            return row.symbol
-    raise DataError(f"{path}: holds neither a depth update nor a book ticker")
 
 
 def _reader(form: Format, options: Options) -> _Reader:

@@ -23,8 +23,9 @@ QTY_UNIT: Final = Decimal("1e-8")
 _MAX: Final = (1 << 63) - 1
 _QUOTES: Final = ("USDT", "USDC", "FDUSD", "BUSD", "USD", "EUR", "BTC", "ETH")
 MAX_BAD_FRAC: Final = 0.01
-"""Beyond this share of bad rows a file is not what it is taken for."""
+"""Beyond this share of bad rows a file is not what it is taken for ..."""
 _FEW: Final = 100
+"""... unless they are few and no more than half: a piece of a day begins with orders and levels it knows nothing of."""
 
 
 class BadRow(ValueError):
