@@ -158,10 +158,13 @@ def convert(paths: tuple[Path, ...], output: Path, *, force: bool, **said: Any) 
         _export(tapes, output)
     elif lives:
         _compact(lives, output)
+        _show_unhealed(output)
     elif tapes:
         _rewrite(tapes, output)
+        _show_unhealed(output)
     else:
         _import(foreign, output, said)
+        _show_unhealed(output)
 
 
 @command.command()
@@ -308,6 +311,15 @@ def _show_report(report: Report) -> None:
             f"the smallest latency is {report.least_latency_ns / _NS_PER_MS:.1f} ms: the recorder's clock was behind the "
             "venue's; --least-latency-ms 1 sets it right"
         )
+
+
+def _show_unhealed(output: Path) -> None:
+    """Tell the gaps after which a written tape has no whole book any more."""
+    from perpmaker.tape.examine import unhealed
+    from perpmaker.tape.reader import open_tape
+
+    for name, text in unhealed(open_tape(output)).items():
+        click.echo(f"warning: {name}: {text}")
 
 
 def _compact(paths: list[Path], output: Path) -> None:

@@ -16,7 +16,7 @@ from perpmaker.model.ids import InstrumentId
 from perpmaker.tape.columns import Columns, checksum
 from perpmaker.tape.levels import Levels
 from perpmaker.tape.reader import MergedTape, Tape, TapeFile, TapeSequence, chunk_events
-from perpmaker.tape.schema import REPLAYED
+from perpmaker.tape.schema import REPLAYED, Kind
 
 LONG_SILENCE_NS: Final = 60 * 1_000_000_000
 _SAMPLE: Final = 256
@@ -105,6 +105,28 @@ def examine(tape: Tape, steps: Callable[[int], None] = lambda rows: None) -> Exa
         errors.append(str(error))
     errors += looking.errors(tape)
     return Examination(rows, looking.messages, looking.found, tuple(dict.fromkeys(errors)), tuple(looking.warnings()))
+
+
+def unhealed(tape: Tape) -> dict[InstrumentId, str]:
+    """Say of each book that is in doubt at the tape's end for how long; by the columns alone, as nothing else is wanted."""
+    since: dict[int, int] = {}
+    """Since when a book is in doubt, 0 for one that is whole; it is not here before its first snapshot."""
+    last: dict[int, int] = {}
+    for columns in tape.chunks():
+        told = (columns.kind <= Kind.STALE) & (columns.kind != Kind.BBO)
+        for place in np.unique(columns.instrument[told]).tolist():
+            ours = told & (columns.instrument == place)
+            kinds, times = columns.kind[ours], columns.recv_ns[ours]
+            last[place] = int(times[-1])
+            vouched = np.flatnonzero((kinds == Kind.SNAPSHOT) | ((kinds == Kind.DELTA) & (place in since)))
+            if len(vouched):
+                since[place] = 0
+            doubted = np.flatnonzero(kinds == Kind.STALE)
+            doubted = doubted[doubted > vouched[-1]] if len(vouched) else doubted
+            if len(doubted) and since.get(place) == 0:
+                since[place] = int(times[doubted[0]])
+    names = [listed.instrument_id for listed in tape.instruments]
+    return {names[place]: _never_whole(last[place] - at) for place, at in since.items() if 0 < at < last[place]}
 
 
 def _damaged_chunks(path: Path, file: TapeFile) -> list[str]:
@@ -214,12 +236,13 @@ def _unusual(finding: Finding) -> list[str]:
     if finding.gaps:
         said.append(f"the book could not be vouched for {finding.gaps} times")
     if finding.in_doubt and finding.last_ns > finding.doubted_ns:
-        said.append(
-            f"the book cannot be vouched for in the last {(finding.last_ns - finding.doubted_ns) / 1e9:.1f} s: "
-            "nothing on the tape makes it whole again"
-        )
+        said.append(_never_whole(finding.last_ns - finding.doubted_ns))
     if finding.crossed:
         said.append(f"crossed after {finding.crossed} messages")
     if finding.longest_silence_ns > LONG_SILENCE_NS:
         said.append(f"silent for up to {finding.longest_silence_ns / 1e9:.0f} s")
     return said
+
+
+def _never_whole(for_ns: int) -> str:
+    return f"the book cannot be vouched for in the last {for_ns / 1e9:.1f} s: nothing on the tape makes it whole again"

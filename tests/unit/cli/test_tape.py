@@ -126,6 +126,18 @@ def test_a_capture_is_imported_and_its_clock_spoken_of(tmp_path: Path) -> None:
     assert json.loads(typed("info", tmp_path / "y.tape", "--json").output)["instruments"][0]["instrument"] == BTC
 
 
+def test_a_gap_that_never_heals_is_told_when_a_tape_is_written(tmp_path: Path) -> None:
+    lines = (SNAPSHOT_LINE, depth_line(101, 102, 100, "8", 5), depth_line(110, 112, 109, "8", 2_000))
+    path, whole, again = tmp_path / "a.txt", tmp_path / "x.tape", tmp_path / "y.tape"
+    trade = b'1723161260500000000 {"e":"trade","E":1723161255300,"s":"XYZUSDT","t":1,"p":"99.9","q":"1","m":true}\n'
+    path.write_bytes(b"".join((*lines, trade)))
+    told = "warning: XYZUSDT@binance_usdm: the book cannot be vouched for in the last 4.5 s: nothing on the tape makes"
+    assert told in typed("convert", path, whole).output
+    assert told in typed("convert", whole, again).output
+    path.write_bytes(b"".join(lines[:2]))
+    assert "vouched" not in typed("convert", path, whole, "--force").output
+
+
 def test_recordings_that_were_not_compacted_become_a_tape(tmp_path: Path) -> None:
     folder = tmp_path / "recording"
     recorder = Recorder(folder, rotate_ns=NS_PER_S)

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("numpy", reason="tapes need the research extra")
 
-from perpmaker.tape.examine import examine
+from perpmaker.tape.examine import examine, unhealed
 from perpmaker.tape.importers.convert import Options, convert
 from perpmaker.tape.reader import open_tape
 
@@ -27,7 +27,10 @@ def test_a_gap_that_nothing_heals_before_the_tape_ends_is_told_with_what_it_cost
 
 def _warnings(tmp_path: Path, *lines: bytes) -> list[str]:
     convert([write(tmp_path / "a.txt", *lines)], tmp_path / "x.tape", Options(least_latency_ns=1_000_000))
-    return [text.partition(": ")[2] for text in examine(open_tape(tmp_path / "x.tape")).warnings]
+    tape = open_tape(tmp_path / "x.tape")
+    warnings = [text.partition(": ")[2] for text in examine(tape).warnings]
+    assert list(unhealed(tape).values()) == [text for text in warnings if "whole again" in text]
+    return warnings
 
 
 def _trade(recv_ms: int) -> bytes:
