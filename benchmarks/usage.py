@@ -54,6 +54,7 @@ class Trend(NamedTuple):
     """MB per million events, by least squares."""
     private_slope: float
     descriptors: tuple[int, int]
+    """The least of the first and of the last minute: connections come and go each second, one that stays lifts it."""
     threads: tuple[int, int]
 
 
@@ -71,7 +72,7 @@ def trend(name: str, samples: Sequence[Sample]) -> Trend:
         resident_mb=(resident[0] / MB, resident[1] / MB),
         resident_slope=slope(events, [float(s.of[name].resident_bytes) for s in samples]),
         private_slope=slope(events, [float(s.of[name].private_bytes) for s in samples]),
-        descriptors=ends(2),
+        descriptors=(min(s.of[name][2] for s in first), min(s.of[name][2] for s in last)),
         threads=ends(3),
     )
 

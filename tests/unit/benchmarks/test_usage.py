@@ -63,6 +63,11 @@ def test_one_more_for_a_moment_is_not() -> None:
     assert soaked(samples).problems() == []
 
 
+def test_one_more_in_every_other_second_is_not_though_it_falls_into_more_of_the_last_minute() -> None:
+    samples = [sample(second, descriptors=30 + (second % 5 < (3 if second > 1_200 else 2))) for second in range(1_800)]
+    assert soaked(samples).problems() == []
+
+
 def test_a_difference_and_a_bad_end_are_missed() -> None:
     samples = [sample(second) for second in range(1_800)]
     done = soaked(samples, exit_code=5, differences=("trade 7",), over=("12 s: position of 900",))
