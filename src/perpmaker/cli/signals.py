@@ -143,9 +143,8 @@ def _lines(run: SignalRun, models: dict[str, str], ahead: int | None) -> list[st
     ]
     for one in run.after:
         interval = f"{one.low:+.2f} to {one.high:+.2f}" if math.isfinite(one.low) else "-"
-        mean = f"{one.bps:+.2f}" if math.isfinite(one.bps) else "-"
         later = f"  {one.side:4} {one.bars:3} candles later"
-        lines.append(f"{later} {one.signals:12,} {mean:>8} {interval:>15} {one.any_bar_bps:>+13.2f}")
+        lines.append(f"{later} {one.signals:12,} {_bps(one.bps):>8} {interval:>15} {_bps(one.any_bar_bps):>13}")
     lines += [
         "regimes: " + ", ".join(f"{one.regime} {one.share:.1%}" for one in run.regimes if one.share),
         f"held as a position: {traded.pnl:+.2%} after {traded.cost:.2%} of costs, {traded.trades:,} changes, drawdown "
@@ -153,3 +152,7 @@ def _lines(run: SignalRun, models: dict[str, str], ahead: int | None) -> list[st
         "; ".join(f"{what} {text}" for what, text in models.items()) + f"; hash {run.digest[:16]}",
     ]
     return [*lines, *(f"- {remark}" for remark in remarks(run, ahead))]
+
+
+def _bps(value: float) -> str:
+    return f"{value:+.2f}" if math.isfinite(value) else "-"

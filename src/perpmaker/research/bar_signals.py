@@ -189,7 +189,8 @@ def _after(said: Sequence[RegimeState], opens: Floats, closes: Floats, seed: int
         for bars in HORIZONS:
             known = began[began + bars < len(opens)]
             gained = side.sign * (closes[known + bars] / opens[known + 1] - 1) * 1e4
-            every = side.sign * (closes[bars:] / opens[1 : len(opens) - bars + 1] - 1) * 1e4
+            ends = closes[bars:]  # none where there are no more candles than that
+            every = side.sign * (ends / opens[1 : 1 + len(ends)] - 1) * 1e4
             interval = metrics.bootstrap_interval(gained, _mean, seed=seed)
             yield After(side.value, bars, len(known), _mean(gained), interval.low, interval.high, _mean(every))
 

@@ -224,6 +224,16 @@ def test_the_command_tells_and_writes_a_page(candles: Path, tmp_path: Path) -> N
     assert again["hash"][:16] in said
 
 
+def test_what_too_few_candles_do_not_tell_is_a_dash(candles: Path, tmp_path: Path) -> None:
+    lines = candles.read_text().splitlines(keepends=True)
+    candles.write_text("".join(lines[:41]))
+    code, said = typed(tmp_path, candles, "--filter", "rsi")
+    assert code == 0, said
+    assert "nan" not in said
+    (row,) = [line for line in said.splitlines() if line.split()[:3] == ["buy", "60", "candles"]]
+    assert row.split()[-1] == "-"
+
+
 def test_a_filter_that_looks_ahead_is_an_exit_code(
     candles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
