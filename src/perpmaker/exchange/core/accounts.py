@@ -78,6 +78,7 @@ class Account:
 
         self.armed_cancels: dict[int, Timer] = {}
         self.disconnect_timer: Timer | None = None
+        self.disconnect_due_ns = 0
         self._payloads: dict[bytes, None] = {}
 
         self.closed_orders: History[OrderView] = History(limits.closed_orders_kept, _order_time)

@@ -4,8 +4,13 @@ An accepted order is PENDING. If it may take it waits 25 ms, then it arrives; po
 On arrival it gets its id and is refused (REJECTED), rests (OPEN), trades, or both; what cannot rest is CANCELLED, without
 an OPEN in between. PROTOCOL 16 leaves open which of the two a crossing post-only order or an unfilled IOC gets: here
 REJECTED and CANCELLED, after the rule that an order is rejected before it was open [guess]. A client's cancel of a pending
-order makes it CANCELLED. Matching is by price, then time. Every change of a client's order, fill and position becomes an
-event, in the order it happens.
+order makes it CANCELLED.
+
+An order with a trigger gets its id and is OPEN at once, but in no book: it waits for its price. When it is reached the
+order fires, which is told, and goes on as the plain order it is; refused then, it is CANCELLED, as it was open.
+
+Matching is by price, then time. Every change of a client's order, fill and position becomes an event, in the order it
+happens.
 """
 
 from __future__ import annotations
@@ -36,6 +41,8 @@ from perpmaker.exchange.core.types import (
 from perpmaker.exchange.core.validation import Planned, grows_beyond_limits
 from perpmaker.exchange.core.views import position_view
 
+_LAST_64_BITS = (1 << 64) - 1
+"""Where an order id has its growing number."""
 _REASON_OF_CODE = {
     2080: OrderRejectReason.BELOW_MARGIN,
     2081: OrderRejectReason.EXCEED_MAX_POSITION_SIZE,
@@ -67,24 +74,83 @@ class Engine:
         if armed is not None:
             self._floor.timers.cancel(armed)
             self.cancel(order, OrderRejectReason.CLIENT_CANCEL)
-        elif terms.post_only or order.rpi or not self._floor.limits.speed_bump_ns:
-            self._arrive(order)
+        elif terms.trigger is not None:
+            self._await_price(order)
         else:
-            self._floor.events.append(OrderUpdated(pending))
-            release_ns = self._floor.now_ns + self._floor.limits.speed_bump_ns
-            order.timer = self._floor.timers.at(release_ns, lambda: self._arrive(order, waited=True))
+            if self._must_wait(order):
+                self._floor.events.append(OrderUpdated(pending))
+            self._send(order)
         return pending
+
+    def resume(self, view: OrderView) -> None:
+        """Take over an order that waited for its price when the venue's last life ended."""
+        terms = view.terms
+        order = ClientOrder(self._floor.accounts[terms.sub_account_id], self._floor.listings[terms.instrument], terms)
+        order.status, order.update_ns = OrderStatus.OPEN, view.state.update_ns
+        order.account.active[terms.client_order_id] = order
+        if not terms.reduce_only:
+            order.account.open_lots_in(terms.instrument).add(terms.side, terms.qty_lots)
+        self._name(order, view.order_id)
+        self._expire_later(order)
+        order.listing.triggers.add(order, None)
 
     def cancel(self, order: ClientOrder, reason: OrderRejectReason) -> None:
         """End an active order."""
         self._close(order, OrderStatus.CANCELLED, reason)
 
-    def _arrive(self, order: ClientOrder, *, waited: bool = False) -> None:
-        order.timer = None
+    def fire_due(self) -> None:
+        """Fire the orders whose price was reached, oldest first. Call it when an act is over: it trades."""
+        due = self._floor.due
+        while due:
+            reached = sorted(due, key=_number_of)
+            due.clear()
+            for order in reached:
+                if order.awaits_price:  # the counterpart of an order that fired before it is cancelled by now
+                    self._fire(order)
+
+    def _await_price(self, order: ClientOrder) -> None:
         self._number(order)
-        refused = self._refusal(order, waited=waited)
+        refused = self._refusal_at_any_price(order)
         if refused is not None:
             self._close(order, OrderStatus.REJECTED, refused)
+            return
+        order.status = OrderStatus.OPEN
+        self._expire_later(order)
+        self._tell_order(order)
+        trigger = order.terms.trigger
+        if trigger is not None:
+            order.listing.triggers.add(order, order.listing.price_by(trigger.by))
+
+    def _fire(self, order: ClientOrder) -> None:
+        """Send an order on its way. That it fired is told first: whoever replays events must never fire it again."""
+        order.fired_ns = self._floor.now_ns
+        self._floor.timers.cancel(order.timer)
+        order.timer = None
+        self._tell_order(order)
+        other = _counterpart(order)
+        if other is not None:
+            self.cancel(other, OrderRejectReason.OCO_COUNTER_PART_TRIGGERED)
+        self._send(order)
+
+    def _must_wait(self, order: ClientOrder) -> bool:
+        return not (order.terms.post_only or order.rpi) and self._floor.limits.speed_bump_ns > 0
+
+    def _send(self, order: ClientOrder) -> None:
+        """Let an order arrive: at once, or after the wait of those that may take."""
+        if not self._must_wait(order):
+            self._arrive(order, again=order.fired_ns > 0)
+            return
+        release_ns = self._floor.now_ns + self._floor.limits.speed_bump_ns
+        order.timer = self._floor.timers.at(release_ns, lambda: self._arrive(order, again=True))
+
+    def _arrive(self, order: ClientOrder, *, again: bool) -> None:
+        """Match or rest an order; `again`: check the account once more, as time went by since it was accepted."""
+        order.timer = None
+        if not order.number:
+            self._number(order)
+        refused = self._refusal(order, again=again)
+        if refused is not None:
+            self._close(order, OrderStatus.CANCELLED if order.fired_ns else OrderStatus.REJECTED, refused)
             return
         terms = order.terms
         stopped: OrderRejectReason | None = None
@@ -106,21 +172,29 @@ class Engine:
         if order.cum_lots:
             self._tell_position(order)
 
-    def _refusal(self, order: ClientOrder, *, waited: bool) -> OrderRejectReason | None:
-        """Why the engine does not take an arriving order; a reduce-only one that is too large is trimmed instead."""
-        terms, listing, now_ns = order.terms, order.listing, self._floor.now_ns
-        if not listing.is_trading:
+    def _refusal_at_any_price(self, order: ClientOrder) -> OrderRejectReason | None:
+        """Why the engine does not take an order whatever the market and the account look like."""
+        expiration_ns, now_ns = order.terms.signature.expiration_ns, self._floor.now_ns
+        if not order.listing.is_trading:
             return OrderRejectReason.INSTRUMENT_DEACTIVATED
-        if terms.signature.expiration_ns <= now_ns:
+        if expiration_ns <= now_ns:
             return OrderRejectReason.EXPIRED
-        if terms.signature.expiration_ns > now_ns + self._floor.limits.max_signature_ns:
+        if expiration_ns > now_ns + self._floor.limits.max_signature_ns:
             return OrderRejectReason.EXCEED_MAX_SIGNATURE_EXPIRATION
+        return None
+
+    def _refusal(self, order: ClientOrder, *, again: bool) -> OrderRejectReason | None:
+        """Why the engine does not take an arriving order; a reduce-only one that is too large is trimmed instead."""
+        terms, listing = order.terms, order.listing
+        refused = self._refusal_at_any_price(order)
+        if refused is not None:
+            return refused
         if terms.reduce_only:
             reducible = -terms.side * order.account.lots_in(terms.instrument)
             if reducible <= 0:
                 return OrderRejectReason.FAIL_REDUCE_ONLY
             self._trim(order, reducible)
-        elif waited:
+        elif again:
             grown = self._outgrown(order)
             if grown is not None:
                 return grown
@@ -129,7 +203,7 @@ class Engine:
         return None
 
     def _outgrown(self, order: ClientOrder) -> OrderRejectReason | None:
-        """Check the account again after the wait, as if the order were not counted yet."""
+        """Check the account again, as if the order were not counted yet."""
         others = Planned()
         others.cancel(order.terms.client_order_id, order.side, order.leaves_lots)
         floor, account, listing = self._floor, order.account, order.listing
@@ -140,18 +214,24 @@ class Engine:
         self._floor.orders_numbered += 1
         terms = order.terms
         if self._floor.limits.plain_ids:
-            order.order_id = str(self._floor.orders_numbered)
+            self._name(order, str(self._floor.orders_numbered))
         else:
             asset_id = order.listing.instrument.asset_id
-            order.order_id = order_id_text(asset_id, terms.signature.s, self._floor.orders_numbered)
-        order.number = int(order.order_id, 16)
+            self._name(order, order_id_text(asset_id, terms.signature.s, self._floor.orders_numbered))
+
+    def _name(self, order: ClientOrder, order_id: str) -> None:
+        order.order_id = order_id
+        order.number = int(order_id, 16)
         self._by_number[order.number] = order
+
+    def _expire_later(self, order: ClientOrder) -> None:
+        expiry_ns = order.terms.signature.expiration_ns
+        order.timer = self._floor.timers.at(expiry_ns, lambda: self.cancel(order, OrderRejectReason.EXPIRED))
 
     def _rest(self, order: ClientOrder) -> None:
         order.status = OrderStatus.OPEN
         order.listing.book.add(order)
-        expiry_ns = order.terms.signature.expiration_ns
-        order.timer = self._floor.timers.at(expiry_ns, lambda: self.cancel(order, OrderRejectReason.EXPIRED))
+        self._expire_later(order)
         if order.terms.reduce_only:
             order.account.resting_reduce_only.setdefault(order.terms.instrument, {})[order.number] = order
         self._tell_order(order)
@@ -164,10 +244,13 @@ class Engine:
             self._close(order, OrderStatus.FILLED, OrderRejectReason.UNSPECIFIED)
 
     def _close(self, order: ClientOrder, status: OrderStatus, reason: OrderRejectReason) -> None:
+        """End an order; the counterpart of one that did not fire ends with it."""
         account, terms = order.account, order.terms
+        other = None if order.fired_ns else _counterpart(order)
         self._floor.timers.cancel(order.timer)
         order.timer = None
         order.listing.book.remove(order)
+        order.listing.triggers.remove(order)
         if not terms.reduce_only:
             account.open_lots_in(terms.instrument).add(terms.side, -order.leaves_lots)
         else:
@@ -179,6 +262,8 @@ class Engine:
         view = self._tell_order(order)
         account.keep_closed_order(view)
         account.changed_this_hour = True
+        if other is not None:
+            self.cancel(other, reason)
 
     # matching
 
@@ -378,6 +463,20 @@ class Engine:
         account, listing = order.account, order.listing
         position = account.position_in(listing.instrument)
         self._floor.events.append(PositionUpdated(position_view(self._floor, account, listing, position)))
+
+
+def _counterpart(order: ClientOrder) -> ClientOrder | None:
+    """The other one of a pair of triggers, while it waits for its price."""
+    if order.terms.trigger is None or not order.terms.trigger.counterpart:
+        return None
+    other = order.account.active.get(order.terms.trigger.counterpart)
+    if other is None or other.terms.trigger is None or not other.awaits_price:
+        return None
+    return other if other.terms.trigger.counterpart == order.terms.client_order_id else None
+
+
+def _number_of(order: ClientOrder) -> int:
+    return order.number & _LAST_64_BITS
 
 
 def _own(incoming: ClientOrder, resting: ClientOrder) -> OrderRejectReason | None:

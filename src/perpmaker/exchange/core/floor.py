@@ -13,6 +13,7 @@ from perpmaker.exchange.core.types import Event, Violation
 if TYPE_CHECKING:
     from perpmaker.exchange.core.accounts import Account
     from perpmaker.exchange.core.listing import Listing
+    from perpmaker.exchange.core.orders import ClientOrder
 
 DAY_NS = 86_400 * 1_000_000_000
 
@@ -69,6 +70,8 @@ class Floor:
         self.accounts: dict[int, Account] = {}
         self.participants: list[Participant] = []
         self.violations: list[Violation] = []
+        self.due: list[ClientOrder] = []
+        """Orders whose trigger was reached and that are fired at the end of what is being done."""
         self.orders_numbered = 0
         self.executions_numbered = 0
         self.payments_numbered = 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from perpmaker.exchange.core.accounts import Account
 from perpmaker.exchange.core.engine import Engine
 from perpmaker.exchange.core.floor import Floor
@@ -13,6 +15,7 @@ from perpmaker.exchange.core.types import (
     BulkOutcome,
     CancelStatus,
     CancelStatusUpdated,
+    DisconnectArmed,
     OrderRejectReason,
     OrderRequest,
     OrderState,
@@ -86,8 +89,12 @@ class Gateway:
         if refused is not None or isinstance(ttl, Rejection):
             return refused or ttl  # type: ignore[return-value]  # an int only when not refused
         numbers = [order_id_number(text) or -1 for text in cancel_order_ids]
-        to_cancel = [self._own_open_order(account, number) for number in numbers]
-        to_cancel += [account.active.get(client_id) for client_id in cancel_client_order_ids]
+        by_number = [self._own_open_order(account, number) for number in numbers]
+        by_client_id = [account.active.get(client_id) for client_id in cancel_client_order_ids]
+        to_cancel = by_number + by_client_id
+        refused = _check_replacement(creations, to_cancel)
+        if refused is not None:
+            return refused
         planned = Planned()
         for order in dict.fromkeys(to_cancel):
             if order is not None:
@@ -101,22 +108,28 @@ class Gateway:
             planned.create(terms)
             accepted.append(terms)
         reason = OrderRejectReason.CLIENT_REPLACE if creations else OrderRejectReason.CLIENT_BULK_CANCEL
-        acks = [self._cancel_number(account, number, reason) for number in numbers]
-        for client_order_id in cancel_client_order_ids:
-            self._cancel_client_id(account, client_order_id, ttl, reason)
-            acks.append(True)
-        return BulkOutcome(tuple(self._accept(account, terms) for terms in accepted), tuple(acks))
+        acks = [order is not None for order in by_number] + [True] * len(by_client_id)
+        for order in to_cancel:
+            if order is not None and order.is_active:  # the other one of a pair may have gone with the first
+                self._engine.cancel(order, reason)
+        for client_order_id, order in zip(cancel_client_order_ids, by_client_id, strict=True):
+            if order is None:
+                self._cancel_client_id(account, client_order_id, ttl, reason)
+        return BulkOutcome(tuple(self._accept(account, terms) for terms in _linked(accepted)), tuple(acks))
 
     def arm_disconnect(self, account: Account, countdown_ms: int) -> Rejection | None:
         """Arm, refresh or (0 to 1000 ms) disable the countdown after which every order is cancelled."""
         if countdown_ms > _MAX_COUNTDOWN_MS:
             return Rejection(6000, f"{countdown_ms} ms")
-        self._floor.timers.cancel(account.disconnect_timer)
-        account.disconnect_timer = None
-        if countdown_ms > _COUNTDOWN_OFF_MS:
-            due_ns = self._floor.now_ns + countdown_ms // 1_000 * 1_000 * _MS_NS
-            account.disconnect_timer = self._floor.timers.at(due_ns, lambda: self._disconnected(account))
+        whole_ms = countdown_ms // 1_000 * 1_000
+        self._set_disconnect(account, self._floor.now_ns + whole_ms * _MS_NS if countdown_ms > _COUNTDOWN_OFF_MS else 0)
         return None
+
+    def resume_disconnect(self, account: Account) -> None:
+        """Let the countdown of the venue's last life go on; what was due meanwhile is done at once."""
+        due_ns = account.disconnect_due_ns
+        if due_ns:
+            account.disconnect_timer = self._floor.timers.at(due_ns, lambda: self._disconnected(account))
 
     def _accept(self, account: Account, terms: OrderTerms) -> OrderView:
         """Hand a checked order to the engine; the same signed payload a second time is acknowledged and dropped."""
@@ -137,17 +150,14 @@ class Gateway:
             return Rejection(2235, f"at most {most}")
         if len({leg.instrument for request in creations for leg in request.legs}) > 1:
             return Rejection(2234)
-        return Rejection(2236) if any(request.has_trigger for request in creations) else None
+        triggers = [request for request in creations if request.trigger is not None]
+        if not triggers or len(creations) == 1 or _is_pair(creations):
+            return None
+        return Rejection(2236, "one trigger, or a take-profit and a stop-loss of one side and size")
 
     def _own_open_order(self, account: Account, number: int) -> ClientOrder | None:
         order = self._engine.open_order(number)
         return order if order is not None and order.account is account else None
-
-    def _cancel_number(self, account: Account, number: int, reason: OrderRejectReason) -> bool:
-        order = self._own_open_order(account, number)
-        if order is not None:
-            self._engine.cancel(order, reason)
-        return order is not None
 
     def _cancel_client_id(self, account: Account, client_order_id: int, ttl_ns: int, reason: OrderRejectReason) -> None:
         order = account.active.get(client_order_id)
@@ -175,9 +185,58 @@ class Gateway:
             )
         )
 
-    def _disconnected(self, account: Account) -> None:
+    def _set_disconnect(self, account: Account, due_ns: int) -> None:
+        self._floor.timers.cancel(account.disconnect_timer)
         account.disconnect_timer = None
+        if account.disconnect_due_ns or due_ns:
+            self._floor.events.append(DisconnectArmed(self._floor.now_ns, account.sub_account_id, due_ns))
+        account.disconnect_due_ns = due_ns
+        self.resume_disconnect(account)
+
+    def _disconnected(self, account: Account) -> None:
+        self._set_disconnect(account, 0)
         self.cancel_where(account, OrderRejectReason.CLIENT_CANCEL_ON_DISCONNECT_TRIGGERED, lambda order: True)
+
+
+def _is_pair(creations: Sequence[OrderRequest]) -> bool:
+    """Whether these are a take-profit and a stop-loss of which one is to fire."""
+    if len(creations) != 2 or any(len(request.legs) != 1 for request in creations):
+        return False
+    legs = [request.legs[0] for request in creations]
+    kinds = {request.trigger.kind for request in creations if request.trigger is not None}
+    return len(kinds) == 2 and legs[0].side is legs[1].side and legs[0].qty == legs[1].qty
+
+
+def _linked(accepted: Sequence[OrderTerms]) -> Sequence[OrderTerms]:
+    """The terms of a bulk request, those of two triggers with each other's client order ids."""
+    triggers = [terms.trigger for terms in accepted if terms.trigger is not None]
+    if len(triggers) != 2:
+        return accepted
+    others = [terms.client_order_id for terms in reversed(accepted)]
+    return [
+        msgspec.structs.replace(terms, trigger=msgspec.structs.replace(trigger, counterpart=other))
+        for terms, trigger, other in zip(accepted, triggers, others, strict=True)
+    ]
+
+
+def _check_replacement(creations: Sequence[OrderRequest], cancelled: Sequence[ClientOrder | None]) -> Rejection | None:
+    """Refuse triggers in place of what is not as many triggers, of one pair if there are two, that wait (PROTOCOL 6).
+
+    So a replacement of one that fired meanwhile makes no second order.
+    """
+    if not cancelled or all(request.trigger is None for request in creations):
+        return None
+    if any(order is not None and order.terms.trigger is None for order in cancelled):
+        return Rejection(2222)
+    waiting = {order.terms.client_order_id: order for order in cancelled if order is not None and order.awaits_price}
+    if len(waiting) != len(creations):
+        return Rejection(2413, f"{len(waiting)} wait, {len(creations)} created")
+    counterparts = {order.terms.trigger.counterpart for order in waiting.values() if order.terms.trigger is not None}
+    if len(waiting) == 2 and counterparts != set(waiting):
+        return Rejection(2413, "not of one pair")
+    if len(waiting) == 1 and counterparts != {0}:
+        return Rejection(2413, "one of a pair")
+    return None
 
 
 def _time_to_live_ns(time_to_live_ms: int | None) -> int | Rejection:

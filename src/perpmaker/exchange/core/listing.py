@@ -9,6 +9,7 @@ from perpmaker.exchange.core.floor import Floor
 from perpmaker.exchange.core.history import History
 from perpmaker.exchange.core.instruments import Instrument
 from perpmaker.exchange.core.prices import Prices
+from perpmaker.exchange.core.triggers import Triggers
 from perpmaker.exchange.core.types import (
     CandleType,
     FundingRate,
@@ -17,6 +18,7 @@ from perpmaker.exchange.core.types import (
     TickerView,
     Trade,
     TradePrinted,
+    TriggerBy,
 )
 
 _HOUR_NS = 3_600 * 1_000_000_000
@@ -31,6 +33,7 @@ class Listing:
         self.mode = InstrumentMode.ACTIVE
         self.book = Book(instrument.name, floor.events)
         self.prices = Prices(instrument.start_px_nano, floor.now_ns)
+        self.triggers = Triggers(instrument.tick_nano, floor.due)
         self.trades: History[Trade] = History(floor.limits.trades_kept, _trade_time)
         self.candles = {kind: Candles(instrument.name, floor.limits.candles_kept) for kind in CandleType}
         self.day = DayStats()
@@ -51,6 +54,17 @@ class Listing:
         bid, ask = self.book.best_bid_ticks, self.book.best_ask_ticks
         return None if bid is None or ask is None else (bid + ask) * self.instrument.tick_nano // 2
 
+    def price_by(self, by: TriggerBy) -> int | None:
+        """The price a trigger looks at, as it stands; None while there is none."""
+        match by:
+            case TriggerBy.INDEX:
+                return self.prices.index_nano
+            case TriggerBy.MARK:
+                return self.prices.mark_nano
+            case TriggerBy.MID:
+                return self.mid_nano
+        return None if self.last_trade is None else self.last_trade.px_ticks * self.instrument.tick_nano
+
     def funding_time_after(self, now_ns: int) -> int:
         interval = self.instrument.funding_interval_hours * _HOUR_NS
         return (now_ns // interval + 1) * interval
@@ -70,12 +84,14 @@ class Listing:
         self.candles[CandleType.MARK].update(now_ns, self.prices.mark_nano)
         if mid_nano is not None:
             self.candles[CandleType.MID].update(now_ns, mid_nano)
+        self._show_triggers(TriggerBy.INDEX, TriggerBy.MARK, TriggerBy.MID)
         self.moved_ns = now_ns
         self.book.announce_ticker()
 
     def hold_mark(self, px_nano: int | None) -> None:
         self.prices.hold_mark(px_nano)
         self.candles[CandleType.MARK].update(self._floor.now_ns, self.prices.mark_nano)
+        self._show_triggers(TriggerBy.MARK)
         self.moved_ns = self._floor.now_ns
         self.book.announce_ticker()
 
@@ -94,8 +110,18 @@ class Listing:
             is_rpi=is_rpi,
         )
         self.record(trade)
+        self._show_triggers(TriggerBy.LAST)
         self._floor.events.append(TradePrinted(trade))
         self.book.announce_ticker()
+
+    def _show_triggers(self, *changed: TriggerBy) -> None:
+        """Let triggers see prices that may have changed; on a market that stands still nothing fires."""
+        if not self.triggers or not self.is_trading:
+            return
+        for by in changed:
+            px_nano = self.price_by(by)
+            if px_nano is not None:
+                self.triggers.observe(by, px_nano)
 
     def record(self, trade: Trade) -> None:
         """Take a trade into history, statistics and candles."""

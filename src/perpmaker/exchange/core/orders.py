@@ -36,6 +36,7 @@ class ClientOrder(Order):
     __slots__ = (
         "account",
         "cost_tick_lots",
+        "fired_ns",
         "listing",
         "number",
         "order_id",
@@ -60,8 +61,10 @@ class ClientOrder(Order):
         self.cost_tick_lots = 0
         self.trimmed_lots = 0
         self.update_ns = terms.create_ns
+        self.fired_ns = 0
+        """When its trigger fired."""
         self.timer: Timer | None = None
-        """While pending: its release from the wait. While open: its expiry."""
+        """While pending, and after its trigger fired: its release from the wait. While open: its expiry."""
 
     @property
     def avg_px_nano(self) -> int:
@@ -73,9 +76,21 @@ class ClientOrder(Order):
     def is_active(self) -> bool:
         return self.status is OrderStatus.PENDING or self.status is OrderStatus.OPEN
 
+    @property
+    def awaits_price(self) -> bool:
+        """Whether it is OPEN without being in the book, as its trigger did not fire yet."""
+        return self.terms.trigger is not None and not self.fired_ns and self.status is OrderStatus.OPEN
+
     def view(self) -> OrderView:
-        book_lots = self.leaves_lots if self.is_active else 0
-        state = OrderState(self.status, self.reason, book_lots, self.cum_lots, self.avg_px_nano, self.update_ns)
+        state = OrderState(
+            status=self.status,
+            reason=self.reason,
+            book_lots=self.leaves_lots if self.is_active else 0,
+            traded_lots=self.cum_lots,
+            avg_px_nano=self.avg_px_nano,
+            update_ns=self.update_ns,
+            fired_ns=self.fired_ns,
+        )
         return OrderView(self.order_id, self.terms, state)
 
 

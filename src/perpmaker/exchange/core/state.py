@@ -2,8 +2,9 @@
 
 Events are enough to rebuild everything about clients, so a face that appends each private event to a file before it shows
 it to anybody loses nothing to a kill: `restore_state` takes the last document and those events. Open orders are not
-carried over; they end as cancelled with SYSTEM_FAILOVER. Instrument modes are not kept, nor is simulated flow: what it
-held against the clients is put on one carried-over participant, so that all positions still sum to zero.
+carried over; they end as cancelled with SYSTEM_FAILOVER, but for triggers that did not fire. Instrument modes are not
+kept, nor is simulated flow: what it held against the clients is put on one carried-over participant, so that all
+positions still sum to zero.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from perpmaker.exchange.core.types import (
     Candle,
     CandleInterval,
     CandleType,
+    DisconnectArmed,
     Event,
     FeeTier,
     FeeTierSet,
@@ -38,7 +40,6 @@ from perpmaker.exchange.core.types import (
     FundingSettled,
     LeverageSet,
     OrderRejectReason,
-    OrderState,
     OrderStatus,
     OrderUpdated,
     OrderView,
@@ -73,6 +74,7 @@ class AccountState(msgspec.Struct, frozen=True):
     payments: list[FundingPayment]
     closed_positions: list[PositionHistoryRow]
     snapshots: list[AccountView]
+    disconnect_due_ns: int = 0
 
 
 class ListingState(msgspec.Struct, frozen=True):
@@ -146,8 +148,11 @@ def latest_ns(state: VenueState | None, events: Sequence[Event]) -> int:
     return max(times, default=0) if state is None else max((state.now_ns, *times))
 
 
-def restore_state(floor: Floor, state: VenueState | None, events: Sequence[Event]) -> None:
-    """Load a document and what happened after it into a fresh floor, and close what was left open."""
+def restore_state(floor: Floor, state: VenueState | None, events: Sequence[Event]) -> list[OrderView]:
+    """Load a document and what happened after it into a fresh floor, and close what was left open.
+
+    Return the orders that still wait for their price, oldest first: they are the engine's to resume.
+    """
     open_orders: dict[tuple[int, int], OrderView] = {}
     if state is not None:
         _load(floor, state)
@@ -156,9 +161,13 @@ def restore_state(floor: Floor, state: VenueState | None, events: Sequence[Event
         apply_event(floor, event)
         if isinstance(event, OrderUpdated):
             _follow(floor, open_orders, event.order)
-    for view in open_orders.values():
-        _fail_over(floor, view)
+    waiting = {key: view for key, view in open_orders.items() if _awaits_price(view)}
+    for key, view in open_orders.items():
+        if key not in waiting or _lost_counterpart(view, waiting):
+            waiting.pop(key, None)
+            _fail_over(floor, view)
     _carry_over(floor)
+    return list(waiting.values())
 
 
 def apply_event(floor: Floor, event: Event) -> None:
@@ -176,6 +185,8 @@ def apply_event(floor: Floor, event: Event) -> None:
             floor.accounts[event.sub_account_id] = account
         case FeeTierSet():
             floor.accounts[event.sub_account_id].fees = event.fees
+        case DisconnectArmed():
+            floor.accounts[event.sub_account_id].disconnect_due_ns = event.due_ns
         case LeverageSet():
             floor.accounts[event.sub_account_id].leverage_e6[event.instrument] = event.leverage_e6
         case FillReported(fill):
@@ -236,15 +247,25 @@ def _order_count(order_id: str, *, plain: bool) -> int:
     return (order_id_number(order_id) or 0) & _LAST_64_BITS
 
 
+def _awaits_price(view: OrderView) -> bool:
+    return view.state.status is OrderStatus.OPEN and view.terms.trigger is not None and not view.state.fired_ns
+
+
+def _lost_counterpart(view: OrderView, waiting: dict[tuple[int, int], OrderView]) -> bool:
+    """Whether the other one of a pair is gone, its last event being all that was written before the kill."""
+    trigger = view.terms.trigger
+    if trigger is None or not trigger.counterpart:
+        return False
+    return (view.terms.sub_account_id, trigger.counterpart) not in waiting
+
+
 def _fail_over(floor: Floor, view: OrderView) -> None:
-    before = view.state
-    ended = OrderState(
-        OrderStatus.CANCELLED,
-        OrderRejectReason.SYSTEM_FAILOVER,
-        0,
-        before.traded_lots,
-        before.avg_px_nano,
-        floor.now_ns,
+    ended = msgspec.structs.replace(
+        view.state,
+        status=OrderStatus.CANCELLED,
+        reason=OrderRejectReason.SYSTEM_FAILOVER,
+        book_lots=0,
+        update_ns=floor.now_ns,
     )
     closed = OrderView(view.order_id, view.terms, ended)
     floor.accounts[view.terms.sub_account_id].keep_closed_order(closed)
@@ -296,6 +317,7 @@ def _account(floor: Floor, saved: AccountState) -> Account:
     account.builder_fees_nano = saved.builder_fees_nano
     account.funding_nano = saved.funding_nano
     account.orders_accepted = saved.orders_accepted
+    account.disconnect_due_ns = saved.disconnect_due_ns
     for name, numbers in saved.positions.items():
         if name not in floor.listings:
             raise DataError(f"state: instrument {name} is no longer listed; start without --state or list it")
@@ -341,6 +363,7 @@ def _account_pieces(account: Account) -> Iterator[bytes]:
         payments=[],
         closed_positions=[],
         snapshots=[],
+        disconnect_due_ns=account.disconnect_due_ns,
     )
     return struct_pieces(
         state,

@@ -110,6 +110,20 @@ class SelfTrade(enum.IntEnum):
     CANCEL_BOTH = 3
 
 
+class TriggerType(enum.IntEnum):
+    TAKE_PROFIT = 1
+    STOP_LOSS = 2
+
+
+class TriggerBy(enum.IntEnum):
+    """Which price fires a trigger."""
+
+    INDEX = 1
+    LAST = 2
+    MID = 3
+    MARK = 4
+
+
 class PositionMarginType(enum.IntEnum):
     ISOLATED = 1
     CROSS = 2
@@ -188,6 +202,20 @@ class Leg(msgspec.Struct, frozen=True):
     """None, or zero in any spelling, means no price."""
 
 
+class TriggerRequest(msgspec.Struct, frozen=True):
+    """A take-profit or stop-loss block as asked for, before any check."""
+
+    kind: TriggerType
+    by: TriggerBy | None = None
+    px: Decimal | None = None
+    close_position: bool = False
+    """Position-linked: closes the whole position when it fires."""
+    is_split_position: bool = False
+    """One of a set of triggers over a position."""
+    is_whole: bool = True
+    """The block says more than its type."""
+
+
 class OrderRequest(msgspec.Struct, frozen=True):
     """A creation as it came in, its signature already verified; `Venue.create_order` does every other check."""
 
@@ -205,8 +233,7 @@ class OrderRequest(msgspec.Struct, frozen=True):
     """The client sent a `state` (2050)."""
     create_time_ns: int = 0
     """The client sent a `metadata.create_time` (2051)."""
-    has_trigger: bool = False
-    """A take-profit or stop-loss block with a trigger type other than UNSPECIFIED."""
+    trigger: TriggerRequest | None = None
     broker: str = "UNSPECIFIED"
     builder: str = "0x00"
     builder_fee_cb: int = 0
@@ -220,6 +247,21 @@ class Rejection(msgspec.Struct, frozen=True):
 
     code: int
     detail: str = ""
+
+
+class Trigger(msgspec.Struct, frozen=True):
+    """What an order waits for."""
+
+    kind: TriggerType
+    by: TriggerBy
+    px_ticks: int
+    counterpart: int = 0
+    """The client order id of the other trigger of a pair of which one fires; 0: there is none."""
+
+    def is_above(self, side: Side) -> bool:
+        """Whether an order of `side` fires at its price or above it, else at it or below: losses of a sale that closes
+        a long position are below, its profits above; those of a purchase the other way round."""
+        return (side is Side.BUY) is (self.kind is TriggerType.STOP_LOSS)
 
 
 class OrderTerms(msgspec.Struct, frozen=True):
@@ -243,6 +285,7 @@ class OrderTerms(msgspec.Struct, frozen=True):
     builder_fee_cb: int
     retail: bool
     self_trade: SelfTrade = SelfTrade.CANCEL_TAKER
+    trigger: Trigger | None = None
 
 
 class OrderState(msgspec.Struct, frozen=True):
@@ -254,6 +297,8 @@ class OrderState(msgspec.Struct, frozen=True):
     avg_px_nano: int
     """0 before the first fill."""
     update_ns: int
+    fired_ns: int = 0
+    """When its trigger fired; 0: it has none, or waits for it."""
 
 
 class OrderView(msgspec.Struct, frozen=True):
@@ -593,6 +638,15 @@ class LeverageSet(msgspec.Struct, frozen=True, tag=True):
     leverage_e6: int
 
 
+class DisconnectArmed(msgspec.Struct, frozen=True, tag=True):
+    """The countdown after which all of an account's orders are cancelled was set, stopped or is over."""
+
+    event_ns: int
+    sub_account_id: int
+    due_ns: int
+    """0: there is none."""
+
+
 class ViolationRecorded(msgspec.Struct, frozen=True, tag=True):
     violation: Violation
 
@@ -611,5 +665,6 @@ Event = (
     | AccountOpened
     | FeeTierSet
     | LeverageSet
+    | DisconnectArmed
     | ViolationRecorded
 )

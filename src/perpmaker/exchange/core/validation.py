@@ -25,6 +25,8 @@ from perpmaker.exchange.core.types import (
     Rejection,
     Side,
     TimeInForce,
+    Trigger,
+    TriggerRequest,
 )
 
 
@@ -80,6 +82,9 @@ def check_creation(
     if isinstance(sized, Rejection):
         return sized
     qty_lots, px_ticks = sized
+    trigger = None if request.trigger is None else _trigger(listing, request.trigger, reduce_only=request.reduce_only)
+    if isinstance(trigger, Rejection):
+        return trigger
     if request.signature.expiration_ns <= floor.now_ns:
         return Rejection(2001, "expired")
     terms = OrderTerms(
@@ -100,6 +105,7 @@ def check_creation(
         builder_fee_cb=request.builder_fee_cb,
         retail=request.retail,
         self_trade=request.self_trade,
+        trigger=trigger,
     )
     return _check_account(floor, account, listing, terms, planned) or terms
 
@@ -168,8 +174,6 @@ def _check_kind_of_order(request: OrderRequest, leg: Leg) -> Rejection | None:
         return Rejection(2030, tif.name)
     if request.post_only and (request.is_market or not (rpi or tif is TimeInForce.GOOD_TILL_TIME)):
         return Rejection(2032)
-    if request.has_trigger:
-        return Rejection(2112, "trigger orders are not offered")
     if request.is_market:
         return Rejection(2020) if leg.limit_px else None
     return None if leg.limit_px else Rejection(2021)
@@ -190,6 +194,25 @@ def _size_and_price(listing: Listing, request: OrderRequest, leg: Leg) -> tuple[
         if px_ticks is None or px_ticks <= 0:
             return Rejection(2064, str(leg.limit_px))
     return qty_lots, px_ticks or 0
+
+
+def _trigger(listing: Listing, asked: TriggerRequest, *, reduce_only: bool) -> Trigger | Rejection:
+    """Return what the order waits for. Triggers linked to a position are for web and mobile clients, of which there are
+    none here; sets of split ones are not offered."""
+    if not asked.is_whole:
+        return Rejection(2112, "a type and nothing else")
+    if asked.by is None:
+        return Rejection(2110)
+    if not asked.px:
+        return Rejection(2113)
+    px_ticks = whole_steps(asked.px, listing.instrument.tick_nano)
+    if px_ticks is None or px_ticks <= 0:
+        return Rejection(2112, f"trigger price {asked.px}")
+    if asked.is_split_position:
+        return Rejection(2242)
+    if asked.close_position:
+        return Rejection(2117 if reduce_only else 2114)
+    return Trigger(asked.kind, asked.by, px_ticks)
 
 
 def _check_account(

@@ -120,6 +120,7 @@ class Venue:
             due_ns, action = due
             floor.now_ns = max(floor.now_ns, due_ns)
             action()
+            self._engine.fire_due()
         floor.now_ns = max(floor.now_ns, now_ns)
 
     def next_timer_ns(self) -> int | None:
@@ -201,7 +202,11 @@ class Venue:
     def create_order(self, request: OrderRequest) -> OrderView | Rejection:
         """Accept an order (the view says PENDING and `0x00`) or refuse it; outcomes of the engine come as events."""
         account = self._floor.accounts.get(request.sub_account_id)
-        return Rejection(2003) if account is None else self._gateway.create(account, request)
+        if account is None:
+            return Rejection(2003)
+        outcome = self._gateway.create(account, request)
+        self._engine.fire_due()
+        return outcome
 
     def cancel_order(
         self,
@@ -239,7 +244,9 @@ class Venue:
         account = self._floor.accounts.get(sub_account_id)
         if account is None or any(request.sub_account_id != sub_account_id for request in creations):
             return Rejection(2003)
-        return self._gateway.bulk(account, creations, cancel_order_ids, cancel_client_order_ids, time_to_live_ms)
+        outcome = self._gateway.bulk(account, creations, cancel_order_ids, cancel_client_order_ids, time_to_live_ms)
+        self._engine.fire_due()
+        return outcome
 
     def cancel_on_disconnect(self, sub_account_id: int, countdown_ms: int) -> Rejection | None:
         return self._gateway.arm_disconnect(self._floor.accounts[sub_account_id], countdown_ms)
@@ -462,10 +469,10 @@ class Venue:
                 return None
         else:
             self._engine.take(listing, order, retail=retail, publish=True)
-        if not order.leaves_lots:
-            return None
-        listing.book.add(order)
-        return order
+        if order.leaves_lots:
+            listing.book.add(order)
+        self._engine.fire_due()
+        return order if order.leaves_lots else None
 
     def flow_take(
         self,
@@ -484,6 +491,7 @@ class Venue:
             return 0
         order = Order(participant, side, limit_ticks or 0, qty_lots)
         self._engine.take(listing, order, retail=retail, publish=publish)
+        self._engine.fire_due()
         return order.cum_lots
 
     def flow_reduce(self, order: Order, leaves_lots: int) -> None:
@@ -501,12 +509,14 @@ class Venue:
         listing = self._floor.listings[instrument]
         if listing.is_trading:
             listing.set_index(px_nano)
+            self._engine.fire_due()
 
     def print_trade(self, instrument: str, side: Side, px_ticks: int, qty_lots: int) -> None:
         """Publish a trade that did not happen in this book (a tape's); `side` is the taker's."""
         listing = self._floor.listings[instrument]
         if listing.is_trading:
             listing.print(side, px_ticks, qty_lots, next(self._engine.trade_ids()), is_rpi=False)
+            self._engine.fire_due()
 
     # control
 
@@ -521,6 +531,7 @@ class Venue:
     def set_mark(self, instrument: str, px_nano: int | None) -> None:
         """Hold the mark price at `px_nano`; None lets it follow index and book again."""
         self._floor.listings[instrument].hold_mark(px_nano)
+        self._engine.fire_due()
 
     def pay_funding(self, instrument: str | None = None, rate_cb: int | None = None) -> list[FundingRate]:
         """Settle funding now, of one or all instruments, at the running rate or `rate_cb`; the schedule is not changed."""
@@ -583,13 +594,17 @@ class Venue:
     ) -> Venue:
         """Rebuild from `export_state` and the events taken after it (b"" for events alone).
 
-        Orders open at the end are closed with SYSTEM_FAILOVER and reported by `take_events`. Balances, positions, fills and
-        histories are exactly what they were; time goes on at `now_ns`, or where it stood if that is later.
+        Orders open at the end are closed with SYSTEM_FAILOVER and reported by `take_events`, but for triggers that did not
+        fire: they go on waiting. Balances, positions, fills and histories are exactly what they were; time goes on at
+        `now_ns`, or where it stood if that is later.
         """
         document, later = state_file.read_state(state), list(events)
         start_ns = max(now_ns, state_file.latest_ns(document, later))
         venue = cls(instruments, now_ns=start_ns, fees=fees, limits=limits)
-        state_file.restore_state(venue._floor, document, later)
+        for view in state_file.restore_state(venue._floor, document, later):
+            venue._engine.resume(view)
+        for account in venue._floor.accounts.values():
+            venue._gateway.resume_disconnect(account)
         return venue
 
     # inside

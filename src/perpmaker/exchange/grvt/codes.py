@@ -86,11 +86,17 @@ CODES: Final = MappingProxyType(
         ),
         2116: (400, "Position linked TPSL order for this asset already exists"),
         2117: (400, "Position linked TPSL orders must be created from web or mobile clients"),
+        2222: (400, "Order is not a TPSL order"),
         2233: (400, "Both order ID and client order ID cannot be provided"),
         2234: (400, "Bulk create orders must have the same instrument"),
         2235: (400, "Bulk orders count exceeds the maximum allowed"),
         2236: (400, "Bulk orders does not support trigger order"),
         2237: (400, "Bulk orders must be from API source"),
+        2242: (
+            400,
+            "Split TPSL functionality not supported; you may be using a deprecated API, or this functionality is "
+            "temporarily disabled",
+        ),
         2300: (400, "Order cancel time-to-live settings currently disabled."),
         2301: (400, "Order cancel time-to-live exceeds maximum allowed value."),
         2400: (400, "Reduce only order with no position"),

@@ -25,6 +25,7 @@ from perpmaker.exchange.core.types import (
     Side,
     TickerView,
     Trade,
+    Trigger,
 )
 from perpmaker.exchange.grvt.schema import Message
 
@@ -72,12 +73,24 @@ def order_message(view: OrderView, instrument: Instrument) -> Message:
         "metadata": {
             "client_order_id": str(terms.client_order_id),
             "create_time": str(terms.create_ns),
-            "trigger": UNTRIGGERED,
+            "trigger": UNTRIGGERED if terms.trigger is None else trigger_message(terms.trigger, instrument),
             "broker": terms.broker,
         },
         "state": order_state_message(view.state, instrument),
         "builder": terms.builder,
         "builder_fee": percent_text(terms.builder_fee_cb),
+    }
+
+
+def trigger_message(trigger: Trigger, instrument: Instrument) -> Message:
+    return {
+        "trigger_type": trigger.kind.name,
+        "tpsl": {
+            "trigger_by": trigger.by.name,
+            "trigger_price": instrument.px_text(trigger.px_ticks),
+            "close_position": False,
+            "is_split_position": False,
+        },
     }
 
 

@@ -15,6 +15,9 @@ from perpmaker.exchange.core.types import (
     Side,
     Signature,
     TimeInForce,
+    TriggerBy,
+    TriggerRequest,
+    TriggerType,
 )
 from perpmaker.exchange.grvt.codes import ApiError
 from perpmaker.exchange.grvt.schema import Message
@@ -29,7 +32,6 @@ def order_request(order: Message) -> OrderRequest:
     """Return an order as the core takes it; the signature was checked before."""
     signature = order["signature"]
     metadata = order["metadata"]
-    trigger = metadata.get("trigger") or {}
     return OrderRequest(
         sub_account_id=order["sub_account_id"],
         legs=tuple(_leg(leg) for leg in order["legs"]),
@@ -50,7 +52,7 @@ def order_request(order: Message) -> OrderRequest:
         order_id=order.get("order_id", ""),
         has_state=bool(order.get("state")),
         create_time_ns=metadata.get("create_time", 0),
-        has_trigger=trigger.get("trigger_type", "UNSPECIFIED") != "UNSPECIFIED",
+        trigger=_trigger(metadata.get("trigger")),
         broker=metadata.get("broker", "UNSPECIFIED"),
         builder=builder_of(order) or "0x00",
         builder_fee_cb=scaled(order.get("builder_fee", Decimal(0)), 4),
@@ -63,6 +65,22 @@ def _leg(leg: Message) -> Leg:
         side=Side.BUY if leg["is_buying_asset"] else Side.SELL,
         qty=leg["size"],
         limit_px=leg.get("limit_price"),
+    )
+
+
+def _trigger(block: Message | None) -> TriggerRequest | None:
+    """Read a trigger block; one of no type is none."""
+    if block is None or block["trigger_type"] == "UNSPECIFIED":
+        return None
+    tpsl = block.get("tpsl", {})
+    by = tpsl.get("trigger_by", "UNSPECIFIED")
+    return TriggerRequest(
+        kind=TriggerType[block["trigger_type"]],
+        by=None if by == "UNSPECIFIED" else TriggerBy[by],
+        px=tpsl.get("trigger_price"),
+        close_position=tpsl.get("close_position", False),
+        is_split_position=tpsl.get("is_split_position", False),
+        is_whole="tpsl" in block,
     )
 
 

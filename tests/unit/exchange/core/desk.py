@@ -22,6 +22,9 @@ from perpmaker.exchange.core.types import (
     Rejection,
     Side,
     Signature,
+    TriggerBy,
+    TriggerRequest,
+    TriggerType,
 )
 from perpmaker.exchange.core.venue import DEFAULT_LIMITS, Venue, VenueLimits
 
@@ -34,6 +37,9 @@ HOUR_NS = 3_600 * NANO
 DAY_NS = 24 * HOUR_NS
 ALICE, ALICE_2, BOB = 11, 12, 21
 """ALICE and ALICE_2 have one owner."""
+
+TAKE_PROFIT, STOP_LOSS = TriggerType.TAKE_PROFIT, TriggerType.STOP_LOSS
+INDEX, LAST, MID, MARK = TriggerBy.INDEX, TriggerBy.LAST, TriggerBy.MID, TriggerBy.MARK
 
 T = TypeVar("T")
 
@@ -110,6 +116,11 @@ class Desk:
         assert order is not None
         return order
 
+    def index(self, px: str, *, instrument: str = BTC) -> None:
+        """Tell the index price."""
+        self.venue.set_index(instrument, int(Decimal(px) * NANO))
+        self.collect()
+
     def hit(self, side: Side, qty: str, px: str | None = None, *, instrument: str = BTC, **options: Any) -> int:
         """Let the flow take; return the lots it got."""
         rules = self.rules(instrument)
@@ -157,6 +168,11 @@ class Desk:
     def lots(self, account: int = ALICE, instrument: str = BTC) -> int:
         position = self.venue.position(account, instrument)
         return position.qty_lots if position is not None else 0
+
+
+def at(kind: TriggerType, px: str, by: TriggerBy = INDEX, **block: Any) -> TriggerRequest:
+    """What an order waits for."""
+    return TriggerRequest(kind, by, Decimal(px), **block)
 
 
 def end_of(order: OrderView) -> tuple[OrderStatus, OrderRejectReason]:

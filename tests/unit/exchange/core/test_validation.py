@@ -7,7 +7,19 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.unit.exchange.core.desk import ALICE, BOB, BTC, BUY, ETH, SELL, Desk, end_of
+from tests.unit.exchange.core.desk import (
+    ALICE,
+    BOB,
+    BTC,
+    BUY,
+    ETH,
+    INDEX,
+    SELL,
+    STOP_LOSS,
+    Desk,
+    at,
+    end_of,
+)
 
 from perpmaker.exchange.core.types import (
     InstrumentMode,
@@ -15,6 +27,7 @@ from perpmaker.exchange.core.types import (
     OrderView,
     Rejection,
     TimeInForce,
+    TriggerRequest,
 )
 from perpmaker.exchange.core.venue import VenueLimits
 
@@ -52,7 +65,15 @@ CODES: list[tuple[int, str, dict[str, Any]]] = [
     (2080, "margin short", {"qty": "17"}),
     (2081, "position limit", {"qty": "1000.001"}),
     (2083, "leverage too high for the bracket", {"qty": "600"}),
-    (2112, "trigger order", {"has_trigger": True}),
+    (2110, "trigger by nothing", {"trigger": TriggerRequest(STOP_LOSS, None, Decimal(59_000))}),
+    (2112, "trigger without a block", {"trigger": TriggerRequest(STOP_LOSS, is_whole=False)}),
+    (2112, "trigger price off the tick", {"trigger": at(STOP_LOSS, "59000.05")}),
+    (2112, "trigger price negative", {"trigger": at(STOP_LOSS, "-59000")}),
+    (2113, "trigger price zero", {"trigger": at(STOP_LOSS, "0E-9")}),
+    (2113, "trigger price absent", {"trigger": TriggerRequest(STOP_LOSS, INDEX)}),
+    (2114, "position-linked, may grow", {"trigger": at(STOP_LOSS, "59000", close_position=True)}),
+    (2117, "position-linked", {"trigger": at(STOP_LOSS, "59000", close_position=True), "reduce_only": True}),
+    (2242, "split", {"trigger": at(STOP_LOSS, "59000", is_split_position=True)}),
     (2400, "reduce-only without a position", {"reduce_only": True}),
 ]  # fmt: skip
 

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from perpmaker.exchange.core.types import InstrumentFilter, Kind, Side, TimeInForce
+from perpmaker.exchange.core.types import (
+    InstrumentFilter,
+    Kind,
+    Side,
+    TimeInForce,
+    TriggerBy,
+    TriggerRequest,
+    TriggerType,
+)
 from perpmaker.exchange.grvt.codes import ApiError
 from perpmaker.exchange.grvt.requests import (
     cursor_text,
@@ -78,7 +86,22 @@ def test_missing_client_order_id_is_left_to_the_core() -> None:
 @pytest.mark.parametrize("kind", ["TAKE_PROFIT", "STOP_LOSS", "UNSPECIFIED"])
 def test_trigger_is_one_when_it_has_a_type(kind: str) -> None:
     request = read(metadata={"client_order_id": "5", "trigger": {"trigger_type": kind}})
-    assert request.has_trigger == (kind != "UNSPECIFIED")
+    expected = None if kind == "UNSPECIFIED" else TriggerRequest(TriggerType[kind], is_whole=False)
+    assert request.trigger == expected
+
+
+@pytest.mark.parametrize("by", list(TriggerBy))
+def test_trigger_is_read_whole(by: TriggerBy) -> None:
+    tpsl = {"trigger_by": by.name, "trigger_price": "65038.10", "close_position": True, "is_split_position": True}
+    block = {"trigger_type": "TAKE_PROFIT", "tpsl": tpsl}
+    request = read(metadata={"client_order_id": "5", "trigger": block})
+    assert request.trigger == TriggerRequest(TriggerType.TAKE_PROFIT, by, Decimal("65038.1"), True, True)
+
+
+def test_trigger_by_nothing_is_left_to_the_core() -> None:
+    tpsl = {"trigger_by": "UNSPECIFIED", "trigger_price": "0.0"}
+    request = read(metadata={"client_order_id": "5", "trigger": {"trigger_type": "STOP_LOSS", "tpsl": tpsl}})
+    assert request.trigger == TriggerRequest(TriggerType.STOP_LOSS, None, Decimal(0))
 
 
 def test_filters_are_passed_on() -> None:
