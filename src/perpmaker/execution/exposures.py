@@ -103,6 +103,8 @@ class _Live:
         """As last asked for; None when something changed since."""
 
     def take(self, tracked: TrackedOrder) -> None:
+        if tracked.order.trigger is not None:  # it stands in no book, so nothing of ours can meet it there
+            return
         self.levels = None
         key, px = (tracked.order.account, tracked.key), tracked.order.px
         if tracked.order.side is Side.BUY:

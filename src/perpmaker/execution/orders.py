@@ -282,6 +282,7 @@ class OrderTable:
             px=report.px,
             qty=report.qty,
             reduce_only=report.reduce_only,
+            trigger=report.trigger,
         )
         tracked = TrackedOrder(order, OrderState.OPEN, report.ts_recv_ns, key=key, own=own, adopted=True)
         tracked.venue_order_id = report.venue_order_id

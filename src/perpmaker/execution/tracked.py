@@ -115,6 +115,11 @@ class TrackedOrder:
     def client_order_id(self) -> ClientOrderId:
         return self.order.client_order_id
 
+    @property
+    def waits(self) -> bool:
+        """Whether it is one that waits for a price: in no book, and nothing to be met there. Never a quote."""
+        return self.order.trigger is not None
+
     def enter(self, state: OrderState) -> None:
         """Take on a state; for the table alone."""
         self.state, self.is_terminal = state, state.is_terminal
@@ -145,8 +150,11 @@ class TrackedOrder:
 
     @property
     def exposure_qty(self) -> Decimal:
-        """What our position does not have yet but may get: leaves, plus executions whose fills are not booked."""
-        if self.is_terminal:
+        """What our position does not have yet but may get: leaves, plus executions whose fills are not booked.
+
+        Of a reduce-only order that waits for a price the latter alone: the venue trims it to the position it then meets.
+        """
+        if self.is_terminal or (self.order.trigger is not None and self.order.reduce_only):
             return self.cum_qty - self.filled_qty
         return max(self.order.qty, self.cum_qty) - self.filled_qty if self.cum_qty else self.order.qty
 
@@ -170,6 +178,7 @@ class TrackedOrder:
             avg_px=self.avg_px,
             tag=self.order.tag,
             reason=self.reason,
+            trigger=self.order.trigger,
         )
 
 

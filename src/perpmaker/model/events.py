@@ -14,7 +14,7 @@ import msgspec
 from perpmaker.model.book import Level
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId, TradeId, VenueOrderId
 from perpmaker.model.instrument import Instrument
-from perpmaker.model.order import Side
+from perpmaker.model.order import Side, Trigger
 
 # --- market data -----------------------------------------------------------------------------------------------------
 
@@ -182,6 +182,7 @@ class OrderReport(msgspec.Struct, frozen=True, tag=True):
     px: Decimal | None = None
     qty: Decimal | None = None
     reduce_only: bool = False
+    trigger: Trigger | None = None
 
 
 class SubmitRejected(msgspec.Struct, frozen=True, tag=True):

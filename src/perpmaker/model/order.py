@@ -72,6 +72,41 @@ _TERMINAL = frozenset(
 )
 
 
+class TriggerKind(enum.Enum):
+    """What an order that waits for a price is for."""
+
+    __hash__ = object.__hash__
+
+    STOP_LOSS = "stop_loss"
+    TAKE_PROFIT = "take_profit"
+
+
+class TriggerBy(enum.Enum):
+    """Which price fires a trigger, by the venue's own figures."""
+
+    INDEX = "index"
+    LAST = "last"
+    MID = "mid"
+    MARK = "mark"
+
+
+class Trigger(msgspec.Struct, frozen=True):
+    """What an order waits for at the venue. Until then it is OPEN there and in no book; then it acts as its tif says.
+
+    A stop loss that sells fires when the price has fallen to `px`, one that buys when it has risen to it; a take profit
+    the other way round.
+    """
+
+    kind: TriggerKind
+    by: TriggerBy
+    px: Decimal
+
+    def is_reached(self, side: Side, px: Decimal) -> bool:
+        """Return whether an order of `side` would fire at this price."""
+        falling = (side is Side.SELL) is (self.kind is TriggerKind.STOP_LOSS)
+        return px <= self.px if falling else px >= self.px
+
+
 class NewOrder(msgspec.Struct, frozen=True):
     """An order as wanted, before risk has seen it. `px` None means a market order; `qty` > 0 in base units."""
 
@@ -89,6 +124,8 @@ class NewOrder(msgspec.Struct, frozen=True):
     """UTC ns after which the order cannot rest or arrive any more (GRVT: signature expiration); 0 = gateway default."""
     tag: str = ""
     """Why it exists, for people: "quote bid 2", "close", "sweep 3"."""
+    trigger: Trigger | None = None
+    """What it waits for at the venue, None for an order that acts on arrival."""
 
 
 class CancelOrder(msgspec.Struct, frozen=True):
@@ -139,6 +176,7 @@ class OrderView(msgspec.Struct, frozen=True):
     avg_px: Decimal | None = None
     tag: str = ""
     reason: str = ""
+    trigger: Trigger | None = None
 
     @property
     def leaves_qty(self) -> Decimal:

@@ -26,6 +26,7 @@ class Code(enum.StrEnum):
     MAX_SIZE = "MAX_SIZE"
     MAX_ORDER_NOTIONAL = "MAX_ORDER_NOTIONAL"
     REDUCE_ONLY = "REDUCE_ONLY"
+    TRIGGER = "TRIGGER"
     OWN_CROSS = "OWN_CROSS"
     MAX_POSITION = "MAX_POSITION"
     MAX_OPEN_ORDERS = "MAX_OPEN_ORDERS"
@@ -54,6 +55,7 @@ MEANING: Final[dict[Code, str]] = {
     Code.MAX_SIZE: "above the instrument's maximum position quantity",
     Code.MAX_ORDER_NOTIONAL: "the order's notional is above max_order_notional",
     Code.REDUCE_ONLY: "a reduce-only order that would not only reduce the position",
+    Code.TRIGGER: "an order that waits for a price is not reduce-only and immediate, or its price is reached already",
     Code.OWN_CROSS: "the order could match an own order of any account or strategy",
     Code.MAX_POSITION: "with every open, in-flight and unknown order filled the position passes max_position_notional",
     Code.MAX_OPEN_ORDERS: "max_open_orders orders of the account are open or in flight",

@@ -15,7 +15,7 @@ import msgspec
 from perpmaker.marketdata.books import Books
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId
 from perpmaker.model.instrument import Instrument
-from perpmaker.model.order import Approved, NewOrder, Refused, Side
+from perpmaker.model.order import Approved, NewOrder, Refused, Side, TimeInForce, Trigger
 from perpmaker.model.units import NS_PER_S
 from perpmaker.portfolio.account import AccountBook
 from perpmaker.risk.codes import Code
@@ -105,7 +105,8 @@ class Gate:
         daily loss, drawdown. The first check that does not pass names the code (`risk.codes`).
 
         Orders that only reduce the position pass frozen, halts, position, loss and drawdown, and have a rate window of
-        their own; nothing passes the latch, exactness and own-cross.
+        their own; nothing passes the latch, exactness and own-cross. An order that waits for a price at the venue only
+        reduces, and stands in no book: it is judged by its trigger instead of the market (`_judge_waiting`).
         """
         refused = self._judge(order, now_ns)
         if refused is not None:
@@ -141,6 +142,8 @@ class Gate:
         reason = _inexact(order, order.px, instrument)
         if reason is not None:
             return reason
+        if order.trigger is not None:
+            return self._judge_waiting(order, order.px, order.trigger, instrument, account, limits, now_ns)
         reference = self._reference(order, order.px, limits, now_ns)
         if not isinstance(reference, Decimal):
             return reference
@@ -148,6 +151,42 @@ class Gate:
         if reason is not None:
             return reason
         return self._judge_exposure(order, order.px, reference, instrument, account, limits, state, now_ns)
+
+    def _judge_waiting(
+        self,
+        order: NewOrder,
+        px: Decimal,
+        trigger: Trigger,
+        instrument: Instrument,
+        account: AccountBook,
+        limits: Limits,
+        now_ns: int,
+    ) -> _Reason | None:
+        """Judge an order that waits for a price: reduce-only and immediate, its price near its trigger, which the mark has
+        not reached. It may be as large as the largest position allowed: the venue trims it to the one it meets.
+        """
+        if not order.reduce_only or order.tif is not TimeInForce.IOC or order.post_only:
+            return Code.TRIGGER, "an order that waits for a price has to be reduce-only and immediate"
+        reason = _inexact(order, trigger.px, instrument)
+        if reason is not None:
+            return reason
+        prices = self._books.prices(order.instrument)
+        oldest_ns = now_ns - limits.max_reference_age_s * NS_PER_S
+        mark_px = None if prices is None else _known(prices.mark_px, prices.mark_ns, oldest_ns)
+        if mark_px is None:
+            return Code.NO_REFERENCE, f"no recent mark price of {order.instrument}"
+        if trigger.is_reached(order.side, mark_px):
+            return Code.TRIGGER, f"its trigger at {trigger.px} is reached already: the mark is {mark_px}"
+        if not abs(px - trigger.px) * _BPS <= limits.price_collar_bps * trigger.px:
+            return Code.PRICE_COLLAR, f"{px} is more than {limits.price_collar_bps} bps from its trigger {trigger.px}"
+        position = account.position_qty(order.instrument)
+        if not order.side.sign * position < _ZERO:
+            return Code.REDUCE_ONLY, f"a {order.side.value} does not reduce a position of {position}"
+        reason = _waiting_size(order, min(px, trigger.px, mark_px), abs(position), instrument, limits)
+        if reason is not None:
+            return reason
+        exposure = self._own_orders.exposure(order.account, order.instrument)
+        return self._judge_pace(order, exposure, account, limits, True, now_ns)
 
     def _judge_exposure(
         self,
@@ -262,15 +301,36 @@ def _inexact(order: NewOrder, px: Decimal, instrument: Instrument) -> _Reason | 
 
 def _size(order: NewOrder, px: Decimal, reference: Decimal, instrument: Instrument, limits: Limits) -> _Reason | None:
     """Minimums by the order's own price; the maximum by the highest price known, since a sell may fill there."""
+    reason = _venue_size(order, px, instrument)
+    if reason is not None:
+        return reason
+    notional = order.qty * reference
+    if not notional <= limits.max_order_notional:
+        return Code.MAX_ORDER_NOTIONAL, f"a notional of {notional} is above the limit of {limits.max_order_notional}"
+    return None
+
+
+def _waiting_size(
+    order: NewOrder, lowest_px: Decimal, held: Decimal, instrument: Instrument, limits: Limits
+) -> _Reason | None:
+    """Minimums as of any order; at most the largest position allowed at `lowest_px`, or what is held."""
+    reason = _venue_size(order, lowest_px, instrument)
+    if reason is not None:
+        return reason
+    notional = order.qty * lowest_px
+    if not (notional <= limits.max_position_notional or order.qty <= held):
+        text = f"a notional of {notional} is above the largest position, {limits.max_position_notional}"
+        return Code.MAX_ORDER_NOTIONAL, text
+    return None
+
+
+def _venue_size(order: NewOrder, px: Decimal, instrument: Instrument) -> _Reason | None:
     if not order.qty >= instrument.min_qty:
         return Code.MIN_SIZE, f"{order.qty} is below the minimum quantity of {instrument.min_qty}"
     if not order.qty * px >= instrument.min_notional:
         return Code.MIN_SIZE, f"a notional of {order.qty * px} is below the minimum of {instrument.min_notional}"
     if instrument.max_position_qty is not None and not order.qty <= instrument.max_position_qty:
         return Code.MAX_SIZE, f"{order.qty} is above the instrument's maximum of {instrument.max_position_qty}"
-    notional = order.qty * reference
-    if not notional <= limits.max_order_notional:
-        return Code.MAX_ORDER_NOTIONAL, f"a notional of {notional} is above the limit of {limits.max_order_notional}"
     return None
 
 

@@ -46,6 +46,8 @@ class Capabilities(msgspec.Struct, frozen=True):
     max_bulk: int = 1
     client_id_bits: int = 64
     """The widest client order id the venue takes; `model.ids` packs ours to fit."""
+    triggers: bool = False
+    """Whether an order may wait at the venue for its mark price (`NewOrder.trigger`)."""
 
 
 class MarketFeed(Protocol):

@@ -1,0 +1,277 @@
+"""Protective orders that wait at the venue: from what is wanted to the fewest changes, never more than two of a kind.
+
+The engine closes positions itself; these stand behind it, for when it cannot act. They are reduce-only and as large as the
+largest position allowed, so that fills need no replacing: the venue trims one to the position it meets. One is replaced
+when its side or its trigger is no longer what is wanted: the new one first, the old one once the venue has confirmed it, so
+that the position is not bare in between. One on the wrong side is cancelled at once: it could protect nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+import msgspec
+
+from perpmaker.execution.orders import OrderTable
+from perpmaker.execution.tracked import OrderChange, TrackedOrder
+from perpmaker.model.guard import Guard
+from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId
+from perpmaker.model.instrument import Instrument
+from perpmaker.model.order import (
+    CancelOrder,
+    NewOrder,
+    OrderState,
+    Side,
+    TimeInForce,
+    Trigger,
+    TriggerBy,
+    TriggerKind,
+)
+from perpmaker.model.units import NS_PER_S
+
+_BPS: Final = Decimal(10_000)
+_TTL_MS: Final = 5000
+_UNCONFIRMED: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
+_FAILED: Final = (OrderState.REJECTED, OrderState.NOT_SENT, OrderState.RETIRED)
+MOST_OF_A_KIND: Final = 2
+"""One, and the one that takes its place or is going."""
+
+
+class GuardRules(msgspec.Struct, frozen=True):
+    """How often to replace, how long to live, and when the venue is believed no longer."""
+
+    every_ns: int = 5 * NS_PER_S
+    """At most one new order of a kind in this time."""
+    life_ns: int = 24 * 3600 * NS_PER_S
+    """Signature expiration: far longer than a quote's, for the time when nobody is there to renew it."""
+    renew_before_ns: int = 3600 * NS_PER_S
+    failed_hold_ns: int = 5 * NS_PER_S
+    """After one that was refused the next waits this long, doubled by each further one."""
+    failed_hold_max_ns: int = 300 * NS_PER_S
+    too_soon_ns: int = 2 * NS_PER_S
+    """One that trades within this of its making did not wait for its trigger: the venue does not honour it."""
+
+
+DEFAULT_RULES: Final = GuardRules()
+
+
+class GuardChange(NamedTuple):
+    """What has to go out now."""
+
+    cancels: tuple[CancelOrder, ...]
+    orders: tuple[NewOrder, ...]
+
+
+NO_CHANGE: Final = GuardChange((), ())
+
+
+class Scene(msgspec.Struct, frozen=True):
+    """What the orders are judged by. `position` signed, in base units."""
+
+    now_ns: int
+    instrument: Instrument
+    position: Decimal
+    mark_px: Decimal | None
+    limit_notional: Decimal
+    """The largest position allowed, in quote currency."""
+    hindrance: str
+    """Why nothing can be placed now, "" when it can."""
+
+
+class WorkingGuards:
+    """The protective orders of one strategy on one instrument of one account, read from the order table.
+
+    So a restart needs no more than the orders' own words: what is there and still wanted stays.
+    """
+
+    def __init__(
+        self,
+        *,
+        account: AccountId,
+        strategy: StrategyId,
+        instrument: InstrumentId,
+        table: OrderTable,
+        next_id: Callable[[], ClientOrderId],
+        rules: GuardRules = DEFAULT_RULES,
+    ) -> None:
+        self._account = account
+        self._strategy = strategy
+        self._instrument = instrument
+        self._table = table
+        self._next_id = next_id
+        self._rules = rules
+        self._not_before_ns = dict.fromkeys(TriggerKind, 0)
+        self._failures = dict.fromkeys(TriggerKind, 0)
+        self.wanted: tuple[Guard, ...] = ()
+        """What the strategy last asked for."""
+        self.distrust = ""
+        """Why nothing is placed any more in this life, "" while the venue does as it is told."""
+        self.waits: dict[TriggerKind, str] = {}
+        """Why a wanted one is not there, or not as wanted."""
+
+    def step(self, scene: Scene) -> GuardChange:
+        """Return what turns the orders that are there into those that are wanted; empty when nothing has to change."""
+        self.waits.clear()
+        live = self._live()
+        if not self.wanted and not live:
+            return NO_CHANGE
+        cancels: list[TrackedOrder] = []
+        orders: list[NewOrder] = []
+        for kind in TriggerKind:
+            present = [tracked for tracked in live if _kind(tracked) is kind]
+            standing = [tracked for tracked in present if not tracked.cancel_pending]
+            guard = self._wanted(kind, scene.position)
+            if guard is None:
+                cancels += standing
+                continue
+            wrong = [tracked for tracked in standing if tracked.order.side is not guard.side]
+            cancels += wrong
+            rest = [tracked for tracked in standing if tracked not in wrong]
+            wish = _wish(guard, scene)
+            kept = next(iter(sorted((t for t in rest if self._is_good(t, wish, guard, scene)), key=_unconfirmed)), None)
+            if kept is not None:
+                if kept.state is OrderState.OPEN:
+                    cancels += [tracked for tracked in rest if tracked is not kept]
+                continue
+            why_not = self._why_not(guard, wish, present, scene)
+            if why_not:
+                self.waits[kind] = why_not
+                continue
+            self._not_before_ns[kind] = scene.now_ns + self._rules.every_ns
+            orders.append(self._order(guard, wish, scene))
+        return GuardChange(tuple(self._cancel(tracked) for tracked in cancels), tuple(orders))
+
+    def failed(self, kind: TriggerKind, now_ns: int) -> None:
+        """One was refused, by the gate or by the venue: wait longer before the next."""
+        hold_ns = min(self._rules.failed_hold_ns << min(self._failures[kind], 16), self._rules.failed_hold_max_ns)
+        self._failures[kind] += 1
+        self._not_before_ns[kind] = max(self._not_before_ns[kind], now_ns + hold_ns)
+
+    def on_change(self, change: OrderChange, now_ns: int) -> str:
+        """Learn what became of one; returns what people have to hear of, "" for nothing."""
+        tracked = change.order
+        if tracked is None or tracked.order.trigger is None or tracked.order.strategy != self._strategy:
+            return ""
+        kind = tracked.order.trigger.kind
+        if change.after is not change.before:
+            if change.after in _FAILED:
+                self.failed(kind, now_ns)
+            elif change.after is OrderState.OPEN:
+                self._failures[kind] = 0
+        if change.fill is None:
+            return ""
+        if change.fill.ts_recv_ns - tracked.created_ns < self._rules.too_soon_ns and not self.distrust:
+            self.distrust = "the venue executed one at once instead of having it wait for its trigger"
+        return "executed"
+
+    def shown(self) -> str:
+        """Say how the protection at the venue stands."""
+        if self.distrust:
+            return f"none: {self.distrust}"
+        parts = [
+            f"{_NAMES[kind]} at {tracked.order.trigger.px}"
+            for tracked in self._live()
+            if tracked.state is OrderState.OPEN and tracked.order.trigger is not None
+            for kind in (tracked.order.trigger.kind,)
+        ]
+        parts += [f"{_NAMES[kind]} waits: {text}" for kind, text in self.waits.items()]
+        return "; ".join(parts) or "none: nothing to protect"
+
+    # --- inside
+
+    def _live(self) -> list[TrackedOrder]:
+        live = self._table.live(self._account, self._instrument, self._strategy)
+        return [tracked for tracked in live if tracked.waits]
+
+    def _wanted(self, kind: TriggerKind, position: Decimal) -> Guard | None:
+        if self.distrust:
+            return None
+        for guard in self.wanted:
+            if guard.kind is kind and guard.side.sign * position < 0:
+                return guard
+        return None
+
+    def _is_good(self, tracked: TrackedOrder, wish: _Wish, guard: Guard, scene: Scene) -> bool:
+        """Say whether an order on the right side may stay: near enough, large enough, and not about to expire."""
+        order = tracked.order
+        if order.trigger is None or tracked.leaves_qty < min(abs(scene.position), wish.qty):
+            return False
+        if order.expire_ns and order.expire_ns - scene.now_ns <= self._rules.renew_before_ns:
+            return False
+        off = abs(float(order.trigger.px) - float(wish.trigger.px)) * 1e4
+        return off <= guard.tolerance_bps * float(wish.trigger.px)
+
+    def _why_not(self, guard: Guard, wish: _Wish, present: Sequence[TrackedOrder], scene: Scene) -> str:
+        """Say why no new one is placed now, "" when one is."""
+        if len(present) >= MOST_OF_A_KIND or any(tracked.state in _UNCONFIRMED for tracked in present):
+            return "another one is under way"
+        if scene.hindrance:
+            return scene.hindrance
+        if scene.now_ns < self._not_before_ns[guard.kind]:
+            return "one was placed or refused a moment ago"
+        if scene.mark_px is None:
+            return "no mark price"
+        if wish.trigger.is_reached(guard.side, scene.mark_px):
+            return f"the mark has reached {wish.trigger.px} already"
+        if wish.qty < scene.instrument.min_qty or wish.qty * wish.px < scene.instrument.min_notional:
+            return "the largest position allowed is below the venue's minimum"
+        return ""
+
+    def _order(self, guard: Guard, wish: _Wish, scene: Scene) -> NewOrder:
+        return NewOrder(
+            client_order_id=self._next_id(),
+            account=self._account,
+            strategy=self._strategy,
+            instrument=self._instrument,
+            side=guard.side,
+            px=wish.px,
+            qty=wish.qty,
+            tif=TimeInForce.IOC,
+            reduce_only=True,
+            expire_ns=scene.now_ns + self._rules.life_ns,
+            tag=_NAMES[guard.kind],
+            trigger=wish.trigger,
+        )
+
+    def _cancel(self, tracked: TrackedOrder) -> CancelOrder:
+        return CancelOrder(
+            account=self._account,
+            instrument=self._instrument,
+            client_order_id=tracked.client_order_id,
+            venue_order_id=tracked.venue_order_id,
+            ttl_ms=_TTL_MS if tracked.state in _UNCONFIRMED else 0,
+        )
+
+
+class _Wish(NamedTuple):
+    """A wanted order in the instrument's own steps."""
+
+    trigger: Trigger
+    px: Decimal
+    qty: Decimal
+
+
+_NAMES: Final = {TriggerKind.STOP_LOSS: "stop loss", TriggerKind.TAKE_PROFIT: "take profit"}
+
+
+def _wish(guard: Guard, scene: Scene) -> _Wish:
+    """Round the trigger away from the market, the worst price towards it, and find the size."""
+    rules = scene.instrument
+    falls = (guard.side is Side.SELL) is (guard.kind is TriggerKind.STOP_LOSS)
+    trigger_px = rules.round_px(guard.px, Side.BUY if falls else Side.SELL)
+    px = rules.round_px(trigger_px * (1 + guard.side.sign * guard.slippage_bps / _BPS), guard.side)
+    lowest = min(trigger_px, px, scene.mark_px or trigger_px)
+    qty = max(rules.round_qty(scene.limit_notional / lowest), abs(scene.position))
+    if rules.max_position_qty is not None:
+        qty = min(qty, rules.round_qty(rules.max_position_qty))
+    return _Wish(Trigger(guard.kind, TriggerBy.MARK, trigger_px), px, qty)
+
+
+def _kind(tracked: TrackedOrder) -> TriggerKind | None:
+    return None if tracked.order.trigger is None else tracked.order.trigger.kind
+
+
+def _unconfirmed(tracked: TrackedOrder) -> bool:
+    return tracked.state is not OrderState.OPEN

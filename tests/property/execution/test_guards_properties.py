@@ -1,0 +1,222 @@
+"""Protective orders at the venue, whatever happens: never too many, never long on the wrong side, never more exposure."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.execution.stage import BTC, BTC_ID, BUY, MAIN, MAKER, MS, SELL, D, S, Stage, fill, report
+
+from perpmaker.execution.guards import GuardRules, Scene, WorkingGuards
+from perpmaker.execution.tracked import TrackedOrder
+from perpmaker.model.events import (
+    CancelFailed,
+    CancelReceived,
+    CancelSent,
+    OrderEvent,
+    OrderNotSent,
+    OrderPrepared,
+    OrderReport,
+    SubmitUnknown,
+    VenueStatus,
+)
+from perpmaker.model.guard import Guard
+from perpmaker.model.order import OrderState, Side, TriggerKind
+from perpmaker.risk.limits import Limits
+
+STEP_NS = 500 * MS
+RULES = GuardRules(failed_hold_max_ns=40 * S)
+ANSWER_STEPS = 4
+"""The venue answers everything within two seconds."""
+REPLACEMENT_NS = RULES.every_ns + 3 * ANSWER_STEPS * STEP_NS
+LIMITS = Limits(orders_per_s=D(1000), max_open_orders=1000, max_position_notional=D(5000))
+MOVES = st.tuples(
+    st.sampled_from(["still", "still", "buy", "sell", "mark", "fail", "lose", "reject", "cancel", "bare"]),
+    st.integers(0, 9),
+)
+
+
+class Story:
+    """A position, a mark, and a venue that answers late and sometimes wrongly."""
+
+    def __init__(self) -> None:
+        self.stage = Stage(LIMITS)
+        self.guards = WorkingGuards(
+            account=MAIN, strategy=MAKER, instrument=BTC_ID, table=self.stage.table, next_id=self.stage.ids.next,
+            rules=RULES,
+        )  # fmt: skip
+        self.mark = D(60_000)
+        self.trades = 0
+        self.due: list[tuple[int, OrderEvent]] = []
+        self.refusal = ""
+        self.wants = True
+        self.step = 0
+
+    @property
+    def position(self) -> Decimal:
+        return self.stage.account.position_qty(BTC_ID)
+
+    def live(self, kind: TriggerKind) -> list[TrackedOrder]:
+        live = self.stage.table.live(MAIN, BTC_ID, MAKER)
+        return [t for t in live if t.order.trigger is not None and t.order.trigger.kind is kind]
+
+    def take(self, event: OrderEvent) -> None:
+        for change in self.stage.table.apply(event):
+            self.guards.on_change(change, self.stage.now)
+
+    def later(self, steps: int, event: OrderEvent) -> None:
+        self.due.append((self.step + steps, event))
+
+    def trade(self, side: Side, lots: int) -> None:
+        self.trades += 1
+        self.stage.trade(side, str(D("0.001") * lots), str(self.mark), trade=f"t{self.trades}")
+
+    def happen(self, what: str, which: int) -> None:
+        if what in ("buy", "sell"):
+            self.trade(BUY if what == "buy" else SELL, 5 * which + 1)
+        elif what == "mark":
+            self.mark += D(which - 4) * 20
+        elif what in ("fail", "lose", "reject"):
+            self.refusal = what
+        elif what == "bare":
+            self.wants = not self.wants
+        elif what == "cancel":  # the venue cancels all by itself
+            for kind in TriggerKind:
+                for tracked in self.live(kind):
+                    if tracked.state is OrderState.OPEN:
+                        self.take(report(tracked.client_order_id, VenueStatus.CANCELED, at=self.stage.now))
+
+    def advance(self, what: str, which: int) -> None:
+        self.step += 1
+        self.stage.now += STEP_NS
+        self.stage.refresh(int(self.mark * 10) - 1, int(self.mark * 10) + 1)
+        now = [event for at, event in self.due if at <= self.step]
+        self.due = [(at, event) for at, event in self.due if at > self.step]
+        for event in now:
+            self.take(event)
+        self.happen(what, which)
+        entry = float(self.stage.account.position(BTC_ID).avg_entry_px)
+        self.guards.wanted = self.wish(entry) if self.wants else ()
+        self.work(which)
+
+    def wish(self, entry: float) -> tuple[Guard, ...]:
+        sign = (self.position > 0) - (self.position < 0)
+        side = SELL if sign > 0 else BUY
+        away = {TriggerKind.STOP_LOSS: 1 - sign * 0.01, TriggerKind.TAKE_PROFIT: 1 + sign * 0.01}
+        return tuple(Guard(kind, side, entry * mult, D(20), 5.0) for kind, mult in away.items()) if sign else ()
+
+    def work(self, which: int) -> None:
+        stage = self.stage
+        change = self.guards.step(Scene(stage.now, BTC, self.position, self.mark, D(5000), ""))
+        stage.table.note_cancels(change.cancels, stage.now)
+        for cancel in change.cancels:
+            coid = cancel.client_order_id
+            self.take(CancelSent(MAIN, coid, stage.now))
+            self.later(1 + which % ANSWER_STEPS, CancelReceived(MAIN, coid, stage.now))
+            if which == 3:
+                self.later(1, CancelFailed(MAIN, coid, False, "later", stage.now))
+            else:
+                self.later(1 + which % ANSWER_STEPS, report(coid, VenueStatus.CANCELED, at=stage.now))
+        for order in change.orders:
+            approved, refused = stage.table.admit(stage.gate, [order], stage.now)
+            if refused:
+                assert order.trigger is not None
+                self.guards.failed(order.trigger.kind, stage.now)
+            for one in approved:
+                self.send(one.order.client_order_id, which)
+
+    def send(self, coid: int, which: int) -> None:
+        now, refusal, self.refusal = self.stage.now, self.refusal, ""
+        if refusal == "fail":
+            self.take(OrderNotSent(MAIN, coid, "no link", now))
+            return
+        self.take(OrderPrepared(MAIN, coid, now))
+        if refusal == "reject":
+            self.later(1, report(coid, VenueStatus.REJECTED, at=now))
+            return
+        if refusal == "lose":
+            self.later(1, SubmitUnknown(MAIN, coid, "lost", now))
+        self.later(1 + which % ANSWER_STEPS, report(coid, at=now))
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(MOVES, min_size=10, max_size=80))
+def test_never_too_many_never_long_on_the_wrong_side_never_more_exposure(moves: list[tuple[str, int]]) -> None:
+    story = Story()
+    two_since = dict.fromkeys(TriggerKind, 0)
+    for what, which in moves:
+        story.advance(what, which)
+        exposure = story.stage.table.exposure(MAIN, BTC_ID)
+        assert (exposure.buy_qty, exposure.sell_qty) == (0, 0)
+        assert story.stage.table.best_own_px(BTC_ID, BUY) is story.stage.table.best_own_px(BTC_ID, SELL) is None
+        for kind in TriggerKind:
+            live = story.live(kind)
+            assert len(live) <= 2
+            assert all(t.order.reduce_only for t in live)
+            two_since[kind] = two_since[kind] + 1 if len(live) == 2 else 0
+            assert two_since[kind] * STEP_NS <= REPLACEMENT_NS, "two for longer than a replacement takes"
+            wrong = [t for t in live if t.order.side.sign * story.position >= 0]
+            assert not [t for t in wrong if not t.cancel_pending], "not even being cancelled"
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(MOVES, max_size=40))
+def test_once_all_is_quiet_exactly_what_is_wanted_stands(moves: list[tuple[str, int]]) -> None:
+    story = Story()
+    for what, which in moves:
+        story.advance(what, which)
+    story.wants, story.refusal, story.mark = True, "", D(60_000)
+    for _ in range(int(2 * RULES.every_ns // STEP_NS)):
+        story.advance("still", 0)
+    while abs(story.position) > D("0.04"):
+        story.trade(SELL if story.position > 0 else BUY, 10)
+    story.mark -= 200
+    if story.position:  # the entry moves: what stands is to be replaced
+        story.trade(BUY if story.position > 0 else SELL, 30)
+    story.mark = D(60_000)
+    for _ in range(int(RULES.failed_hold_max_ns // STEP_NS)):
+        story.advance("still", 0)
+    entry = float(story.stage.account.position(BTC_ID).avg_entry_px)
+    for guard in story.wish(entry):
+        reached = guard.kind is TriggerKind.STOP_LOSS and guard.side.sign * (60_000 - guard.px) >= 0
+        reached |= guard.kind is TriggerKind.TAKE_PROFIT and guard.side.sign * (60_000 - guard.px) <= 0
+        standing = [t for t in story.live(guard.kind) if t.order.side is guard.side]
+        if reached and not standing:
+            continue  # it would have fired at once
+        (tracked,) = standing
+        assert tracked.state is OrderState.OPEN
+        assert tracked.order.trigger is not None
+        near = abs(float(tracked.order.trigger.px) / guard.px - 1) * 1e4
+        assert near <= guard.tolerance_bps + 0.1 or reached
+    if not story.position:
+        assert not [t for kind in TriggerKind for t in story.live(kind)]
+
+
+def test_one_that_trades_at_once_ends_it_and_one_that_trades_later_does_not() -> None:
+    for wait_s, stands in ((1, False), (3, True)):
+        story = Story()
+        story.trade(BUY, 20)
+        story.advance("still", 0)
+        (stop,) = story.live(TriggerKind.STOP_LOSS)
+        story.stage.now += wait_s * S
+        story.take(fill(stop.client_order_id, "0.02", "59000", SELL, trade="x", at=story.stage.now))
+        assert bool(story.guards.distrust) is not stands
+
+
+def test_a_cancel_that_nobody_answers_leaves_two_and_never_three() -> None:
+    story = Story()
+    story.trade(BUY, 20)
+    for _ in range(20):
+        story.advance("still", 0)
+    for _ in range(6):
+        story.mark -= 200
+        story.trade(BUY, 2)
+        for _ in range(14):
+            story.advance("still", 0)
+            story.due = [(at, event) for at, event in story.due if not _is_canceled(event)]
+    assert len(story.live(TriggerKind.STOP_LOSS)) == 2
+
+
+def _is_canceled(event: OrderEvent) -> bool:
+    return isinstance(event, OrderReport) and event.status is VenueStatus.CANCELED
