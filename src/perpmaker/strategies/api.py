@@ -17,6 +17,7 @@ from perpmaker.model.account import Position
 from perpmaker.model.book import Book
 from perpmaker.model.events import Bar, BookStale, Connectivity, Fill, Ticker, Trade
 from perpmaker.model.execution import ExecutionReport
+from perpmaker.model.guard import Guard
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import OrderView, Side, TimeInForce
@@ -141,7 +142,10 @@ class Context(Protocol):
         ...
 
     def open_orders(self, instrument: InstrumentId) -> Sequence[OrderView]:
-        """This strategy's orders that are not terminal: resting, in flight, being cancelled, unknown."""
+        """This strategy's orders that are not terminal: resting, in flight, being cancelled, unknown.
+
+        Those that `protect` keeps at the venue are not among them.
+        """
         ...
 
     def equity(self) -> Decimal:
@@ -178,6 +182,10 @@ class Context(Protocol):
 
     def hindrance(self, instrument: InstrumentId) -> str:
         """Why no order that adds risk may be placed there now, "" when one may: down, stale, frozen, halted, killed."""
+        ...
+
+    def protected(self, instrument: InstrumentId) -> str:
+        """How what `protect` asked for stands at the venue, in words; "none: ..." with the reason where nothing does."""
         ...
 
     def booked(self, after: int) -> Sequence[Booked]:
@@ -227,6 +235,14 @@ class Context(Protocol):
         """
         ...
 
+    def protect(self, instrument: InstrumentId, guards: Sequence[Guard]) -> None:
+        """State the whole protection wanted at the venue, at most one guard of a kind and side; safe to repeat.
+
+        The engine keeps such orders there, through pauses and failures of the strategy too, while the position has the
+        sign they close, and cancels them when it is flat. Where the venue offers none nothing is done (`protected`).
+        """
+        ...
+
     def submit(
         self,
         instrument: InstrumentId,
@@ -245,7 +261,7 @@ class Context(Protocol):
     def cancel(self, client_order_id: ClientOrderId) -> None: ...
 
     def cancel_all(self, instrument: InstrumentId) -> None:
-        """Withdraw the ladder and cancel every order of this strategy on the instrument."""
+        """Withdraw the ladder and cancel every order of this strategy on the instrument, but what `protect` keeps."""
         ...
 
     def set_timer(self, key: str, at_ns: int) -> None:

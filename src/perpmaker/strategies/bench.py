@@ -22,6 +22,7 @@ from perpmaker.model.account import Position
 from perpmaker.model.book import Book, Level
 from perpmaker.model.events import Bar, Fill, Ticker, Trade
 from perpmaker.model.execution import ExecutionReport
+from perpmaker.model.guard import Guard
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, TradeId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import OrderState, OrderView, Side, TimeInForce
@@ -131,11 +132,14 @@ class BenchContext:
         self.executions: dict[InstrumentId, ExecutionReport] = {}
         self.fills: list[Booked] = []
         self.conversions: dict[tuple[str, str], Conversion] = {}
+        self.protection: dict[InstrumentId, str] = {}
+        """How what is asked for by `protect` stands at the venue."""
         self.memo = ""
         self.question = ""
         self.quotes: dict[InstrumentId, Ladder] = {}
         self.quote_calls = 0
         self.targets: list[tuple[InstrumentId, Decimal, Algorithm]] = []
+        self.guards: dict[InstrumentId, tuple[Guard, ...]] = {}
         self.orders: list[dict[str, Any]] = []
         self.cancels: list[ClientOrderId] = []
         self.cancelled_all: list[InstrumentId] = []
@@ -285,6 +289,9 @@ class BenchContext:
             return Conversion(Decimal(1), "", self.time_ns)
         return self.conversions.get((source, target))
 
+    def protected(self, instrument: InstrumentId) -> str:
+        return self.protection.get(instrument, "none: nothing to protect")
+
     def recall(self) -> str:
         return self.memo
 
@@ -306,6 +313,9 @@ class BenchContext:
 
     def target(self, instrument: InstrumentId, qty: Decimal, algo: Algorithm = DEFAULT_ALGORITHM) -> None:
         self.targets.append((instrument, qty, algo))
+
+    def protect(self, instrument: InstrumentId, guards: Sequence[Guard]) -> None:
+        self.guards[instrument] = tuple(guards)
 
     def submit(
         self,

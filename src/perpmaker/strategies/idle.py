@@ -65,6 +65,10 @@ def _unprotected(p: MarketMakerParams) -> Iterator[tuple[str, tuple[str, ...], s
     limits = (given.stop_loss_bps, given.take_profit_bps, given.trailing_stop_bps, given.time_limit_s)
     if all(limit is None for limit in limits):
         yield "protection", ("close_slippage_bps", "rest_s"), "nothing is protected"
+    if not given.has_price:
+        yield "protection", ("at_venue", "at_venue_beyond_bps"), "no stop and no take profit is given"
+    elif not given.at_venue:
+        yield "protection", ("at_venue_beyond_bps",), "at_venue is false"
 
 
 def _unsaid(p: RegimeParams) -> Iterator[tuple[str, tuple[str, ...], str]]:

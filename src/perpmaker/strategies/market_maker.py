@@ -120,6 +120,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
             kept = self._tuner.multiples
             fields = {"gamma_mult": f"{kept.gamma:.4g}", "kappa_mult": f"{kept.kappa:.4g}"}
             ctx.notice("info", "adapt_restored", {"instrument": self.params.instrument, **fields})
+        self._guard(ctx)
         self._refresh(ctx)
 
     def _take_past(self, ctx: Context, memo: MakerMemo) -> None:
@@ -168,6 +169,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
         rests_until_ns = ctx.now_ns() + round(self.params.quoting.cool_down_s * NS_PER_S)
         self._rests_until_ns[fill.side] = rests_until_ns
         ctx.set_timer(f"cool_down_{fill.side.value}", rests_until_ns)
+        self._guard(ctx)
         self._quote_or_withdraw(ctx)
 
     def on_order(self, ctx: Context, order: OrderView) -> None:
@@ -205,6 +207,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
             self._see(ctx, book)
             self._plan = self._planned(ctx, book)
             self._adapt(ctx, book, self._plan)
+        self._guard(ctx)
         self._quote_or_withdraw(ctx)
         if self._closes:
             self._close(ctx)
@@ -232,6 +235,13 @@ class MarketMaker(Strategy[MarketMakerParams]):
             fields = {"instrument": self.params.instrument, "reason": self._protection.closing}
             ctx.notice("warning", "protection_closes", fields)
             self._plan = None
+
+    def _guard(self, ctx: Context) -> None:
+        """State what is to stand at the venue behind our own closing, for when we cannot act."""
+        if self._protection.at_venue:
+            position = ctx.position(self.params.instrument)
+            guards = self._protection.guards(float(position.qty), float(position.avg_entry_px))
+            ctx.protect(self.params.instrument, guards)
 
     def _planned(self, ctx: Context, book: Book) -> _Plan:
         p, now_ns = self.params, ctx.now_ns()
@@ -274,6 +284,7 @@ class MarketMaker(Strategy[MarketMakerParams]):
                 **mixture.shown,
                 **self._tuner.shown(),
                 **({"caution": self._caution.shown} if tier else {}),
+                **({"at_venue": ctx.protected(p.instrument)} if self._protection.at_venue else {}),
                 **explain_watching(self._markouts, self._governor.ratios(now_ns), self._vpin.value),
             },
         )

@@ -45,7 +45,7 @@ from perpmaker.model.events import (
 )
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId, TradeId, VenueOrderId
 from perpmaker.model.instrument import Instrument
-from perpmaker.model.order import CancelOrder, NewOrder, Side, TimeInForce
+from perpmaker.model.order import CancelOrder, NewOrder, Side, TimeInForce, TriggerKind
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.risk.limits import Limits
 from perpmaker.strategies.api import Strategy
@@ -99,6 +99,7 @@ class Rig:
         venue: Rig | None = None,
         pause_added: bool = False,
         account: AccountId = MAIN,
+        triggers: bool = False,
     ) -> None:
         self.spec = EngineSpec(
             name="test",
@@ -106,7 +107,7 @@ class Rig:
             epoch=epoch,
             needs_arming=needs_arming,
             config_hash="c1",
-            accounts=(AccountSpec(account, "grvt", limits),),
+            accounts=(AccountSpec(account, "grvt", limits, triggers=triggers),),
             strategies=strategies,
             pause_added=pause_added,
         )
@@ -134,6 +135,8 @@ class Rig:
         """Whether what is sent reaches the venue."""
         self.refuses = ""
         """Why the link sends nothing at all, "" when it does."""
+        self.honours_triggers = True
+        """Whether an order with a trigger waits for it, instead of acting on arrival."""
         self.reads = True
         """Whether snapshots are answered."""
 
@@ -264,7 +267,22 @@ class Rig:
         return [there.order for there in self.orders.values() if there.status is VenueStatus.OPEN]
 
     def quotes(self, name: InstrumentId = BTC, side: Side | None = None) -> list[NewOrder]:
-        return [o for o in self.live() if o.instrument == name and side in (None, o.side)]
+        return [o for o in self.live() if o.instrument == name and side in (None, o.side) and o.trigger is None]
+
+    def guards(self, kind: TriggerKind | None = None) -> list[NewOrder]:
+        return [o for o in self.live() if o.trigger is not None and kind in (None, o.trigger.kind)]
+
+    def trigger(self, order: NewOrder) -> Fill | None:
+        """Fire an order that waits: it closes what is held, no more, and ends."""
+        there = self.orders[order.client_order_id]
+        held = self.positions.get(order.instrument, Decimal(0))
+        fill = None
+        if held * order.side.sign < 0:
+            fill = self._execute(there, min(abs(held), order.qty), True)
+            self.feed(fill)
+        if there.status is VenueStatus.OPEN:
+            self._end(there, VenueStatus.CANCELED)
+        return fill
 
     def report(self, there: VenueOrder, source: Source = Source.STREAM) -> OrderReport:
         order = there.order
@@ -284,6 +302,7 @@ class Rig:
             px=order.px,
             qty=order.qty,
             reduce_only=order.reduce_only,
+            trigger=order.trigger,
         )
 
     def snapshot(self, fills_since_ns: int = 0) -> AccountSnapshot:
@@ -352,11 +371,14 @@ class Rig:
             if not self.accepts:
                 continue
             there = self.orders[order.client_order_id] = VenueOrder(order)
-            taken = self._execute(there, None, True) if order.tif is TimeInForce.IOC else None
+            taken = self._execute(there, None, True) if self._acts_now(order) else None
             if self.answers:
                 if taken is not None:
                     self.feed(taken)
                 self.feed(self.report(there, Source.REPLY))
+
+    def _acts_now(self, order: NewOrder) -> bool:
+        return order.tif is TimeInForce.IOC and (order.trigger is None or not self.honours_triggers)
 
     def _cancel(self, cancels: Iterable[CancelOrder]) -> None:
         for cancel in cancels:

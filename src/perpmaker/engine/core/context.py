@@ -16,6 +16,7 @@ from perpmaker.model.book import Book
 from perpmaker.model.commands import Notice
 from perpmaker.model.events import Bar, Ticker
 from perpmaker.model.execution import ExecutionReport
+from perpmaker.model.guard import Guard
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import CancelOrder, NewOrder, OrderView, Side, TimeInForce
@@ -80,7 +81,8 @@ class SlotContext:
         return self._executions.position((self._account(instrument), instrument))
 
     def open_orders(self, instrument: InstrumentId) -> Sequence[OrderView]:
-        return [order.view() for order in self._world.table.live(self._account(instrument), instrument, self._strategy)]
+        live = self._world.table.live(self._account(instrument), instrument, self._strategy)
+        return [order.view() for order in live if not order.waits]
 
     def equity(self) -> Decimal:
         """Equity of the lead's account, or the settled balance while a position has no mark price."""
@@ -113,6 +115,12 @@ class SlotContext:
 
     def hindrance(self, instrument: InstrumentId) -> str:
         return self._world.hindrance(self._account(instrument), instrument)
+
+    def protected(self, instrument: InstrumentId) -> str:
+        if not self._world.triggers.get(self._account(instrument), False):
+            return "none: the venue offers no orders that wait for a price"
+        guards = self._slot.guards.get(instrument)
+        return "none: nothing to protect" if guards is None else guards.shown()
 
     def booked(self, after: int) -> Sequence[Booked]:
         found = [
@@ -163,6 +171,9 @@ class SlotContext:
     def target(self, instrument: InstrumentId, qty: Decimal, algo: Algorithm = DEFAULT_ALGORITHM) -> None:
         self._slot.wish.targets[instrument] = (qty, algo)
 
+    def protect(self, instrument: InstrumentId, guards: Sequence[Guard]) -> None:
+        self._slot.wish.guards[instrument] = tuple(guards)
+
     def submit(
         self,
         instrument: InstrumentId,
@@ -204,7 +215,8 @@ class SlotContext:
         self._slot.wish.ladders[instrument] = Ladder((), ())
         self._slot.wish.targets.pop(instrument, None)
         for order in self._world.table.live(self._account(instrument), instrument, self._strategy):
-            self.cancel(order.client_order_id)
+            if not order.waits:
+                self.cancel(order.client_order_id)
 
     def set_timer(self, key: str, at_ns: int) -> None:
         self._slot.wish.timers[key] = at_ns

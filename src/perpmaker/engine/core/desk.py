@@ -13,8 +13,9 @@ from perpmaker.engine.core.holds import (
     Hold,
     Ladder,
 )
-from perpmaker.engine.core.slot import Slot
+from perpmaker.engine.core.slot import Slot, SlotState
 from perpmaker.engine.core.world import World
+from perpmaker.execution.guards import Scene
 from perpmaker.execution.tracked import OrderChange, TrackedOrder
 from perpmaker.model.commands import CancelAll, CancelOrders, Notice, ReplaceOrders, SubmitOrders
 from perpmaker.model.events import CancelFailed
@@ -36,6 +37,8 @@ class Desk:
         """Refused orders whose strategies have not been told yet."""
         self.dirty: dict[tuple[StrategyId, InstrumentId], None] = {}
         """Ladders to look at again before the event is done with."""
+        self.unguarded: dict[tuple[StrategyId, InstrumentId], None] = {}
+        """Protective orders to look at again, likewise."""
         self._cancel_hold = Hold(CANCEL_FIRST_NS, CANCEL_MOST_NS)
         self._create_hold = Hold(CREATE_FIRST_NS, CREATE_MOST_NS)
 
@@ -96,6 +99,58 @@ class Desk:
         elif change.after is OrderState.OPEN:
             self._create_hold.succeeded(ladder)
 
+    # --- protective orders
+
+    def guard(self, slot: Slot, instrument: InstrumentId) -> None:
+        """Bring the protective orders that wait at the venue to what is wanted."""
+        world, guards = self._world, slot.guards.get(instrument)
+        rules = world.instruments.get(instrument)
+        if guards is None or rules is None or slot.state is SlotState.STARTING or world.stopping or world.kill.latched:
+            return
+        account = slot.spec.account_of(instrument)
+        prices = world.books.prices(instrument)
+        change = guards.step(
+            Scene(
+                now_ns=world.now_ns,
+                instrument=rules,
+                position=world.account_books[account].position_qty(instrument),
+                mark_px=None if prices is None else prices.mark_px,
+                limit_notional=world.limits[account].max_position_notional,
+                hindrance=world.hindrance_of_guards(account, instrument),
+            )
+        )
+        if change.cancels and not self._is_held((slot.spec.strategy, instrument), self._cancel_hold):
+            self.cancel(change.cancels)
+        for order in change.orders:
+            if not self.submit((order,)) and order.trigger is not None:
+                guards.failed(order.trigger.kind, world.now_ns)
+
+    def touch_guards(self, account: AccountId, instrument: InstrumentId) -> None:
+        """Have the protective orders of a position looked at again: it, or they, may have changed."""
+        for slot in self._world.slots.values():
+            if instrument in slot.guards and slot.spec.account_of(instrument) == account:
+                self.unguarded[(slot.spec.strategy, instrument)] = None
+
+    def look_after_guards(self) -> None:
+        """Look at every protective order once more, and cancel those that nobody asks for any more."""
+        world = self._world
+        for slot in world.slots.values():
+            for instrument in slot.guards:
+                self.unguarded[(slot.spec.strategy, instrument)] = None
+        orphans = [
+            tracked
+            for tracked in world.table.live()
+            if tracked.waits and tracked.own and not tracked.cancel_pending and not self._is_guarding(tracked)
+        ]
+        self.cancel(self._cancel_of(tracked) for tracked in orphans)
+
+    def _is_guarding(self, tracked: TrackedOrder) -> bool:
+        """Whether a protective order has a strategy that keeps it, or that has not yet said whether it does."""
+        slot = self._world.slots.get(tracked.order.strategy)
+        if slot is None:
+            return False
+        return slot.state is SlotState.STARTING or tracked.order.instrument in slot.guards
+
     # --- single orders
 
     def submit(self, orders: Sequence[NewOrder]) -> Sequence[Approved]:
@@ -137,9 +192,11 @@ class Desk:
         *,
         again: bool = False,
         confirmed_only: bool = False,
+        guards_too: bool = False,
     ) -> None:
         """Cancel our own live orders one by one; those with a cancel under way only `again`.
 
+        What protects a position at the venue is left there, unless `guards_too`: it is kept by `guard` alone.
         With `confirmed_only` orders in question are left to reconciliation, which cancels them with a time-to-live of its
         own: the venue takes one such cancel of an order at a time.
         """
@@ -148,6 +205,7 @@ class Desk:
             self._cancel_of(order)
             for order in live
             if order.own
+            and (guards_too or not order.waits)
             and (again or not order.cancel_pending)
             and not (confirmed_only and order.state in _UNCONFIRMED)
         )
@@ -155,7 +213,7 @@ class Desk:
     def cancel_all(self, account: AccountId) -> None:
         """Cancel everything of the account, orders in flight by their client order ids besides."""
         self._world.out.command(CancelAll(account, None))
-        self.cancel_live(account, again=True)
+        self.cancel_live(account, again=True, guards_too=True)
 
     def has_foreign(self, account: AccountId) -> bool:
         """Whether orders that are not ours stand on the account."""
@@ -217,7 +275,8 @@ class Desk:
                 reason=f"{refused.code}: {refused.text}",
             )
         )
-        self.denied.append((order.strategy, view))
+        if order.trigger is None:  # a protective one is the engine's business
+            self.denied.append((order.strategy, view))
         fields = {
             "reason": refused.code,
             "text": refused.text,

@@ -73,7 +73,7 @@ class Emptyings:
         if foreign_too or not self._desk.has_foreign(account):
             self._desk.cancel_all(account)
         else:
-            self._desk.cancel_live(account, again=True)
+            self._desk.cancel_live(account, again=True, guards_too=True)
         self._world.out.timer(f"empty {account}", self._world.now_ns + ASK_NS // 5)
 
     def verified(self, account: AccountId) -> bool:
@@ -113,7 +113,7 @@ class Emptyings:
             return True
         world = self._world
         if self._live_own(account) and emptying.again_due(world.now_ns):
-            self._desk.cancel_live(account, again=True)
+            self._desk.cancel_live(account, again=True, guards_too=True)
         if emptying.read_due(world.now_ns):
             self._reconciling.request_pass(account, emptying.why, revoke=False)
         world.out.timer(key, world.now_ns + ASK_NS // 5)

@@ -382,6 +382,7 @@ class Engine:
             for ledger in world.ledgers.values():
                 self._flow.record_mark(ledger)
         self.added.look()
+        self.desk.look_after_guards()
         if world.judge_arming():
             world.out.tell(Notice("warning", "arming_ended", {"engine": world.spec.name}, world.now_ns))
         for slot in world.slots.values():

@@ -175,7 +175,7 @@ class Operators:
         keys = list(dict.fromkeys(keys))
         for account, instrument in keys:
             for order in world.table.live(account, instrument):
-                if order.own and not order.cancel_pending:
+                if order.own and not order.waits and not order.cancel_pending:
                     self._desk.cancel_live(account, instrument)
                     break
             self._targets.close(account, instrument)
@@ -371,7 +371,8 @@ class Operators:
         ]
 
     def _without_orders(self, slots: list[Slot], text: str) -> Answer:
-        live = sum(len(self._world.table.live(a, strategy=s.spec.strategy)) for s in slots for a in s.spec.accounts)
+        table = self._world.table  # what protects a position at the venue stays there
+        live = sum(not t.waits for s in slots for a in s.spec.accounts for t in table.live(a, strategy=s.spec.strategy))
         if not live:
             return Answer("done", text)
         gone_on = [slot for slot in slots if not slot.paused]

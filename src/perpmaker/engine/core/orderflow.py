@@ -15,7 +15,7 @@ from perpmaker.engine.core.runner import Runner
 from perpmaker.engine.core.targets import Targets
 from perpmaker.engine.core.world import ENGINE_ITSELF, World
 from perpmaker.engine.records import FillBooked
-from perpmaker.execution.tracked import Incident, OrderChange
+from perpmaker.execution.tracked import Incident, OrderChange, TrackedOrder
 from perpmaker.execution.working import quote_slot
 from perpmaker.model.commands import Notice
 from perpmaker.model.events import AccountSnapshot, CancelFailed, Fill, FundingPaid, OrderEvent, PositionAdjusted
@@ -100,6 +100,7 @@ class OrderFlow:
             "px": str(adjustment.px),
         }
         world.out.tell(Notice("error", "position_adjusted", fields, world.now_ns))
+        self._desk.touch_guards(adjustment.account, adjustment.instrument)
         self.judge(ledger)
         self._reconciling.on_event(adjustment.account, adjustment)
 
@@ -142,6 +143,7 @@ class OrderFlow:
         self._reconciling.on_event(event.account, event, changes)
         for change in changes:
             self._hear(change)
+            self._guard(change)
 
     def _on_change(self, change: OrderChange) -> None:
         """Book first: strategies hear of a change when positions and equity have it."""
@@ -156,6 +158,35 @@ class OrderFlow:
         if slot is not None and tracked.order.instrument in slot.ladders:
             slot.working(tracked.order.instrument).on_change(change, self._world.now_ns)
             self._desk.learn((slot.spec.strategy, tracked.order.instrument), change)
+
+    def _guard(self, change: OrderChange) -> None:
+        """Have the protective orders looked at that an execution, or a change of one of them, concerns."""
+        tracked, fill = change.order, change.fill
+        if tracked is not None and tracked.waits:
+            slot = self._world.slots.get(tracked.order.strategy)
+            guards = None if slot is None else slot.guards.get(tracked.order.instrument)
+            if guards is not None and guards.on_change(change, self._world.now_ns):
+                self._tell_guard(tracked, guards.distrust)
+        if fill is not None:
+            self._desk.touch_guards(fill.account, fill.instrument)
+        elif tracked is not None and tracked.waits:
+            self._desk.touch_guards(tracked.order.account, tracked.order.instrument)
+
+    def _tell_guard(self, tracked: TrackedOrder, distrust: str) -> None:
+        order = tracked.order
+        fields = {
+            "strategy": order.strategy,
+            "instrument": order.instrument,
+            "what": order.tag,
+            "trigger_px": "" if order.trigger is None else str(order.trigger.px),
+            "cum_qty": str(tracked.cum_qty),
+        }
+        world = self._world
+        if distrust:
+            notice = Notice("error", "protection_at_venue_off", {**fields, "reason": distrust}, world.now_ns)
+        else:
+            notice = Notice("warning", "protected_at_venue", fields, world.now_ns)
+        world.out.tell_seldom(notice, order.strategy, str(order.client_order_id))
 
     def _on_incident(self, change: OrderChange, incident: Incident) -> None:
         """Signs of a journal that was rolled back (RELIABILITY S7), and of a second writer on the account (P7)."""

@@ -17,6 +17,7 @@ from perpmaker.execution.tracked import TrackedOrder
 from perpmaker.model.book import Book
 from perpmaker.model.commands import Notice
 from perpmaker.model.events import Bar, BookStale, Connectivity, Fill, Ticker, Timer, Trade
+from perpmaker.model.guard import Guard
 from perpmaker.model.ids import InstrumentId, StrategyId
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.risk.gate import ReadyState
@@ -104,7 +105,7 @@ class Runner:
         instrument = tracked.order.instrument
         if instrument in slot.wanted or instrument in slot.ladders:
             self._desk.dirty[(slot.spec.strategy, instrument)] = None
-        if "on_order" in slot.strategy.hooks and slot.running:
+        if "on_order" in slot.strategy.hooks and slot.running and not tracked.waits:
             self._call(slot, "on_order", tracked.view())
 
     def on_timer(self, timer: Timer) -> bool:
@@ -190,7 +191,9 @@ class Runner:
             slot.state = SlotState.STOPPED
         slot.wanted.clear()
         for account in slot.spec.accounts:
-            self._desk.cancel_live(account, strategy=slot.spec.strategy)
+            self._desk.cancel_live(account, strategy=slot.spec.strategy, guards_too=True)
+        for guards in slot.guards.values():
+            guards.wanted = ()
 
     def touch(self, slot: Slot) -> None:
         """Have all ladders of a strategy looked at again."""
@@ -198,9 +201,9 @@ class Runner:
             self._desk.dirty[(slot.spec.strategy, instrument)] = None
 
     def settle(self) -> None:
-        """Before an event is done with: tell of denials and ends of targets, work the ladders that it concerned."""
+        """Before an event is done with: tell of denials and ends of targets, work the orders that it concerned."""
         desk, executions, slots = self._desk, self._executions, self._world.slots
-        while desk.dirty or desk.denied or executions.untold:
+        while desk.dirty or desk.denied or desk.unguarded or executions.untold:
             if executions.untold:
                 ended, executions.untold = executions.untold, []
                 for report in ended:
@@ -216,6 +219,9 @@ class Runner:
             dirty, desk.dirty = desk.dirty, {}
             for name, instrument in dirty:
                 desk.work(slots[name], instrument)
+            unguarded, desk.unguarded = desk.unguarded, {}
+            for name, instrument in unguarded:
+                desk.guard(slots[name], instrument)
         if self._calls:
             self._calls.clear()
 
@@ -272,8 +278,17 @@ class Runner:
                 self._desk.refuse(order, "PAUSED", "the strategy is paused or stopping")
             else:
                 self._desk.submit((order,))
+        for instrument, guards in wish.guards.items():
+            self._protect(slot, instrument, guards)
         for instrument, (qty, algorithm) in wish.targets.items():
             self._targets.want(slot, instrument, qty, algorithm)
+
+    def _protect(self, slot: Slot, instrument: InstrumentId, guards: tuple[Guard, ...]) -> None:
+        if not self._world.triggers.get(slot.spec.account_of(instrument), False):
+            return  # the context says so to who asks
+        self._world.make_guards(slot, instrument).wanted = guards
+        self._desk.unguarded.pop((slot.spec.strategy, instrument), None)
+        self._desk.guard(slot, instrument)
 
     def _fail(self, slot: Slot, text: str) -> None:
         if slot.state is SlotState.FAILED:

@@ -8,7 +8,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from perpmaker.engine.core.spec import StrategySpec
+from perpmaker.execution.guards import WorkingGuards
 from perpmaker.execution.working import WorkingOrders
+from perpmaker.model.guard import Guard
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, OrderIds, order_ids
 from perpmaker.model.order import CancelOrder, NewOrder
 from perpmaker.model.quote import Algorithm, Quote
@@ -39,10 +41,11 @@ class Wish:
         self.orders: list[NewOrder] = []
         self.cancels: list[CancelOrder] = []
         self.targets: dict[InstrumentId, tuple[Decimal, Algorithm]] = {}
+        self.guards: dict[InstrumentId, tuple[Guard, ...]] = {}
         self.timers: dict[str, int] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.ladders or self.orders or self.cancels or self.targets or self.timers)
+        return bool(self.ladders or self.orders or self.cancels or self.targets or self.guards or self.timers)
 
 
 class Ids:
@@ -103,6 +106,8 @@ class Slot:
         """What a person told it before it started, for when it has."""
         self.wanted: dict[InstrumentId, Ladder] = {}
         """What it last asked to quote, worked whenever that is allowed."""
+        self.guards: dict[InstrumentId, WorkingGuards] = {}
+        """What protects its positions at the venue, from when it first asked for that. Outlives a failure of its."""
         self.explained: dict[InstrumentId, Mapping[str, Explained]] = {}
         self.explained_ns = 0
         self.sampled_ns = 0

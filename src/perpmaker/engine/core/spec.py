@@ -25,6 +25,8 @@ class AccountSpec(msgspec.Struct, frozen=True):
     """The widest client order id its venue takes."""
     instruments: tuple[InstrumentId, ...] = ()
     """Traded besides those of strategies: what people execute on."""
+    triggers: bool = False
+    """Whether its venue lets orders wait for a mark price: positions can then be protected there."""
 
 
 class StrategySpec(msgspec.Struct, frozen=True):

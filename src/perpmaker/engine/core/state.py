@@ -13,6 +13,7 @@ from perpmaker.engine.core.added import AddedStrategies
 from perpmaker.engine.core.executions import Executions
 from perpmaker.engine.core.ledger import LedgerState
 from perpmaker.engine.core.reconciling import Reconciling
+from perpmaker.engine.core.slot import Slot
 from perpmaker.engine.core.spec import Arming
 from perpmaker.engine.core.world import World
 from perpmaker.engine.records import (
@@ -51,7 +52,7 @@ from perpmaker.model.events import (
     Source,
     VenueStatus,
 )
-from perpmaker.model.ids import AccountId, StrategyId, TradeId, VenueOrderId
+from perpmaker.model.ids import AccountId, InstrumentId, StrategyId, TradeId, VenueOrderId
 from perpmaker.model.instrument import Instrument
 from perpmaker.model.order import NewOrder, OrderState, Side
 from perpmaker.portfolio.trades import Booking
@@ -194,10 +195,16 @@ def state_hash(world: World, reconciling: Reconciling, executions: Executions, a
     """Return a digest of everything that decisions rest on; equal inputs give equal digests in every process."""
     state = state_of(world, reconciling, executions, added)
     orders = [(int(o.client_order_id), o.state.value, str(o.cum_qty), str(o.filled_qty)) for o in world.table.live()]
-    slots = [(name, slot.state.value, slot.paused, repr(slot.wanted)) for name, slot in world.slots.items()]
+    slots = [
+        (name, slot.state.value, slot.paused, repr(slot.wanted), _guards(slot)) for name, slot in world.slots.items()
+    ]
     rest = (orders, slots, world.kill.current, world.kill.latched, world.stopping, sorted(world.orders_refused.items()))
     content = encode_state(state) + msgspec.json.encode(rest)
     return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _guards(slot: Slot) -> list[tuple[InstrumentId, str, str]]:
+    return [(name, repr(guards.wanted), guards.distrust) for name, guards in slot.guards.items()]
 
 
 class Restorer:

@@ -117,7 +117,7 @@ class Targets:
         others = [
             order
             for order in world.table.live(account, instrument)
-            if order.own and (parent is None or order.client_order_id not in parent.tally)
+            if order.own and not order.waits and (parent is None or order.client_order_id not in parent.tally)
         ]
         rules = world.instruments.get(instrument)
         if others:  # they could meet the closing's children, or undo what it does

@@ -12,6 +12,7 @@ from perpmaker.engine.core.ledger import Ledger
 from perpmaker.engine.core.outbox import Outbox
 from perpmaker.engine.core.slot import Ids, Slot
 from perpmaker.engine.core.spec import Arming, EngineSpec, Probe, StrategySpec
+from perpmaker.execution.guards import WorkingGuards
 from perpmaker.execution.orders import OrderTable
 from perpmaker.execution.reconcile import Reconcilers
 from perpmaker.execution.working import LadderRules, WorkingOrders
@@ -90,6 +91,8 @@ class World:
         """Numbers of strategies in client order ids: a name keeps its number, a number its name."""
         self.resting_memos: dict[StrategyId, str] = {}
         """What strategies asked to remember that do not run in this life."""
+        self.triggers: dict[AccountId, bool] = {a.account: a.triggers for a in spec.accounts}
+        """Whether orders may wait for a price at the account's venue."""
         self._slot_of_number: dict[int, Slot] = {}
         for strategy in spec.strategies:
             self.add(strategy)
@@ -186,6 +189,36 @@ class World:
             return _READY_TEXT[state]
         stale = self.books.stale_reason(instrument, self.now_ns)
         return "" if stale is None else f"book is stale: {stale.value}"
+
+    def hindrance_of_guards(self, account: AccountId, instrument: InstrumentId) -> str:
+        """Return why no protective order may be placed now, "" when one may. It passes halts and freezes."""
+        if self.kill.latched:
+            return f"killed: {self.kill.reason}"
+        if self.stopping:
+            return f"stopping: {self.stopping}"
+        if not self.gate.armed:
+            return "live trading is not armed"
+        if self.blocks:
+            return next(iter(self.blocks.values()))
+        state = self.reconcilers.ready_state(account, instrument)
+        if state in (ReadyState.STARTING, ReadyState.PRIVATE_DOWN):
+            return _READY_TEXT[state]
+        stale = self.books.stale_reason(instrument, self.now_ns)
+        return "" if stale is None else f"book is stale: {stale.value}"
+
+    def make_guards(self, slot: Slot, instrument: InstrumentId) -> WorkingGuards:
+        """Return what keeps a strategy's protective orders on an instrument, made when it is first asked for."""
+        known = slot.guards.get(instrument)
+        if known is None:
+            account = slot.spec.account_of(instrument)
+            known = slot.guards[instrument] = WorkingGuards(
+                account=account,
+                strategy=slot.spec.strategy,
+                instrument=instrument,
+                table=self.table,
+                next_id=slot.ids.of(account),
+            )
+        return known
 
     def conversion(self, source: str, target: str) -> Conversion | None:
         """Return the last rate told for two currencies, turned round where only the other way was told."""

@@ -1,7 +1,8 @@
 """Ways out of a position: stop loss, take profit, trailing stop, time limit. Each closes it by a capped sweep.
 
 They watch the mark (the mid where the venue has none) against the average entry. They are the strategy's own: the risk
-limits of the account stand above them.
+limits of the account stand above them. What a price decides is kept at the venue besides, a little further away, for when
+nobody here can act (docs/explanation/decisions/stops-at-the-venue.md).
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
+from perpmaker.model.guard import Guard
+from perpmaker.model.order import Side, TriggerKind
 from perpmaker.model.units import NS_PER_S
 from perpmaker.strategies.schema import Table, key
 
@@ -30,7 +33,20 @@ class ProtectionParams(Table, frozen=True, kw_only=True):
     close_slippage_bps: Annotated[Decimal, key("bps", "Cap of the closing sweep, from the touch.", gt=0, le=1000)] = (
         Decimal(20)
     )
+    at_venue: Annotated[
+        bool,
+        key("", "Keep stop and take profit waiting at the venue too, where it offers that, for when we cannot act."),
+    ] = True
+    at_venue_beyond_bps: Annotated[
+        float,
+        key("bps", "So much beyond our own they fire, so that ours go first; half of it is tolerated.", gt=0, le=1000),
+    ] = 10.0
     rest_s: Annotated[float, key("s", "After a closing nothing is quoted for so long.", ge=0, le=86_400)] = 60.0
+
+    @property
+    def has_price(self) -> bool:
+        """Whether a price closes the position; time alone cannot be kept at a venue."""
+        return any(bps is not None for bps in (self.stop_loss_bps, self.take_profit_bps, self.trailing_stop_bps))
 
 
 class Protection:
@@ -47,6 +63,8 @@ class Protection:
         limits = (params.stop_loss_bps, params.take_profit_bps, params.trailing_stop_bps, params.time_limit_s)
         self.on = any(limit is not None for limit in limits)
         """Whether there is anything to watch."""
+        self.at_venue = params.at_venue and params.has_price
+        """Whether something of it is to be kept at the venue."""
 
     def update(self, now_ns: int, qty: float, entry_px: float, px: float) -> None:
         """Take the position as it is now, with its average entry and the present price."""
@@ -62,6 +80,30 @@ class Protection:
         gain = sign * (px / entry_px - 1) * 1e4
         self._best = max(self._best, gain)
         self.closing = self.closing or self._why(now_ns, gain)
+
+    def guards(self, qty: float, entry_px: float) -> tuple[Guard, ...]:
+        """Return what is to wait at the venue for this position: its stop, by loss or trailing, and its take profit."""
+        sign = (qty > 0) - (qty < 0)
+        if not self.at_venue or not sign or entry_px <= 0:
+            return ()
+        p, beyond = self._params, self._params.at_venue_beyond_bps
+        best = self._best if sign == self._sign else 0.0
+        stops = [] if p.stop_loss_bps is None else [-p.stop_loss_bps]
+        if p.trailing_stop_bps is not None and best >= p.trailing_from_bps:
+            stops.append(best - p.trailing_stop_bps)
+        gains = [(TriggerKind.STOP_LOSS, max(stops) - beyond)] if stops else []
+        if p.take_profit_bps is not None:
+            gains.append((TriggerKind.TAKE_PROFIT, p.take_profit_bps + beyond))
+        return tuple(
+            Guard(
+                kind=kind,
+                side=Side.SELL if sign > 0 else Side.BUY,
+                px=entry_px * (1 + sign * gain / 1e4),
+                slippage_bps=p.close_slippage_bps,
+                tolerance_bps=beyond / 2,
+            )
+            for kind, gain in gains
+        )
 
     def resting_s(self, now_ns: int) -> float:
         """Return how long nothing is to be quoted yet after a closing; 0 for not at all."""

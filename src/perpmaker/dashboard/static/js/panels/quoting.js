@@ -47,6 +47,7 @@ const REGIME = [
   ["adapt", "Tuner", "What the adaptive tuner measures now"],
   ["adapt_makes", "Tuner makes", "The tuner's factors on gamma and kappa (less is wider) that are in force"],
   ["adapt_last", "Last step", "The tuner's last decision, and why"],
+  ["at_venue", "At the venue", "What waits there to close the position when we cannot, or why nothing does"],
   ["caution", "Caution", "How much of a loss limit of the account is used up, and how careful that makes it"],
   ["order_quality", "Orders", "Of the orders that ended in the venue's window"],
 ];

@@ -1,0 +1,361 @@
+"""Protective orders that wait at the venue, in the engine: who may cancel them, what they count for, when they go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from tests.unit.engine.rig import BTC, LIMITS, MAIN, Rig, strategy_spec
+
+from perpmaker.model.commands import SubmitOrders
+from perpmaker.model.events import Channel
+from perpmaker.model.order import NewOrder, Side, TimeInForce, TriggerBy, TriggerKind
+from perpmaker.risk.gate import ReadyState
+from perpmaker.strategies.market_maker import MarketMaker
+from perpmaker.strategies.registry import parse_params
+
+QUOTING = {"model": "fixed", "half_spread_bps": 2, "layers": 2, "layer_spacing_bps": 2, "order_notional": 300}
+STOP = {"stop_loss_bps": 100}
+
+
+def _spec(**protection: Any) -> Any:
+    params: Any = parse_params("market_maker", {"instrument": BTC, "quoting": QUOTING, "protection": protection})
+    return strategy_spec(lambda: MarketMaker(params))
+
+
+def _rig(*, triggers: bool = True, **protection: Any) -> Rig:
+    rig = Rig(_spec(**(protection or STOP)), triggers=triggers).start()
+    rig.run(1)
+    return rig
+
+
+def _hold(rig: Rig, side: Side = Side.BUY) -> None:
+    """Get a position of one quote."""
+    rig.fill(rig.quotes(BTC, side)[0])
+
+
+def _held(**protection: Any) -> Rig:
+    rig = _rig(**protection)
+    _hold(rig)
+    rig.run(1)
+    return rig
+
+
+def _only(rig: Rig) -> NewOrder:
+    (order,) = rig.guards()
+    return order
+
+
+def _at_venue(rig: Rig) -> str:
+    (slot,) = rig.engine.world.slots.values()
+    return str(slot.explained[BTC].get("at_venue"))
+
+
+def test_a_position_gets_its_stop_at_the_venue() -> None:
+    rig = _held()
+    order = _only(rig)
+    entry = rig.fills[0].px
+    assert order.trigger is not None
+    assert (order.trigger.kind, order.trigger.by) == (TriggerKind.STOP_LOSS, TriggerBy.MARK)
+    assert (order.side, order.reduce_only, order.tif) == (Side.SELL, True, TimeInForce.IOC)
+    assert order.trigger.px == pytest.approx(entry * Decimal("0.989"), abs=Decimal("0.11"))
+    assert order.px == pytest.approx(order.trigger.px * Decimal("0.998"), abs=Decimal("0.11"))
+    assert order.qty > 50 * rig.positions[BTC] / 10  # for the largest position, not for this one
+    assert _at_venue(rig) == f"stop loss at {order.trigger.px}"
+
+
+def test_without_a_position_there_is_none() -> None:
+    rig = _rig()
+    assert rig.guards() == []
+    assert _at_venue(rig) == "none: nothing to protect"
+
+
+def test_a_venue_without_triggers_gets_none_and_the_page_says_why() -> None:
+    rig = _rig(triggers=False)
+    _hold(rig)
+    rig.run(2)
+    assert rig.guards() == []
+    assert _at_venue(rig) == "none: the venue offers no orders that wait for a price"
+
+
+def test_a_person_may_do_without() -> None:
+    rig = _held(stop_loss_bps=100, at_venue=False)
+    assert rig.guards() == []
+    assert _at_venue(rig) == "None"
+
+
+def test_take_profit_and_stop_wait_side_by_side_on_a_short_position() -> None:
+    rig = _rig(stop_loss_bps=100, take_profit_bps=50)
+    _hold(rig, Side.SELL)
+    rig.run(1)
+    kinds = {o.trigger.kind: (o.side, o.trigger.px - rig.fills[0].px > 0) for o in rig.guards() if o.trigger}
+    assert kinds == {TriggerKind.STOP_LOSS: (Side.BUY, True), TriggerKind.TAKE_PROFIT: (Side.BUY, False)}
+
+
+def test_it_is_no_quote_stands_in_no_book_and_adds_no_exposure() -> None:
+    rig = _held()
+    world, order = rig.engine.world, _only(rig)
+    ticks = world.instruments[BTC].to_ticks(order.px or Decimal(0))
+    assert ticks not in world.table.own_levels(BTC).asks
+    assert world.table.exposure(MAIN, BTC).sell_qty == sum(o.qty for o in rig.quotes(BTC, Side.SELL))
+    assert world.table.best_own_px(BTC, Side.SELL) == min(o.px for o in rig.quotes(BTC, Side.SELL) if o.px)
+    assert world.table.open_count(MAIN) == len(rig.quotes()) + 1
+    rig.run(3)
+    assert len(rig.quotes(BTC, Side.BUY)) == 2  # bids above its price are still placed
+
+
+def test_a_flat_position_takes_it_away_at_once() -> None:
+    rig = _held()
+    _only(rig)
+    ask = rig.quotes(BTC, Side.SELL)[0]
+    rig.fill(ask, min(rig.positions[BTC], ask.qty))
+    assert rig.positions[BTC] == 0
+    assert rig.guards() == []
+
+
+def test_a_flip_moves_it_to_the_other_side() -> None:
+    rig = _held()
+    for order in rig.quotes(BTC, Side.SELL):
+        rig.fill(order)
+    assert rig.positions[BTC] < 0
+    assert [order for order in rig.guards() if order.side is Side.SELL] == []
+    rig.run(7)
+    assert [order.side for order in rig.guards()] == [Side.BUY]
+
+
+def test_the_trailing_stop_follows_and_never_leaves_the_position_bare() -> None:
+    rig = _held(trailing_stop_bps=50)
+    first = _only(rig)
+    assert first.trigger is not None
+    for _ in range(40):
+        rig.mid[BTC] += 6
+        rig.run(0.5)
+        assert 1 <= len(rig.guards()) <= 2
+    last = _only(rig)
+    assert last.trigger is not None
+    assert last.trigger.px - first.trigger.px > 150
+    placed = [order.client_order_id for order in _placed(rig)]
+    assert len(placed) <= 5, "one in five seconds at most"
+
+
+def _placed(rig: Rig) -> list[NewOrder]:
+    sent = [command for command in rig.commands if isinstance(command, SubmitOrders)]
+    return [passed.order for command in sent for passed in command.orders if passed.order.trigger is not None]
+
+
+def test_small_moves_of_the_entry_leave_it_alone() -> None:
+    rig = _held()
+    first = _only(rig)
+    for _ in range(4):
+        rig.run(6)
+        rig.fill(rig.quotes(BTC, Side.BUY)[0], Decimal("0.001"))
+    assert _only(rig).client_order_id == first.client_order_id
+
+
+def test_a_pause_keeps_it_and_is_done_with_it_there() -> None:
+    rig = _held()
+    order = _only(rig)
+    rig.operate("pause", command_id="p")
+    rig.run(1)
+    assert rig.live() == [order]
+    answer = rig.engine.answer("p")
+    assert answer is not None
+    assert answer.state == "done"
+    rig.run(30)
+    assert rig.live() == [order]
+
+
+@pytest.mark.parametrize("kind", ["kill", "stop"])
+def test_kill_and_stop_cancel_it(kind: str) -> None:
+    rig = _held()
+    rig.operate(kind, command_id="k", reason="test")
+    rig.run(12)
+    assert rig.live() == []
+    answer = rig.engine.answer("k")
+    assert answer is not None
+    assert answer.state == "done"
+    assert rig.positions[BTC] > 0
+
+
+def test_a_closing_goes_on_beside_it_and_takes_it_away_when_flat() -> None:
+    rig = _held()
+    rig.operate("close", command_id="c")
+    rig.run(3)
+    assert rig.positions[BTC] == 0
+    assert rig.live() == []
+    answer = rig.engine.answer("c")
+    assert answer is not None
+    assert answer.state == "done"
+
+
+def test_the_engine_closes_first_while_it_can() -> None:
+    rig = _held()
+    rig.mid[BTC] = rig.fills[0].px * Decimal("0.9895")  # beyond the engine's stop, not beyond the venue's
+    rig.run(3)
+    assert rig.positions[BTC] == 0
+    assert rig.guards() == []
+    assert rig.notices("protected_at_venue") == []
+    assert rig.engine.assert_identity() == 1
+
+
+def test_the_venue_closes_while_the_market_data_is_gone() -> None:
+    rig = _held()
+    order = _only(rig)
+    rig.link("grvt", Channel.MARKET_DATA, up=False)
+    rig.run(20, market=False)
+    assert rig.live() == [order], "the quotes are pulled, the stop stays"
+    rig.mid[BTC] = rig.fills[0].px * Decimal("0.98")
+    rig.trigger(order)
+    rig.run(1, market=False)
+    assert rig.positions[BTC] == 0
+    assert rig.engine.world.account_books[MAIN].position_qty(BTC) == 0
+    (notice,) = rig.notices("protected_at_venue")
+    assert notice.fields["what"] == "stop loss"
+    assert rig.live() == []
+
+
+def test_a_failed_strategy_leaves_it_there_until_the_position_is_flat() -> None:
+    rig = _held()
+    (slot,) = rig.engine.world.slots.values()
+    slot.strategy.on_timer = _raise  # type: ignore[method-assign]
+    rig.run(3)
+    assert rig.notices("strategy_failed")
+    order = _only(rig)
+    assert rig.live() == [order]
+    rig.operate("close")
+    rig.run(3)
+    assert rig.live() == []
+
+
+def _raise(*_: object) -> None:
+    raise RuntimeError("broken")
+
+
+def test_a_halted_account_keeps_it() -> None:
+    rig = _held()
+    rig.operate("halt", reason="test")
+    rig.run(2)
+    assert rig.live() == [_only(rig)]
+
+
+def test_a_private_link_that_comes_back_keeps_it() -> None:
+    rig = _held()
+    order = _only(rig)
+    rig.link(MAIN, Channel.PRIVATE, up=False)
+    rig.run(5)
+    rig.link(MAIN, Channel.PRIVATE)
+    rig.run(5)
+    assert order in rig.live()
+
+
+def test_the_dead_man_timer_takes_it_and_it_is_placed_again() -> None:
+    rig = _held()
+    first = _only(rig)
+    for order in rig.live():
+        rig._end(rig.orders[order.client_order_id], rig.orders[order.client_order_id].status.CANCELED)
+    rig.run(7)
+    assert _only(rig).client_order_id != first.client_order_id
+
+
+def test_a_restart_keeps_what_is_still_wanted() -> None:
+    rig = _held()
+    order = _only(rig)
+    after = _again(rig, _spec(**STOP))
+    after.run(3)
+    assert after.engine.ready
+    assert after.guards() == [order]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: _spec(stop_loss_bps=100, at_venue=False), id="not wanted any more"),
+        pytest.param(lambda: strategy_spec(_spec(**STOP).make, "other", 2), id="its strategy is gone"),
+    ],
+)
+def test_a_restart_cancels_what_nobody_asks_for(make: Callable[[], Any]) -> None:
+    rig = _held()
+    order = _only(rig)
+    after = _again(rig, make())
+    after.run(4)
+    assert order not in after.live()
+
+
+def _again(rig: Rig, spec: Any) -> Rig:
+    """Begin another life on the journal of this one, at the same venue."""
+    after = Rig(spec, epoch=2, venue=rig, triggers=True)
+    after.engine.restore(None, rig.journal)
+    return after.start(ready=False)
+
+
+def test_after_a_rejection_it_waits_ever_longer() -> None:
+    rig = _rig()
+    rig.refuses = "no"
+    _hold_by_hand(rig)
+    rig.run(60)
+    assert 3 <= len(_placed(rig)) <= 5
+    rig.refuses = ""
+    rig.run(60)
+    assert len(rig.guards()) == 1
+
+
+def _hold_by_hand(rig: Rig) -> None:
+    order = rig.quotes(BTC, Side.BUY)[0]
+    rig.fill(order)
+
+
+def test_a_venue_that_does_not_wait_is_not_asked_again() -> None:
+    rig = _rig()
+    rig.honours_triggers = False
+    _hold(rig)
+    rig.run(30)
+    assert len(_placed(rig)) == 1
+    (notice,) = rig.notices("protection_at_venue_off")
+    assert notice.level == "error"
+    assert "at once" in _at_venue(rig)
+
+
+def test_one_in_question_is_never_joined_by_a_third() -> None:
+    rig = _rig(trailing_stop_bps=50)
+    _hold(rig)
+    rig.run(1)
+    rig.answers = False
+    for _ in range(30):
+        rig.mid[BTC] += 10
+        rig.run(0.5)
+        live = [t for t in rig.engine.world.table.live() if t.waits]
+        assert len(live) <= 2
+
+
+def test_a_frozen_instrument_keeps_its_protection() -> None:
+    rig = _held()
+    order = _only(rig)
+    rig.positions[BTC] += Decimal("0.002")  # a fill nobody tells us of
+    rig.run(60)
+    assert rig.engine.world.reconcilers.ready_state(MAIN, BTC) is ReadyState.FROZEN
+    assert rig.live() == [order]
+
+
+def test_what_it_wants_to_sell_does_not_stand_in_the_way_of_a_closing() -> None:
+    rig = _held()
+    rig.mid[BTC] -= 2000
+    rig.run(3)
+    assert rig.positions[BTC] == 0
+    assert not [n for n in rig.notices("order_refused") if n.fields["reason"] in ("REDUCE_ONLY", "OWN_CROSS")]
+
+
+def test_it_is_never_refused_where_quotes_are() -> None:
+    small = msgspec.structs.replace(LIMITS, max_position_notional=Decimal(350))
+    rig = Rig(_spec(**STOP), triggers=True, limits=small).start()
+    rig.run(1)
+    _hold(rig)
+    rig.run(2)
+    assert len(rig.guards()) == 1
+    assert "stop loss" not in [notice.fields["tag"] for notice in rig.notices("order_refused")]
+
+
+def test_two_runs_decide_the_same() -> None:
+    assert _held().engine.state_hash() == _held().engine.state_hash()
