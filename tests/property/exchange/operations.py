@@ -19,6 +19,9 @@ from perpmaker.exchange.core.types import (
     Side,
     Signature,
     TimeInForce,
+    TriggerBy,
+    TriggerRequest,
+    TriggerType,
 )
 from perpmaker.exchange.core.venue import Order, Venue, VenueLimits
 
@@ -52,7 +55,9 @@ _WEIGHTS = (
     ("cancel_all", 1),
     ("replace", 2),
     ("wait", 2),
-    ("index", 1),
+    ("pair", 1),
+    ("index", 2),
+    ("mark", 1),
     ("fund", 1),
     ("disconnect", 1),
 )
@@ -90,7 +95,9 @@ def _operation(rng: Rng, name: str) -> Operation:
             return name, {"account": account, "name": instrument}
         case "wait":
             return name, {"ms": _choice(rng, (1, 10, 25, 200, 3_000, 3_600_000))}
-        case "index":
+        case "pair":
+            return name, {"orders": [_client_order(rng, always=True) for _ in range(2)]}
+        case "index" | "mark":
             return name, {"name": instrument, "offset": rng.between(-4, 4)}
         case "fund":
             return name, {"rate_cb": rng.between(-3_000, 3_000)}
@@ -98,7 +105,8 @@ def _operation(rng: Rng, name: str) -> Operation:
             return name, {"account": account, "ms": _choice(rng, (0, 0, 2_000))}
 
 
-def _client_order(rng: Rng) -> dict[str, Any]:
+def _client_order(rng: Rng, *, always: bool = False) -> dict[str, Any]:
+    """`always`: with a trigger; else every fourth has one."""
     return {
         "account": _choice(rng, ACCOUNTS),
         "name": _choice(rng, (BTC, BTC, BTC, ETH)),
@@ -109,7 +117,15 @@ def _client_order(rng: Rng) -> dict[str, Any]:
         "expires_s": _choice(rng, (1, 60, 3_600)),
         "retail": rng.chance(0.5),
         "builder_fee_cb": _choice(rng, (0, 100)),
+        "trigger": _trigger(rng) if always or rng.chance(0.25) else None,
     }
+
+
+def _trigger(rng: Rng) -> tuple[TriggerType, TriggerBy, int]:
+    """Type, source and how many ticks the level is from the centre: as far as the index or, by trades, as orders go."""
+    by = _choice(rng, tuple(TriggerBy))
+    reach = 4 if by in {TriggerBy.LAST, TriggerBy.MID} else 40
+    return _choice(rng, tuple(TriggerType)), by, rng.between(-reach, reach)
 
 
 def _flow_order(rng: Rng, instrument: str) -> dict[str, Any]:
@@ -163,6 +179,7 @@ class Day:
         expires_s: int,
         retail: bool,
         builder_fee_cb: int,
+        trigger: tuple[TriggerType, TriggerBy, int] | None,
     ) -> OrderRequest:
         self._nonce += 1
         terms = _KINDS[kind]
@@ -184,8 +201,14 @@ class Day:
             retail=retail,
             builder="0xb" if builder_fee_cb else "0x00",
             builder_fee_cb=builder_fee_cb,
+            trigger=None if trigger is None else self._wanted_trigger(name, *trigger),
             **terms,
         )
+
+    def _wanted_trigger(self, name: str, kind: TriggerType, by: TriggerBy, offset: int) -> TriggerRequest:
+        rules = self.venue.instrument(name)
+        assert rules is not None
+        return TriggerRequest(kind, by, Decimal((CENTRE[name] + offset) * rules.tick_nano) / NANO)
 
     def _create(self, *, waits: bool, **arguments: Any) -> None:
         self.venue.create_order(self._request(**arguments))
@@ -197,6 +220,16 @@ class Day:
         request = self._request(**arguments)
         cancels = [self._picked(request.sub_account_id, pick) for pick in picks]
         self.venue.bulk_orders(request.sub_account_id, [request], cancel_client_order_ids=cancels)
+
+    def _pair(self, orders: list[dict[str, Any]]) -> None:
+        """A take-profit and a stop-loss of one account, side and size."""
+        first, second = orders
+        _, by, offset = first["trigger"]
+        profit = self._request(**first | {"trigger": (TriggerType.TAKE_PROFIT, by, offset)})
+        loss = self._request(
+            **first | {"trigger": (TriggerType.STOP_LOSS, *second["trigger"][1:]), "kind": second["kind"]}
+        )
+        self.venue.bulk_orders(profit.sub_account_id, [profit, loss])
 
     def _cancel(self, account: int, pick: int) -> None:
         self.venue.cancel_order(account, client_order_id=self._picked(account, pick))
@@ -231,6 +264,11 @@ class Day:
         rules = self.venue.instrument(name)
         assert rules is not None
         self.venue.set_index(name, (CENTRE[name] + 10 * offset) * rules.tick_nano)
+
+    def _mark(self, name: str, offset: int) -> None:
+        rules = self.venue.instrument(name)
+        assert rules is not None
+        self.venue.set_mark(name, (CENTRE[name] + 10 * offset) * rules.tick_nano if offset else None)
 
     def _fund(self, rate_cb: int) -> None:
         self.venue.pay_funding(rate_cb=rate_cb)
