@@ -122,8 +122,8 @@ class Creates:
             self._ready.pop(approved.order.client_order_id, None)
 
     def submit(self, orders: Sequence[Approved]) -> None:
-        """Send new orders: one request for each run of orders on one instrument."""
-        for _, run in groupby(orders, key=lambda approved: approved.order.instrument):
+        """Send new orders: one request for each run of orders on one instrument; bulk takes none that waits (2236)."""
+        for _, run in groupby(orders, key=_request_of):
             for chunk in _chunks(list(run)):
                 self._send(chunk, ())
 
@@ -131,9 +131,12 @@ class Creates:
         """Cancel, then create, in one request; cancels never depend on whether the creations can leave."""
         by_client_id = [cancel for cancel in request.cancels if cancel.client_order_id and not cancel.by_venue_id]
         self._cancels.cancel([cancel for cancel in request.cancels if cancel not in by_client_id])
-        orders, cancels = _chunks(list(request.orders)), _chunks(by_client_id)
+        waiting = [approved for approved in request.orders if approved.order.trigger is not None]
+        orders = _chunks([approved for approved in request.orders if approved.order.trigger is None])
+        cancels = _chunks(by_client_id)
         for index in range(max(len(orders), len(cancels))):
             self._send(orders[index] if index < len(orders) else (), cancels[index] if index < len(cancels) else ())
+        self.submit(waiting)
 
     def _send(self, approved: Sequence[Approved], cancels: Sequence[CancelOrder]) -> None:
         """Sign and record what was not prepared, check all, the epoch last, and write, without an await in between."""
@@ -350,6 +353,12 @@ class _Batch(msgspec.Struct, frozen=True):
     def is_single(self) -> bool:
         """One creation and nothing else: an ordinary create."""
         return len(self.signed) == 1 and not self.cancels
+
+
+def _request_of(approved: Approved) -> tuple[InstrumentId, ClientOrderId]:
+    """Return what tells the requests of a row of orders apart."""
+    order = approved.order
+    return order.instrument, ClientOrderId(0) if order.trigger is None else order.client_order_id
 
 
 def _chunks(rows: list[T]) -> list[list[T]]:

@@ -82,6 +82,7 @@ CAPABILITIES: Final = Capabilities(
     dead_man=True,
     signature_expiry=True,
     max_bulk=MAX_BULK,
+    triggers=True,
 )
 _IMMEDIATE: Final = (TimeInForce.IOC, TimeInForce.FOK)
 
@@ -267,12 +268,15 @@ class GrvtGateway:
         self._sink(event)
 
     def why_not(self, order: NewOrder) -> str:
-        """See `CreatesOwner`. An immediate reducing order may leave before the dead-man timer is armed: it never rests."""
+        """See `CreatesOwner`. An immediate reducing order may leave before the dead-man timer is armed: it never rests,
+        unless it waits for a price.
+        """
         if self._fatal:
             return f"the venue takes no orders of this account: {self._fatal}"
         if self._entry_socket.is_congested:
             return "the venue does not read what we send"
-        protects = order.reduce_only and order.tif in _IMMEDIATE and self._entry_socket.is_open
+        acts_at_once = order.tif in _IMMEDIATE and order.trigger is None
+        protects = order.reduce_only and acts_at_once and self._entry_socket.is_open
         return "" if self._entry_is_up or protects else f"order entry is not up: {self._link_reason}"
 
     def written(self, order: NewOrder) -> None:

@@ -130,10 +130,25 @@ class WireLeg(Struct, frozen=True, gc=False):
     limit_price: str | None = None
 
 
-@lite("co ct")
+@lite("tb tp")
+class WirePriceTrigger(Struct, frozen=True, gc=False):
+    trigger_by: str = "UNSPECIFIED"
+    trigger_price: str = "0"
+
+
+@lite("tt t")
+class WireTrigger(Struct, frozen=True, gc=False):
+    """Live messages of plain orders carry one too: UNSPECIFIED, at "0.0"."""
+
+    trigger_type: str = "UNSPECIFIED"
+    tpsl: WirePriceTrigger | None = None
+
+
+@lite("co ct t")
 class WireMetadata(Struct, frozen=True, gc=False):
     client_order_id: str
     create_time: str = "0"
+    trigger: WireTrigger | None = None
 
 
 @lite("s rr ts ut af")
@@ -310,9 +325,26 @@ class SignatureRequest(Struct, frozen=True, gc=False):
     chain_id: str
 
 
-@lite("co")
-class MetadataRequest(Struct, frozen=True, gc=False):
+@lite("tb tp cp is")
+class PriceTriggerRequest(Struct, frozen=True, gc=False):
+    trigger_by: str
+    trigger_price: str
+    close_position: bool = False
+    """Position-linked ones come from the venue's own web and mobile clients alone (2117)."""
+    is_split_position: bool = False
+
+
+@lite("tt t")
+class TriggerRequest(Struct, frozen=True, gc=False):
+    trigger_type: str
+    tpsl: PriceTriggerRequest
+
+
+@lite("co t")
+class MetadataRequest(Struct, frozen=True, gc=False, omit_defaults=True):
     client_order_id: str
+    trigger: TriggerRequest | None = None
+    """Not signed. Absent for an order that acts on arrival."""
 
 
 @lite("sa im ti po ro l s m")

@@ -13,10 +13,17 @@ from perpmaker.clock import Clock
 from perpmaker.errors import ConfigError, DataError
 from perpmaker.model.ids import InstrumentId
 from perpmaker.model.instrument import Instrument
-from perpmaker.model.order import NewOrder, Side, TimeInForce
+from perpmaker.model.order import NewOrder, Side, TimeInForce, Trigger
 from perpmaker.model.units import NS_PER_S
 from perpmaker.venues.grvt.codec import Codec
-from perpmaker.venues.grvt.objects import LegRequest, MetadataRequest, OrderRequest, SignatureRequest
+from perpmaker.venues.grvt.objects import (
+    LegRequest,
+    MetadataRequest,
+    OrderRequest,
+    PriceTriggerRequest,
+    SignatureRequest,
+    TriggerRequest,
+)
 from perpmaker.venues.grvt.signing import (
     MAX_U32,
     PRICE_DECIMALS,
@@ -116,6 +123,8 @@ class OrderWriter:
         self._leg = codec.form(LegRequest)
         self._signature = codec.form(SignatureRequest)
         self._metadata = codec.form(MetadataRequest)
+        self._trigger = codec.form(TriggerRequest)
+        self._price_trigger = codec.form(PriceTriggerRequest)
 
     def write(self, order: NewOrder, instrument: Instrument) -> SignedOrder:
         """Return the signed order; the signature covers the very numbers that the JSON shows."""
@@ -152,9 +161,20 @@ class OrderWriter:
                 nonce=nonce,
                 chain_id=self._chain_id,
             ),
-            metadata=self._metadata(client_order_id=str(order.client_order_id)),
+            metadata=self._metadata(client_order_id=str(order.client_order_id), trigger=self._waits_for(order, rules)),
         )
         return SignedOrder(_expiring(order, expire_ns), self._codec.encode(request))
+
+    def _waits_for(self, order: NewOrder, rules: _Rules) -> TriggerRequest | None:
+        """Return the trigger as it travels. It is not signed; its price is exact all the same."""
+        waits_for: Trigger | None = order.trigger
+        if waits_for is None:
+            return None
+        _, px = rules.px(waits_for.px)
+        return self._trigger(
+            trigger_type=waits_for.kind.name,
+            tpsl=self._price_trigger(trigger_by=waits_for.by.name, trigger_price=px),
+        )
 
     def _expire_ns(self, order: NewOrder) -> int:
         now_ns = self._clock.now_ns()

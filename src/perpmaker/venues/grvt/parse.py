@@ -32,7 +32,7 @@ from perpmaker.model.events import (
 )
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, TradeId, VenueOrderId, instrument_id
 from perpmaker.model.instrument import Instrument
-from perpmaker.model.order import Side
+from perpmaker.model.order import Side, Trigger, TriggerBy, TriggerKind
 from perpmaker.venues.grvt import numbers
 from perpmaker.venues.grvt.objects import (
     NO_ORDER_ID,
@@ -52,6 +52,7 @@ from perpmaker.venues.grvt.objects import (
     WireTicker,
     WireTier,
     WireTrade,
+    WireTrigger,
 )
 
 EXCHANGE: Final = "grvt"
@@ -69,6 +70,8 @@ _STATUSES: Final[Mapping[str, VenueStatus]] = MappingProxyType(
         "CANCELLED": VenueStatus.CANCELED,
     }
 )
+_TRIGGER_KINDS: Final[Mapping[str, TriggerKind]] = MappingProxyType({kind.name: kind for kind in TriggerKind})
+_TRIGGERS_BY: Final[Mapping[str, TriggerBy]] = MappingProxyType({by.name: by for by in TriggerBy})
 _NEVER_TRADED: Final = (VenueStatus.PENDING, VenueStatus.REJECTED)
 
 
@@ -287,6 +290,7 @@ def order_report(
         px=_limit_px(leg),
         qty=numbers.positive(leg.size, "order size"),
         reduce_only=wire.reduce_only,
+        trigger=_trigger(wire.metadata.trigger),
     )
 
 
@@ -411,6 +415,18 @@ def _state_report(
 
 def _venue_order_id(text: str) -> VenueOrderId | None:
     return None if text in {NO_ORDER_ID, "0x0", "0", ""} else VenueOrderId(text[:_MAX_TEXT])
+
+
+def _trigger(wire: WireTrigger | None) -> Trigger | None:
+    """Return what an order waits for, None for a plain one.
+
+    One of a kind, or by a price, that we have never heard of counts as plain: then all of it counts as exposure.
+    """
+    if wire is None or wire.tpsl is None:
+        return None
+    kind, by = _TRIGGER_KINDS.get(wire.trigger_type), _TRIGGERS_BY.get(wire.tpsl.trigger_by)
+    px = _optional_positive(wire.tpsl.trigger_price, "trigger_price")
+    return None if kind is None or by is None or px is None else Trigger(kind, by, px)
 
 
 def _limit_px(leg: WireLeg) -> Decimal | None:

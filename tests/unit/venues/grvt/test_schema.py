@@ -28,6 +28,8 @@ PAGE_NAME = {
     objects.WireCurrency: "CurrencyDetail",
     objects.WireLeg: "OrderLeg",
     objects.WireMetadata: "OrderMetadata",
+    objects.WireTrigger: "TriggerOrderMetadata",
+    objects.WirePriceTrigger: "TPSLOrderMetadata",
     objects.WireOrderState: "OrderState",
     objects.WireOrder: "Order",
     objects.WireStateChange: "OrderStateFeed",
@@ -46,6 +48,8 @@ PAGE_NAME = {
     objects.LegRequest: "OrderLeg",
     objects.SignatureRequest: "Signature",
     objects.MetadataRequest: "OrderMetadata",
+    objects.TriggerRequest: "TriggerOrderMetadata",
+    objects.PriceTriggerRequest: "TPSLOrderMetadata",
     objects.OrderRequest: "Order",
 }
 ENVELOPES = {objects.WireError, objects.Incoming, objects.BookFrame, objects.SubscribeResult, objects.SubscribeParams}
