@@ -1,4 +1,4 @@
-"""Orders that wait for a price: how they travel, that the trigger is not signed, and what the venue's words about them mean."""
+"""Orders that wait for a price: how they travel, that the trigger is not signed, what the venue says about them."""
 
 from __future__ import annotations
 
