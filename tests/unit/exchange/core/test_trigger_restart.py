@@ -13,7 +13,6 @@ from tests.unit.exchange.core.desk import (
     HOUR_NS,
     MARK,
     MS_NS,
-    NANO,
     S_NS,
     SELL,
     STOP_LOSS,
@@ -25,6 +24,7 @@ from tests.unit.exchange.core.desk import (
 
 from perpmaker.exchange.core.instruments import DEFAULT_INSTRUMENTS
 from perpmaker.exchange.core.types import (
+    NANO,
     BulkOutcome,
     Event,
     OrderRejectReason,

@@ -18,7 +18,6 @@ from tests.unit.exchange.core.desk import (
     MARK,
     MID,
     MS_NS,
-    NANO,
     S_NS,
     SELL,
     START_NS,
@@ -30,6 +29,7 @@ from tests.unit.exchange.core.desk import (
 )
 
 from perpmaker.exchange.core.types import (
+    NANO,
     BulkOutcome,
     InstrumentMode,
     OrderRejectReason,
@@ -457,14 +457,14 @@ def pair(desk: Desk, *, profit: str = "61000", loss: str = "59000", qty: str = "
     ]
 
 
-def bulk(desk: Desk, creations: list[OrderRequest], **cancels: list[Any]) -> list[OrderView]:
+def bulk(desk: Desk, creations: list[OrderRequest], **cancels: Any) -> list[OrderView]:
     outcome = desk.venue.bulk_orders(ALICE, creations, **cancels)
     assert isinstance(outcome, BulkOutcome), outcome
     desk.collect()
     return [now(desk, view) for view in outcome.orders]
 
 
-def refused(desk: Desk, creations: list[OrderRequest], **cancels: list[Any]) -> int:
+def refused(desk: Desk, creations: list[OrderRequest], **cancels: Any) -> int:
     outcome = desk.venue.bulk_orders(ALICE, creations, **cancels)
     assert isinstance(outcome, Rejection)
     return outcome.code
