@@ -82,6 +82,7 @@ def capabilities_text(offered: Capabilities) -> str:
             "cancels by our own id" if offered.cancel_by_client_id else "cancels by its own id alone",
             "a dead-man timer" if offered.dead_man else "no dead-man timer: what rests, rests on when we are gone",
             "orders expire by their signature" if offered.signature_expiry else "orders do not expire by themselves",
+            "stops wait at the venue" if offered.triggers else "no stops at the venue: only we can close",
             f"client order ids of {offered.client_id_bits} bits",
         )
     )

@@ -100,7 +100,8 @@ def tables(status: Status) -> Group:
     for name in ("instrument", "side", "price", "qty", "filled", "state", "tag"):
         orders.add_column(name, justify="right" if name in {"price", "qty", "filled"} else "left")
     for row in sorted(status.open_orders, key=lambda order: (order.instrument, order.side, order.px or "")):
-        orders.add_row(row.instrument, row.side, row.px or "market", row.qty, row.cum_qty, row.state, row.tag)
+        why = f"{row.tag or row.trigger}, waits for {row.trigger_px}" if row.trigger else row.tag
+        orders.add_row(row.instrument, row.side, row.px or "market", row.qty, row.cum_qty, row.state, why)
     split = status.pnl
     causes = Text(
         f"PnL by cause: spread {money(split.spread)}  adverse {money(split.adverse)}  "

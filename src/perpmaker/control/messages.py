@@ -94,6 +94,9 @@ class OrderRow(msgspec.Struct, frozen=True):
     state: str
     tag: str
     age_ms: float
+    trigger: str = ""
+    """What one is that waits at the venue for a price and stands in no book: "stop_loss", "take_profit"; "" of others."""
+    trigger_px: str | None = None
 
 
 class FillRow(msgspec.Struct, frozen=True):

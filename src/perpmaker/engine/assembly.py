@@ -28,7 +28,7 @@ from perpmaker.venues.ccxt.gateway import CcxtAccount
 from perpmaker.venues.ccxt.library import addresses
 from perpmaker.venues.ccxt.quirks import exchange_identity, quirks_of
 from perpmaker.venues.grvt.environments import Environment, environment
-from perpmaker.venues.grvt.gateway import GatewayAccount
+from perpmaker.venues.grvt.gateway import CAPABILITIES, GatewayAccount
 from perpmaker.venues.secret import Secret
 
 LOCAL: Final = "local"
@@ -161,7 +161,8 @@ class Plan(msgspec.Struct, frozen=True):
         exchange = self.exchange_of(name)
         named = tuple(InstrumentId(instrument) for instrument in section.instruments)
         if exchange == HOME_EXCHANGE and section.venue == HOME_EXCHANGE:
-            return AccountSpec(name, exchange, limits, section.quote_expiry_s, instruments=named)
+            triggers = CAPABILITIES.triggers and not self.is_paper
+            return AccountSpec(name, exchange, limits, section.quote_expiry_s, instruments=named, triggers=triggers)
         offered = quirks_of(self.venue_of(name)).capabilities
         life_s = section.quote_expiry_s if offered.signature_expiry or self.is_paper else 0
         return AccountSpec(name, exchange, limits, life_s, offered.client_id_bits, named)

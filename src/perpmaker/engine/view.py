@@ -311,6 +311,8 @@ class View:
                 state=tracked.state.value,
                 tag=tracked.order.tag,
                 age_ms=max(now_ns - tracked.created_ns, 0) / NS_PER_MS,
+                trigger="" if tracked.order.trigger is None else tracked.order.trigger.kind.value,
+                trigger_px=None if tracked.order.trigger is None else str(tracked.order.trigger.px),
             )
             for tracked in self._world.table.live()
         ]

@@ -184,7 +184,7 @@ def test_what_a_venue_lacks_is_said_as_plainly_as_what_it_has() -> None:
     assert capabilities_text(bare) == (
         "no bulk orders; no post-only; no reduce-only; fills by its order updates; cancels by its own id alone; "
         "no dead-man timer: what rests, rests on when we are gone; orders do not expire by themselves; "
-        "client order ids of 32 bits"
+        "no stops at the venue: only we can close; client order ids of 32 bits"
     )
     rich = Capabilities(True, True, True, True, True, True, True, True, True, 100)
     assert capabilities_text(rich).startswith("bulk of 100; post-only; reduce-only; a stream of fills;")

@@ -51,3 +51,13 @@ def test_json_has_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_tuner_nothing_is_said_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Tuner" not in _said(_with({"fair": 60_000.0}), monkeypatch)
+
+
+def test_an_order_that_waits_at_the_venue_is_shown_with_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = STATUS.open_orders[0]
+    stop = msgspec.structs.replace(plain, px="58900.1", tag="stop loss", trigger="stop_loss", trigger_px="59000.5")
+    said = _said(msgspec.structs.replace(STATUS, open_orders=[plain, stop]), monkeypatch)
+    (line,) = [line for line in said.splitlines() if "stop loss" in line]
+    assert "58900.1" in line
+    assert "stop loss, waits for 59000.5" in line
+    assert said.count("waits for") == 1

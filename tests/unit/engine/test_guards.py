@@ -10,6 +10,10 @@ import msgspec
 import pytest
 from tests.unit.engine.rig import BTC, LIMITS, MAIN, Rig, strategy_spec
 
+from perpmaker.clock import ManualClock
+from perpmaker.engine.telemetry import Telemetry
+from perpmaker.engine.view import About, View
+from perpmaker.logs import RecentLines
 from perpmaker.model.commands import SubmitOrders
 from perpmaker.model.events import Channel
 from perpmaker.model.order import NewOrder, Side, TimeInForce, TriggerBy, TriggerKind
@@ -19,6 +23,7 @@ from perpmaker.strategies.registry import parse_params
 
 QUOTING = {"model": "fixed", "half_spread_bps": 2, "layers": 2, "layer_spacing_bps": 2, "order_notional": 300}
 STOP = {"stop_loss_bps": 100}
+ABOUT = About("test", 1, "grvt", "local", "live", 1, lambda: "/journal", {MAIN: "grvt"})
 
 
 def _spec(**protection: Any) -> Any:
@@ -359,3 +364,16 @@ def test_it_is_never_refused_where_quotes_are() -> None:
 
 def test_two_runs_decide_the_same() -> None:
     assert _held().engine.state_hash() == _held().engine.state_hash()
+
+
+def test_a_person_sees_what_it_waits_for() -> None:
+    rig = _held()
+    order = _only(rig)
+    assert order.trigger is not None
+    view = View(rig.engine, ABOUT, Telemetry(), RecentLines(), ManualClock(rig.now_ns), warnings=list)
+    view.renew()
+    status = view.status()
+    (row,) = [row for row in status.open_orders if row.trigger]
+    assert (row.trigger, row.trigger_px, row.px) == ("stop_loss", str(order.trigger.px), str(order.px))
+    assert [row.trigger_px for row in status.open_orders if not row.trigger] == [None] * len(rig.quotes())
+    assert status.strategies[0].inputs["at_venue"] == f"stop loss at {order.trigger.px}"

@@ -31,12 +31,14 @@ export function unavailable(kind, status, freshness) {
 
 /** The paragraphs of the dialog. `instrument` is "" for all markets. */
 export function consequences(kind, status, instrument) {
-  const orders = status.open_orders.filter((row) => !instrument || row.instrument === instrument).length;
+  const concerned = status.open_orders.filter((row) => !instrument || row.instrument === instrument);
+  const orders = concerned.filter((row) => !row.trigger).length; // what waits at the venue to close a position stays
+  const stops = concerned.length === orders ? "" : ` ${concerned.length - orders} at the venue that would close one stay${concerned.length - orders === 1 ? "s" : ""} there.`;
   const held = positions(status, instrument);
   const where = instrument ? `on ${clean(instrument, 32)}` : "on all markets and accounts";
   const cancelled = `${orders} open order${orders === 1 ? "" : "s"} ${where} ${orders === 1 ? "is" : "are"} cancelled`;
   if (kind === "pause") {
-    return [`${cancelled}, and no new quotes are placed.`, `Positions stay open: ${held}.`, "Resume quotes again."];
+    return [`${cancelled}, and no new quotes are placed.`, `Positions stay open: ${held}.${stops}`, "Resume quotes again."];
   }
   if (kind === "resume") {
     return [`Quoting starts again ${where}, within the limits of the configuration.`, `Position now: ${held}.`, "This does not lift a kill."];

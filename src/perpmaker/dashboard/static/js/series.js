@@ -58,9 +58,9 @@ export function fillMarkers(fills, instrument, bars, lengthS) {
   return [...found.values()].sort((a, b) => a.time - b.time || (a.side < b.side ? -1 : 1));
 }
 
-/** Own orders of an instrument with a price, best first on each side. */
+/** Own orders of an instrument that stand in its book, best first on each side: without those that wait for a price. */
 export function ownOrders(orders, instrument) {
-  const priced = orders.filter((order) => order.instrument === instrument && toNumber(order.px) !== null);
+  const priced = orders.filter((order) => order.instrument === instrument && !order.trigger && toNumber(order.px) !== null);
   const side = (name, sign) =>
     priced.filter((order) => order.side === name).sort((a, b) => sign * (Number(b.px) - Number(a.px)));
   return { buy: side("buy", 1), sell: side("sell", -1) };

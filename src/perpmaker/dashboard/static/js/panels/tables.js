@@ -5,6 +5,8 @@ import { html, memo } from "../view.js";
 import { Nothing, Panel, Side } from "./panel.js";
 
 const SHOWN_FILLS = 100;
+/** What an order is that waits at the venue for a price; its trigger stands in place of its price. */
+const TRIGGERS = { stop_loss: "stop loss", take_profit: "take profit" };
 
 export function OrdersPanel({ orders, instrument, places, ageMs }) {
   return html`<${Panel} title="Open orders" name="orders" note=${html`<span data-testid="open-orders-count">${orders.length}</span>`} ageMs=${ageMs}>
@@ -18,9 +20,9 @@ const Orders = memo(({ orders, instrument, places }) => {
   return html`<div class="scroll" tabindex="0"><table class="data" data-testid="open-orders">
     <thead><tr><th scope="col">Market</th><th scope="col">Side</th><th scope="col" class="num">Price</th><th scope="col" class="num">Qty</th><th scope="col" class="num">Filled</th><th scope="col">State</th><th scope="col" class="num">Age</th></tr></thead>
     <tbody>${sorted.map((row) => html`<tr key=${row.client_order_id} data-client-order-id=${row.client_order_id} data-instrument=${row.instrument} data-side=${row.side} data-px=${row.px}
-      title=${`${clean(row.strategy, 32)} ${clean(row.tag, 32)} · ${clean(row.client_order_id, 40)}`}>
-      <td>${base(row.instrument)}</td><td><${Side} side=${row.side} /></td><td class="num">${padded(row.px, places.get(row.instrument) ?? 0)}</td><td class="num">${decimal(row.qty)}</td>
-      <td class=${`num ${toNumber(row.cum_qty) ? "" : "dim"}`}>${decimal(row.cum_qty)}</td><td class=${row.state.toLowerCase() === "open" ? "dim" : "warn-text"}>${clean(row.state, 16)}</td><td class="num dim">${age(row.age_ms)}</td>
+      title=${`${clean(row.strategy, 32)} ${clean(row.tag, 32)} · ${clean(row.client_order_id, 40)}${row.trigger ? ` · waits at the venue for its mark price, then trades at ${decimal(row.px)} or better` : ""}`}>
+      <td>${base(row.instrument)}</td><td><${Side} side=${row.side} /></td><td class="num">${padded(row.trigger ? row.trigger_px : row.px, places.get(row.instrument) ?? 0)}</td><td class="num">${decimal(row.qty)}</td>
+      <td class=${`num ${toNumber(row.cum_qty) ? "" : "dim"}`}>${decimal(row.cum_qty)}</td><td class=${row.state.toLowerCase() === "open" ? "dim" : "warn-text"}>${row.trigger ? `${TRIGGERS[row.trigger] ?? clean(row.trigger, 16)}${row.state.toLowerCase() === "open" ? "" : ` (${clean(row.state, 16)})`}` : clean(row.state, 16)}</td><td class="num dim">${age(row.age_ms)}</td>
     </tr>`)}</tbody></table>
     ${orders.length === 0 && html`<${Nothing}>No open orders.<//>`}</div>`;
 });
