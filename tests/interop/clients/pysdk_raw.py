@@ -37,6 +37,7 @@ class Raw:
         ).result
         self.instruments = {row.instrument: row for row in listed}
         await self.read_everything()
+        await self.wait_for_a_price()
         return list(self.instruments)
 
     async def ask(self, call: Any, request: Any) -> Any:
@@ -77,19 +78,33 @@ class Raw:
         book = (await self.ask(self.api.orderbook_levels_v1, request)).result
         return book.bids[0].price, book.asks[0].price
 
+    async def wait_for_a_price(self) -> None:
+        """An order that waits is read back with its trigger, and cancelled."""
+        tpsl = types.TPSLOrderMetadata(types.TriggerBy.LAST, "900000.0", close_position=False)
+        wanted = types.TriggerOrderMetadata(types.TriggerType.STOP_LOSS, tpsl)
+        number = await self.send(self.order("buy", "0.002", "900000.0", trigger=wanted))
+        (waiting,) = (await self.ask(self.api.open_orders_v1, types.ApiOpenOrdersRequest(self.sub))).result
+        if (waiting.metadata.trigger, waiting.state.status) != (wanted, types.OrderStatus.OPEN):
+            raise SystemExit(f"waits for no price: {waiting}")
+        await self.cancel(number)
+
     async def place(self, side: str, qty: str, px: str | None, *, post_only: bool, reduce_only: bool) -> str:
+        return await self.send(self.order(side, qty, px, post_only=post_only, reduce_only=reduce_only))
+
+    def order(self, side: str, qty: str, px: str | None, *, trigger: Any = None, **terms: bool) -> Any:
         number = random.getrandbits(32)
         expiration = str(time.time_ns() + 3_600_000_000_000)  # noqa: TID251 (a program of its own)
-        order = types.Order(
+        return types.Order(
             sub_account_id=self.sub,
             time_in_force=types.TimeInForce.GOOD_TILL_TIME,
             legs=[types.OrderLeg(INSTRUMENT, qty, side == "buy", px or "0")],
             signature=types.Signature("", "", "", 0, expiration, number),
-            metadata=types.OrderMetadata(str((1 << 63) + number)),
+            metadata=types.OrderMetadata(str((1 << 63) + number), trigger=trigger),
             is_market=px is None,
-            post_only=post_only,
-            reduce_only=reduce_only,
+            **terms,
         )
+
+    async def send(self, order: Any) -> str:
         signed = sign_order(order, self.config, self.api.account, self.instruments)
         reply = await self.ask(self.api.create_order_v1, types.ApiCreateOrderRequest(signed))
         return reply.result.metadata.client_order_id
