@@ -43,6 +43,8 @@ class LedgerOrder(msgspec.Struct, frozen=True):
     post_only: bool
     reduce_only: bool
     create_ns: str
+    awaits: str
+    """The price it waits for, outside the book: "STOP_LOSS MARK 59000.0"; "" once it fired and for plain orders."""
 
 
 class LedgerFill(msgspec.Struct, frozen=True):
@@ -185,6 +187,10 @@ def _position(position: Position) -> LedgerPosition:
 
 def _order(order: ClientOrder) -> LedgerOrder:
     terms, rules = order.terms, order.listing.instrument
+    waits_for = terms.trigger if order.awaits_price else None
+    awaits = ""
+    if waits_for is not None:
+        awaits = f"{waits_for.kind.name} {waits_for.by.name} {rules.px_text(waits_for.px_ticks)}"
     return LedgerOrder(
         order_id=order.order_id,
         client_order_id=str(terms.client_order_id),
@@ -198,6 +204,7 @@ def _order(order: ClientOrder) -> LedgerOrder:
         post_only=terms.post_only,
         reduce_only=terms.reduce_only,
         create_ns=str(terms.create_ns),
+        awaits=awaits,
     )
 
 

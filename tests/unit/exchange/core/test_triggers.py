@@ -205,6 +205,18 @@ def test_frozen_market_fires_nothing_and_an_open_one_catches_up(long: Desk) -> N
     assert now(long, order).state.fired_ns == long.venue.now_ns
 
 
+def test_ledger_names_the_price_until_it_is_reached(long: Desk) -> None:
+    long.maker(BUY, "0.01", "59000")
+    stop(long, "59000.5", by=MARK)
+
+    def awaited() -> list[str]:
+        return [order.awaits for order in long.venue.ledger().accounts[0].open_orders]
+
+    assert awaited() == ["", "STOP_LOSS MARK 59000.5"]
+    long.venue.set_mark(BTC, 59_000 * NANO)
+    assert awaited() == ["", ""]
+
+
 # how it ends without firing
 
 
