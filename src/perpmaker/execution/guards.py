@@ -1,9 +1,10 @@
 """Protective orders that wait at the venue: from what is wanted to the fewest changes, never more than two of a kind.
 
-The engine closes positions itself; these stand behind it, for when it cannot act. They are reduce-only and as large as the
-largest position allowed, so that fills need no replacing: the venue trims one to the position it meets. One is replaced
-when its side or its trigger is no longer what is wanted: the new one first, the old one once the venue has confirmed it, so
-that the position is not bare in between. One on the wrong side is cancelled at once: it could protect nothing.
+The engine closes positions itself; these stand behind it, for when it cannot act. They are reduce-only and of the size of
+the position: a venue takes none that is larger (GRVT 2402), and trims it when the position shrinks, which we then take as
+done. One is replaced when its trigger or what it covers is no longer what is wanted: the new one first, the old one once
+the venue has confirmed it, so that the position is not bare in between; after a refusal the other way round, since the
+venue may take one only. One on the wrong side is cancelled at once: it could protect nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from perpmaker.execution.orders import OrderTable
-from perpmaker.execution.tracked import OrderChange, TrackedOrder
+from perpmaker.execution.tracked import OrderChange, OrderKey, TrackedOrder
 from perpmaker.model.guard import Guard
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId
 from perpmaker.model.instrument import Instrument
@@ -74,8 +75,6 @@ class Scene(msgspec.Struct, frozen=True):
     instrument: Instrument
     position: Decimal
     mark_px: Decimal | None
-    limit_notional: Decimal
-    """The largest position allowed, in quote currency."""
     hindrance: str
     """Why nothing can be placed now, "" when it can."""
 
@@ -104,6 +103,10 @@ class WorkingGuards:
         self._rules = rules
         self._not_before_ns = dict.fromkeys(TriggerKind, 0)
         self._failures = dict.fromkeys(TriggerKind, 0)
+        self._refusal = dict.fromkeys(TriggerKind, "")
+        """Why the last one was refused."""
+        self._covers: dict[OrderKey, Decimal] = {}
+        """The most that an order still closes: its size, or the smallest position it has lived through."""
         self.wanted: tuple[Guard, ...] = ()
         """What the strategy last asked for."""
         self.distrust = ""
@@ -115,6 +118,8 @@ class WorkingGuards:
         """Return what turns the orders that are there into those that are wanted; empty when nothing has to change."""
         self.waits.clear()
         live = self._live()
+        held = abs(scene.position)
+        self._covers = {t.key: min(self._covers.get(t.key, t.leaves_qty), t.leaves_qty, held) for t in live}
         if not self.wanted and not live:
             return NO_CHANGE
         cancels: list[TrackedOrder] = []
@@ -136,6 +141,9 @@ class WorkingGuards:
                     cancels += [tracked for tracked in rest if tracked is not kept]
                 continue
             why_not = self._why_not(guard, wish, present, scene)
+            if not why_not and self._failures[kind] and present:
+                cancels += rest
+                why_not = "the old one has to go first"
             if why_not:
                 self.waits[kind] = why_not
                 continue
@@ -143,8 +151,9 @@ class WorkingGuards:
             orders.append(self._order(guard, wish, scene))
         return GuardChange(tuple(self._cancel(tracked) for tracked in cancels), tuple(orders))
 
-    def failed(self, kind: TriggerKind, now_ns: int) -> None:
+    def failed(self, kind: TriggerKind, why: str, now_ns: int) -> None:
         """One was refused, by the gate or by the venue: wait longer before the next."""
+        self._refusal[kind] = why
         hold_ns = min(self._rules.failed_hold_ns << min(self._failures[kind], 16), self._rules.failed_hold_max_ns)
         self._failures[kind] += 1
         self._not_before_ns[kind] = max(self._not_before_ns[kind], now_ns + hold_ns)
@@ -157,9 +166,9 @@ class WorkingGuards:
         kind = tracked.order.trigger.kind
         if change.after is not change.before:
             if change.after in _FAILED:
-                self.failed(kind, now_ns)
+                self.failed(kind, tracked.reason, now_ns)
             elif change.after is OrderState.OPEN:
-                self._failures[kind] = 0
+                self._failures[kind], self._refusal[kind] = 0, ""
         if change.fill is None:
             return ""
         if change.fill.ts_recv_ns - tracked.created_ns < self._rules.too_soon_ns and not self.distrust:
@@ -196,7 +205,7 @@ class WorkingGuards:
     def _is_good(self, tracked: TrackedOrder, wish: _Wish, guard: Guard, scene: Scene) -> bool:
         """Say whether an order on the right side may stay: near enough, large enough, and not about to expire."""
         order = tracked.order
-        if order.trigger is None or tracked.leaves_qty < min(abs(scene.position), wish.qty):
+        if order.trigger is None or self._covers[tracked.key] < wish.qty:
             return False
         if order.expire_ns and order.expire_ns - scene.now_ns <= self._rules.renew_before_ns:
             return False
@@ -210,13 +219,14 @@ class WorkingGuards:
         if scene.hindrance:
             return scene.hindrance
         if scene.now_ns < self._not_before_ns[guard.kind]:
-            return "one was placed or refused a moment ago"
+            refusal = self._refusal[guard.kind]
+            return f"refused: {refusal}" if refusal else "one was placed a moment ago"
         if scene.mark_px is None:
             return "no mark price"
         if wish.trigger.is_reached(guard.side, scene.mark_px):
             return f"the mark has reached {wish.trigger.px} already"
         if wish.qty < scene.instrument.min_qty or wish.qty * wish.px < scene.instrument.min_notional:
-            return "the largest position allowed is below the venue's minimum"
+            return "the position is below the venue's minimum"
         return ""
 
     def _order(self, guard: Guard, wish: _Wish, scene: Scene) -> NewOrder:
@@ -262,11 +272,7 @@ def _wish(guard: Guard, scene: Scene) -> _Wish:
     falls = (guard.side is Side.SELL) is (guard.kind is TriggerKind.STOP_LOSS)
     trigger_px = rules.round_px(guard.px, Side.BUY if falls else Side.SELL)
     px = rules.round_px(trigger_px * (1 + guard.side.sign * guard.slippage_bps / _BPS), guard.side)
-    lowest = min(trigger_px, px, scene.mark_px or trigger_px)
-    qty = max(rules.round_qty(scene.limit_notional / lowest), abs(scene.position))
-    if rules.max_position_qty is not None:
-        qty = min(qty, rules.round_qty(rules.max_position_qty))
-    return _Wish(Trigger(guard.kind, TriggerBy.MARK, trigger_px), px, qty)
+    return _Wish(Trigger(guard.kind, TriggerBy.MARK, trigger_px), px, rules.round_qty(abs(scene.position)))
 
 
 def _kind(tracked: TrackedOrder) -> TriggerKind | None:

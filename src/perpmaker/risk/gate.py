@@ -163,7 +163,7 @@ class Gate:
         now_ns: int,
     ) -> _Reason | None:
         """Judge an order that waits for a price: reduce-only and immediate, its price near its trigger, which the mark has
-        not reached. It may be as large as the largest position allowed: the venue trims it to the one it meets.
+        not reached, its size at most what is held; that may be more than an order of another kind.
         """
         if not order.reduce_only or order.tif is not TimeInForce.IOC or order.post_only:
             return Code.TRIGGER, "an order that waits for a price has to be reduce-only and immediate"
@@ -182,7 +182,9 @@ class Gate:
         position = account.position_qty(order.instrument)
         if not order.side.sign * position < _ZERO:
             return Code.REDUCE_ONLY, f"a {order.side.value} does not reduce a position of {position}"
-        reason = _waiting_size(order, min(px, trigger.px, mark_px), abs(position), instrument, limits)
+        if not order.qty <= abs(position):
+            return Code.REDUCE_ONLY, f"{order.side.value} {order.qty} does not only reduce a position of {position}"
+        reason = _venue_size(order, px, instrument)
         if reason is not None:
             return reason
         exposure = self._own_orders.exposure(order.account, order.instrument)
@@ -307,20 +309,6 @@ def _size(order: NewOrder, px: Decimal, reference: Decimal, instrument: Instrume
     notional = order.qty * reference
     if not notional <= limits.max_order_notional:
         return Code.MAX_ORDER_NOTIONAL, f"a notional of {notional} is above the limit of {limits.max_order_notional}"
-    return None
-
-
-def _waiting_size(
-    order: NewOrder, lowest_px: Decimal, held: Decimal, instrument: Instrument, limits: Limits
-) -> _Reason | None:
-    """Minimums as of any order; at most the largest position allowed at `lowest_px`, or what is held."""
-    reason = _venue_size(order, lowest_px, instrument)
-    if reason is not None:
-        return reason
-    notional = order.qty * lowest_px
-    if not (notional <= limits.max_position_notional or order.qty <= held):
-        text = f"a notional of {notional} is above the largest position, {limits.max_position_notional}"
-        return Code.MAX_ORDER_NOTIONAL, text
     return None
 
 

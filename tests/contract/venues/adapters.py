@@ -30,6 +30,7 @@ class Fault(Enum):
     MUTE_PRIVATE = "the account's order streams stop"
     END_SESSION = "the login is over"
     TOO_FAST = "creations are answered with too fast"
+    MARK_MOVES = "the mark goes where a test wants it (`hold_mark`)"
 
 
 class Truth(msgspec.Struct, frozen=True):
@@ -76,3 +77,6 @@ class Session(Protocol):
     async def truth(self) -> Truth: ...
     async def inject(self, fault: Fault) -> None: ...
     async def clear_faults(self) -> None: ...
+    async def hold_mark(self, px: Decimal | None) -> None:
+        """Hold the instrument's mark at a price, None to let it follow the market again."""
+        ...

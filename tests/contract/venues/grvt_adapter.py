@@ -77,6 +77,7 @@ class GrvtAdapter:
                 yield made
             finally:
                 await made.clear_faults()
+                await made.hold_mark(None)
                 await made.listing.stop()
 
 
@@ -159,6 +160,11 @@ class GrvtSession:
     async def clear_faults(self) -> None:
         async with self._control.delete(self._control_url + "/faults") as response:
             assert response.status == 200
+
+    async def hold_mark(self, px: Decimal | None) -> None:
+        body = {"instrument": self._instrument, "price": None if px is None else str(px)}
+        async with self._control.post(self._control_url + "/mark", json=body) as response:
+            assert response.status == 200, await response.text()
 
     def _rules(self, fault: Fault) -> list[dict[str, Any]]:
         once, account = {"hits": 1}, self._keys["sub_account_id"]

@@ -13,6 +13,7 @@ import pytest
 from tests.unit.venues.grvt.bench import Intents, Kill
 from tests.unit.venues.grvt.collected import Collected, until
 
+from perpmaker.clock import WallClock
 from perpmaker.model.commands import ReplaceOrders
 from perpmaker.model.events import (
     AccountSnapshot,
@@ -38,7 +39,16 @@ from perpmaker.model.events import (
 )
 from perpmaker.model.ids import ClientOrderId, StrategyId, order_ids
 from perpmaker.model.instrument import Instrument
-from perpmaker.model.order import Approved, CancelOrder, NewOrder, Side, TimeInForce
+from perpmaker.model.order import (
+    Approved,
+    CancelOrder,
+    NewOrder,
+    Side,
+    TimeInForce,
+    Trigger,
+    TriggerBy,
+    TriggerKind,
+)
 from perpmaker.model.units import NS_PER_S
 from perpmaker.venues.api import OrderGateway, Subscription
 
@@ -494,3 +504,60 @@ async def test_the_owners_leverage_is_told_once_the_account_was_read(desk: Desk)
     told = (await desk.events.first(LeverageTold)).leverages
     symbol = desk.instrument.instrument_id.partition("@")[0]
     assert (told.get(symbol) or told[""]).leverage >= 1
+
+
+def stop_loss(desk: Desk, px: Decimal, **changes: Any) -> NewOrder:
+    """Sell what was bought once the mark has fallen to `px`."""
+    trigger_px = desk.instrument.round_px(px, Side.BUY)
+    worst = desk.instrument.round_px(trigger_px * Decimal("0.998"), Side.SELL)
+    trigger = Trigger(TriggerKind.STOP_LOSS, TriggerBy.MARK, trigger_px)
+    figures = {"tif": TimeInForce.IOC, "post_only": False, "reduce_only": True}
+    expire_ns = WallClock().now_ns() + 3600 * NS_PER_S
+    return desk.order(worst, Side.SELL, **{**figures, "trigger": trigger, "expire_ns": expire_ns, **changes})
+
+
+@pytest.mark.gateway_fault(Fault.MARK_MOVES)
+async def test_a_stop_waits_out_of_the_book_until_the_mark_is_there_and_closes_what_is_held(desk: Desk) -> None:
+    assert desk.gateway.capabilities.triggers
+    bought = desk.taker()
+    desk.submit(bought)
+    await desk.report(bought, VenueStatus.FILLED)
+    stop = stop_loss(desk, desk.touch()[0] * Decimal("0.98"), qty=bought.qty)
+    desk.submit(stop)
+    opened = await desk.report(stop, VenueStatus.OPEN)
+    assert (opened.trigger, opened.cum_qty, opened.px) == (stop.trigger, 0, stop.px)
+    assert stop.client_order_id in (await desk.session.truth()).open_orders
+    desk.gateway.request_snapshot(0)
+    shown = {r.client_order_id: r for r in (await desk.events.first(AccountSnapshot)).open_orders}
+    assert shown[stop.client_order_id].trigger == stop.trigger
+    assert stop.trigger is not None
+    await desk.session.hold_mark(stop.trigger.px + desk.instrument.tick)
+    await asyncio.sleep(0.2)  # it would be long enough for one that waits for less
+    assert (await desk.session.truth()).position == bought.qty
+    await desk.session.hold_mark(stop.trigger.px)
+    flat = await desk.events.first(PositionReport, lambda p: p.qty == 0)
+    assert flat.avg_entry_px is None
+    await desk.report(stop, VenueStatus.CANCELED, VenueStatus.FILLED)
+    await until(lambda: sum((f.qty for f in desk.events.of(Fill) if f.side is Side.SELL), Decimal(0)) == bought.qty)
+    await desk.agree()
+
+
+@pytest.mark.gateway_fault(Fault.MARK_MOVES)
+async def test_a_stop_that_waits_can_be_cancelled_and_queried(desk: Desk) -> None:
+    bought = desk.taker()
+    desk.submit(bought)
+    await desk.report(bought, VenueStatus.FILLED)
+    stop = stop_loss(desk, desk.touch()[0] * Decimal("0.98"), qty=bought.qty)
+    desk.submit(stop)
+    await desk.report(stop, VenueStatus.OPEN)
+    desk.gateway.query([stop.client_order_id])
+    asked = await desk.events.first(
+        OrderReport, lambda r: r.client_order_id == stop.client_order_id and r.source is Source.QUERY
+    )
+    assert asked.trigger == stop.trigger
+    desk.gateway.cancel([desk.cancel(stop)])
+    await desk.report(stop, VenueStatus.CANCELED)
+    assert stop.client_order_id not in (await desk.session.truth()).open_orders
+    back = desk.taker(Side.SELL, qty=bought.qty, reduce_only=True)
+    desk.submit(back)
+    await desk.report(back, VenueStatus.FILLED)

@@ -108,7 +108,7 @@ class Story:
 
     def work(self, which: int) -> None:
         stage = self.stage
-        change = self.guards.step(Scene(stage.now, BTC, self.position, self.mark, D(5000), ""))
+        change = self.guards.step(Scene(stage.now, BTC, self.position, self.mark, ""))
         stage.table.note_cancels(change.cancels, stage.now)
         for cancel in change.cancels:
             coid = cancel.client_order_id
@@ -122,7 +122,7 @@ class Story:
             approved, refused = stage.table.admit(stage.gate, [order], stage.now)
             if refused:
                 assert order.trigger is not None
-                self.guards.failed(order.trigger.kind, stage.now)
+                self.guards.failed(order.trigger.kind, "denied", stage.now)
             for one in approved:
                 self.send(one.order.client_order_id, which)
 
@@ -186,6 +186,7 @@ def test_once_all_is_quiet_exactly_what_is_wanted_stands(moves: list[tuple[str, 
             continue  # it would have fired at once
         (tracked,) = standing
         assert tracked.state is OrderState.OPEN
+        assert tracked.order.qty >= abs(story.position) or reached
         assert tracked.order.trigger is not None
         near = abs(float(tracked.order.trigger.px) / guard.px - 1) * 1e4
         assert near <= guard.tolerance_bps + 0.1 or reached

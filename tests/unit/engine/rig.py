@@ -39,6 +39,7 @@ from perpmaker.model.events import (
     OrderReport,
     PositionReport,
     Source,
+    SubmitRejected,
     Ticker,
     Timer,
     VenueStatus,
@@ -137,6 +138,7 @@ class Rig:
         """Why the link sends nothing at all, "" when it does."""
         self.honours_triggers = True
         """Whether an order with a trigger waits for it, instead of acting on arrival."""
+        self.rejects: Callable[[NewOrder], bool] = lambda order: False
         self.reads = True
         """Whether snapshots are answered."""
 
@@ -369,6 +371,9 @@ class Rig:
                 continue
             self.feed(OrderPrepared(MAIN, order.client_order_id, self.now_ns))
             if not self.accepts:
+                continue
+            if self.rejects(order):
+                self.feed(SubmitRejected(MAIN, order.client_order_id, 2402, "too large", self.now_ns))
                 continue
             there = self.orders[order.client_order_id] = VenueOrder(order)
             taken = self._execute(there, None, True) if self._acts_now(order) else None

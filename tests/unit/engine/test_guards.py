@@ -68,7 +68,7 @@ def test_a_position_gets_its_stop_at_the_venue() -> None:
     assert (order.side, order.reduce_only, order.tif) == (Side.SELL, True, TimeInForce.IOC)
     assert order.trigger.px == pytest.approx(entry * Decimal("0.989"), abs=Decimal("0.11"))
     assert order.px == pytest.approx(order.trigger.px * Decimal("0.998"), abs=Decimal("0.11"))
-    assert order.qty > 50 * rig.positions[BTC] / 10  # for the largest position, not for this one
+    assert order.qty == rig.positions[BTC]
     assert _at_venue(rig) == f"stop loss at {order.trigger.px}"
 
 
@@ -151,13 +151,49 @@ def _placed(rig: Rig) -> list[NewOrder]:
     return [passed.order for command in sent for passed in command.orders if passed.order.trigger is not None]
 
 
-def test_small_moves_of_the_entry_leave_it_alone() -> None:
+def test_small_moves_of_the_entry_and_a_smaller_position_leave_it_alone() -> None:
     rig = _held()
     first = _only(rig)
-    for _ in range(4):
+    for _ in range(3):
         rig.run(6)
-        rig.fill(rig.quotes(BTC, Side.BUY)[0], Decimal("0.001"))
+        rig.fill(rig.quotes(BTC, Side.SELL)[0], Decimal("0.001"))
+    assert rig.positions[BTC] > 0
     assert _only(rig).client_order_id == first.client_order_id
+
+
+def test_a_larger_position_gets_a_larger_one() -> None:
+    rig = _held()
+    first = _only(rig)
+    rig.run(6)
+    _hold(rig)
+    rig.run(1)
+    assert _only(rig).qty == rig.positions[BTC] > first.qty
+
+
+def test_what_the_venue_has_trimmed_is_not_relied_on() -> None:
+    """The position shrank to a part and grew back: the order there may close that part alone."""
+    rig = _held()
+    first = _only(rig)
+    rig.run(3)
+    rig.fill(rig.quotes(BTC, Side.SELL)[0], Decimal("0.002"))
+    rig.run(6)
+    rig.fill(rig.quotes(BTC, Side.BUY)[0], Decimal("0.002"))
+    rig.run(2)
+    assert _only(rig).qty == rig.positions[BTC] == first.qty
+    assert _only(rig).client_order_id != first.client_order_id
+
+
+def test_where_the_venue_takes_one_only_the_old_one_goes_first() -> None:
+    rig = _held()
+    first = _only(rig)
+    rig.run(6)
+    rig.rejects = lambda order: order.trigger is not None and bool(rig.guards())
+    _hold(rig)
+    rig.run(1)
+    assert _only(rig) == first, "the new one was rejected, the old one still stands"
+    assert "refused: 2402" in _at_venue(rig)
+    rig.run(8)
+    assert _only(rig).qty == rig.positions[BTC] > first.qty
 
 
 def test_a_pause_keeps_it_and_is_done_with_it_there() -> None:
@@ -337,11 +373,11 @@ def test_one_in_question_is_never_joined_by_a_third() -> None:
 
 def test_a_frozen_instrument_keeps_its_protection() -> None:
     rig = _held()
-    order = _only(rig)
     rig.positions[BTC] += Decimal("0.002")  # a fill nobody tells us of
     rig.run(60)
     assert rig.engine.world.reconcilers.ready_state(MAIN, BTC) is ReadyState.FROZEN
-    assert rig.live() == [order]
+    assert rig.live() == [_only(rig)]
+    assert _only(rig).qty == rig.positions[BTC], "what the adjustment added is protected too"
 
 
 def test_what_it_wants_to_sell_does_not_stand_in_the_way_of_a_closing() -> None:

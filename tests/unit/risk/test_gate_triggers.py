@@ -27,13 +27,13 @@ def stage() -> Stage:
     return made
 
 
-def check(stage: Stage, px: str = "58900", qty: str = "0.08", **more: Any) -> str:
+def check(stage: Stage, px: str = "58900", qty: str = "0.05", **more: Any) -> str:
     figures: dict[str, Any] = {"tif": TimeInForce.IOC, "reduce_only": True, "trigger": trigger("59000"), **more}
     side = figures.pop("side", SELL)
     return stage.check(side, px, qty, **figures)
 
 
-def test_a_stop_far_from_the_market_and_larger_than_the_position_passes(stage: Stage) -> None:
+def test_a_stop_far_from_the_market_passes(stage: Stage) -> None:
     assert check(stage) == ""
 
 
@@ -43,12 +43,12 @@ def test_without_a_trigger_the_same_order_does_not_pass(stage: Stage) -> None:
 
 def test_it_passes_beside_own_bids_above_its_price_and_they_beside_it(stage: Stage) -> None:
     stage.resting(BUY, "59990")
-    stage.resting(SELL, "58900", "0.08", tif=TimeInForce.IOC, reduce_only=True, trigger=trigger("59000"))
+    stage.resting(SELL, "58900", "0.05", tif=TimeInForce.IOC, reduce_only=True, trigger=trigger("59000"))
     assert stage.check(BUY, "59980") == ""
 
 
 def test_it_counts_for_no_exposure_until_it_trades(stage: Stage) -> None:
-    stage.resting(SELL, "58900", "0.08", tif=TimeInForce.IOC, reduce_only=True, trigger=trigger("59000"))
+    stage.resting(SELL, "58900", "0.05", tif=TimeInForce.IOC, reduce_only=True, trigger=trigger("59000"))
     assert stage.table.exposure(MAIN, BTC_ID).sell_qty == 0
     stage.limits[MAIN] = replaced(stage.limits[MAIN], max_order_notional=D(5000))
     assert stage.check(SELL, "60010", "0.05", reduce_only=True) == ""
@@ -56,9 +56,9 @@ def test_it_counts_for_no_exposure_until_it_trades(stage: Stage) -> None:
 
 def test_one_that_could_add_to_a_position_counts_in_full(stage: Stage) -> None:
     """Made by hand: the venue has them, we make none."""
-    order = stage.order(SELL, "58900", "0.08", trigger=trigger("59000"))
+    order = stage.order(SELL, "58900", "0.05", trigger=trigger("59000"))
     stage.table.restore(order, stage.now)
-    assert stage.table.exposure(MAIN, BTC_ID).sell_qty == D("0.08")
+    assert stage.table.exposure(MAIN, BTC_ID).sell_qty == D("0.05")
     assert stage.table.best_own_px(BTC_ID, SELL) is None
 
 
@@ -89,7 +89,7 @@ def test_one_whose_price_is_reached_already_is_refused(
 def test_it_is_on_the_side_that_closes(stage: Stage) -> None:
     assert check(stage, "61000", side=BUY, trigger=trigger("61000")) == "REDUCE_ONLY"
     assert Stage().check(
-        SELL, "58900", "0.08", tif=TimeInForce.IOC, reduce_only=True, trigger=trigger("59000")
+        SELL, "58900", "0.05", tif=TimeInForce.IOC, reduce_only=True, trigger=trigger("59000")
     ) == "REDUCE_ONLY"  # fmt: skip
 
 
@@ -98,12 +98,10 @@ def test_its_price_stays_within_the_collar_of_its_trigger(stage: Stage) -> None:
     assert check(stage, "58409", trigger=trigger("59000")) == "PRICE_COLLAR"
 
 
-def test_it_is_as_large_as_the_largest_position_or_what_is_held(stage: Stage) -> None:
-    stage.limits[MAIN] = replaced(stage.limits[MAIN], max_position_notional=D(5000), max_order_notional=D(1000))
-    assert check(stage, qty="0.084") == ""
-    assert check(stage, qty="0.085") == "MAX_ORDER_NOTIONAL"
-    stage.trade(BUY, "0.05", trade="more")
-    assert check(stage, qty="0.1") == ""
+def test_it_is_as_large_as_what_is_held_and_no_larger_whatever_other_orders_may_be(stage: Stage) -> None:
+    stage.limits[MAIN] = replaced(stage.limits[MAIN], max_order_notional=D(1000))
+    assert check(stage, qty="0.05") == ""
+    assert check(stage, qty="0.051") == "REDUCE_ONLY"
 
 
 def test_figures_have_to_be_exact(stage: Stage) -> None:
@@ -130,7 +128,7 @@ def test_it_passes_freezes_and_halts_and_not_the_latch(stage: Stage) -> None:
 
 def test_it_counts_among_the_open_orders_and_uses_the_rate_of_what_reduces(stage: Stage) -> None:
     stage.limits[MAIN] = replaced(stage.limits[MAIN], max_open_orders=1, orders_per_s=D(1))
-    stage.resting(SELL, "58900", "0.08", tif=TimeInForce.IOC, reduce_only=True, trigger=trigger("59000"))
+    stage.resting(SELL, "58900", "0.05", tif=TimeInForce.IOC, reduce_only=True, trigger=trigger("59000"))
     assert stage.check(BUY, "59980") == "MAX_OPEN_ORDERS"
     stage.limits[MAIN] = replaced(stage.limits[MAIN], max_open_orders=9)
     assert check(stage) == "ORDER_RATE"

@@ -115,7 +115,6 @@ class Desk:
                 instrument=rules,
                 position=world.account_books[account].position_qty(instrument),
                 mark_px=None if prices is None else prices.mark_px,
-                limit_notional=world.limits[account].max_position_notional,
                 hindrance=world.hindrance_of_guards(account, instrument),
             )
         )
@@ -123,7 +122,8 @@ class Desk:
             self.cancel(change.cancels)
         for order in change.orders:
             if not self.submit((order,)) and order.trigger is not None:
-                guards.failed(order.trigger.kind, world.now_ns)
+                denied = world.table.get(account, order.client_order_id)
+                guards.failed(order.trigger.kind, "" if denied is None else denied.reason, world.now_ns)
 
     def touch_guards(self, account: AccountId, instrument: InstrumentId) -> None:
         """Have the protective orders of a position looked at again: it, or they, may have changed."""
