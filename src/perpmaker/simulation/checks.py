@@ -39,6 +39,8 @@ def refusal(
         return Rejection(2061, f"{order.instrument} is not listed")
     if order.tif not in _OFFERED:
         return Rejection(2030, f"{order.tif.value} is not simulated")
+    if order.trigger is not None:
+        return Rejection(2112, "orders that wait for a price are not simulated")
     if order.post_only and (order.px is None or order.tif is not TimeInForce.GTT):
         return Rejection(2032, "post only is for limit orders that may rest")
     if order.expire_ns <= venue_ns:

@@ -561,3 +561,24 @@ async def test_a_stop_that_waits_can_be_cancelled_and_queried(desk: Desk) -> Non
     back = desk.taker(Side.SELL, qty=bought.qty, reduce_only=True)
     desk.submit(back)
     await desk.report(back, VenueStatus.FILLED)
+
+
+async def test_an_order_that_waits_is_never_executed_on_arrival_whatever_the_venue_offers(desk: Desk) -> None:
+    bought = desk.taker()
+    desk.submit(bought)
+    await desk.report(bought, VenueStatus.FILLED)
+    stop = stop_loss(desk, desk.touch()[0] * Decimal("0.98"), qty=bought.qty)
+    desk.submit(stop)
+    if desk.gateway.capabilities.triggers:
+        await desk.report(stop, VenueStatus.OPEN)
+    else:
+        refused = OrderNotSent | SubmitRejected
+        await until(
+            lambda: any(
+                isinstance(e, refused) and e.client_order_id == stop.client_order_id for e in desk.events.events
+            )
+        )
+    assert (await desk.session.truth()).position == bought.qty
+    back = desk.taker(Side.SELL, qty=bought.qty, reduce_only=True)
+    desk.submit(back)
+    await desk.report(back, VenueStatus.FILLED)

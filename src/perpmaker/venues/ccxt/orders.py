@@ -160,6 +160,8 @@ class Orders:
             raise DataError(f"client order id {order.client_order_id} is wider than {quirks.client_id_bits} bits")
         if order.tif not in (TimeInForce.GTT, TimeInForce.IOC, TimeInForce.FOK):
             raise DataError(f"{order.tif.value} is not offered")
+        if order.trigger is not None:
+            raise DataError("an order that waits for a price is not offered")
         try:
             listed.instrument.to_lots(order.qty)
             if order.px is not None:
