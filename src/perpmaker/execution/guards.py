@@ -17,6 +17,7 @@ import msgspec
 
 from perpmaker.execution.orders import OrderTable
 from perpmaker.execution.tracked import OrderChange, OrderKey, TrackedOrder
+from perpmaker.model.events import Fill
 from perpmaker.model.guard import Guard
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId
 from perpmaker.model.instrument import Instrument
@@ -52,7 +53,9 @@ class GuardRules(msgspec.Struct, frozen=True):
     """After one that was refused the next waits this long, doubled by each further one."""
     failed_hold_max_ns: int = 300 * NS_PER_S
     too_soon_ns: int = 2 * NS_PER_S
-    """One that trades within this of its making did not wait for its trigger: the venue does not honour it."""
+    too_far_bps: Decimal = Decimal(20)
+    """One that trades while the venue's mark has not reached its trigger did not wait for it, if that is within this time
+    of its making or the mark is so far away: a mark that was there for a moment may have gone back."""
 
 
 DEFAULT_RULES: Final = GuardRules()
@@ -171,8 +174,8 @@ class WorkingGuards:
                 self._failures[kind], self._refusal[kind] = 0, ""
         if change.fill is None:
             return ""
-        if change.fill.ts_recv_ns - tracked.created_ns < self._rules.too_soon_ns and not self.distrust:
-            self.distrust = "the venue executed one at once instead of having it wait for its trigger"
+        if not self.distrust and not self._has_waited(tracked, tracked.order.trigger, change.fill):
+            self.distrust = "the venue executed one that its mark price had not reached"
         return "executed"
 
     def shown(self) -> str:
@@ -189,6 +192,15 @@ class WorkingGuards:
         return "; ".join(parts) or "none: nothing to protect"
 
     # --- inside
+
+    def _has_waited(self, tracked: TrackedOrder, trigger: Trigger, fill: Fill) -> bool:
+        """Say whether an execution may be one that the trigger released, by the mark the venue states with it."""
+        rules, mark_px = self._rules, fill.mark_px
+        if mark_px is not None and trigger.is_reached(tracked.order.side, mark_px):
+            return True
+        if fill.ts_recv_ns - tracked.created_ns < rules.too_soon_ns:
+            return False
+        return mark_px is None or abs(mark_px - trigger.px) * _BPS <= rules.too_far_bps * trigger.px
 
     def _live(self) -> list[TrackedOrder]:
         live = self._table.live(self._account, self._instrument, self._strategy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.execution.stage import BTC, BTC_ID, BUY, MAIN, MAKER, MS, SELL, D, S, Stage, fill, report
@@ -194,15 +195,30 @@ def test_once_all_is_quiet_exactly_what_is_wanted_stands(moves: list[tuple[str, 
         assert not [t for kind in TriggerKind for t in story.live(kind)]
 
 
-def test_one_that_trades_at_once_ends_it_and_one_that_trades_later_does_not() -> None:
-    for wait_s, stands in ((1, False), (3, True)):
-        story = Story()
-        story.trade(BUY, 20)
-        story.advance("still", 0)
-        (stop,) = story.live(TriggerKind.STOP_LOSS)
-        story.stage.now += wait_s * S
-        story.take(fill(stop.client_order_id, "0.02", "59000", SELL, trade="x", at=story.stage.now))
-        assert bool(story.guards.distrust) is not stands
+@pytest.mark.parametrize(
+    ("wait_s", "mark", "is_trusted"),
+    [
+        (1, None, False),
+        (3, None, True),
+        (1, "59400", True),
+        (1, "59401", False),
+        (3, "59401", True),
+        (3, "60000", False),
+    ],
+)
+def test_one_that_trades_before_the_venues_mark_is_there_ends_it(
+    wait_s: int, mark: str | None, is_trusted: bool
+) -> None:
+    story = Story()
+    story.trade(BUY, 20)
+    story.advance("still", 0)
+    (stop,) = story.live(TriggerKind.STOP_LOSS)
+    assert stop.order.trigger is not None
+    assert stop.order.trigger.px == 59_400
+    story.stage.now += wait_s * S
+    mark_px = None if mark is None else D(mark)
+    story.take(fill(stop.client_order_id, "0.02", "59390", SELL, trade="x", at=story.stage.now, mark_px=mark_px))
+    assert bool(story.guards.distrust) is not is_trusted
 
 
 def test_a_cancel_that_nobody_answers_leaves_two_and_never_three() -> None:

@@ -356,7 +356,7 @@ def test_a_venue_that_does_not_wait_is_not_asked_again() -> None:
     assert len(_placed(rig)) == 1
     (notice,) = rig.notices("protection_at_venue_off")
     assert notice.level == "error"
-    assert "at once" in _at_venue(rig)
+    assert "had not reached" in _at_venue(rig)
 
 
 def test_one_in_question_is_never_joined_by_a_third() -> None:
