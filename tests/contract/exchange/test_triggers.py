@@ -181,7 +181,7 @@ async def test_waiting_trigger_is_cancelled_like_any_order(long: Client, way: st
 async def test_pair_in_bulk_fires_one_and_cancels_the_other(long: Client) -> None:
     account = {"sub_account_id": long.sub}
     profit, loss = sale(long, trigger("TAKE_PROFIT", "70000")), sale(long)
-    mixed = account | {"orders": [profit, client_order(long)]}
+    mixed = account | {"orders": [profit, long.order(buy=False, px="70000.0", post_only=True)]}
     assert (await long.call("bulk_orders", mixed, version="v2")).body["code"] == 2236
     made = await long.ok("bulk_orders", account | {"orders": [profit, loss]}, version="v2")
     assert [row["state"]["status"] for row in made["orders"]] == ["PENDING"] * 2
@@ -197,8 +197,23 @@ async def test_pair_in_bulk_fires_one_and_cancels_the_other(long: Client) -> Non
     ]
 
 
-def client_order(client: Client) -> dict[str, Any]:
-    return client.order(px="50000.0", post_only=True)
+async def test_triggers_in_bulk_wait_for_the_order_before_them(client: Client) -> None:
+    account = {"sub_account_id": client.sub}
+    await mark(client, "60000")
+    group = [client.order(tif="IMMEDIATE_OR_CANCEL"), sale(client, trigger("TAKE_PROFIT", "70000")), sale(client)]
+    made = await client.ok("bulk_orders", account | {"orders": group}, version="v2")
+    assert [row["metadata"]["trigger"]["trigger_type"] for row in made["orders"]] == [
+        "UNSPECIFIED",
+        "TAKE_PROFIT",
+        "STOP_LOSS",
+    ]
+    await client.until(lambda books: bool(books["positions"]) and held(books) == "0.01")
+    ids = [row["order_id"] for row in await active(client)]
+    assert len(ids) == 2
+    await mark(client, "50000")
+    await client.until(lambda books: not books["positions"])
+    rows = [(await client.ok("order", account | {"order_id": order_id}))["result"] for order_id in ids]
+    assert [row["state"]["reject_reason"] for row in rows] == ["OCO_COUNTER_PART_TRIGGERED", "UNSPECIFIED"]
 
 
 async def test_lost_answer_and_a_second_try_make_one_order_that_fires_once(long: Client) -> None:

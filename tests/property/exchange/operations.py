@@ -56,6 +56,7 @@ _WEIGHTS = (
     ("replace", 2),
     ("wait", 2),
     ("pair", 1),
+    ("group", 2),
     ("index", 2),
     ("mark", 1),
     ("fund", 1),
@@ -97,6 +98,10 @@ def _operation(rng: Rng, name: str) -> Operation:
             return name, {"ms": _choice(rng, (1, 10, 25, 200, 3_000, 3_600_000))}
         case "pair":
             return name, {"orders": [_client_order(rng, always=True) for _ in range(2)]}
+        case "group":
+            kind = _choice(rng, ("resting", "post_only", "passive", "ioc", "market"))
+            parent = _client_order(rng) | {"kind": kind, "trigger": None}
+            return name, {"parent": parent, "exits": [_trigger(rng) for _ in range(rng.between(1, 2))]}
         case "index" | "mark":
             return name, {"name": instrument, "offset": rng.between(-4, 4)}
         case "fund":
@@ -230,6 +235,19 @@ class Day:
             **first | {"trigger": (TriggerType.STOP_LOSS, *second["trigger"][1:]), "kind": second["kind"]}
         )
         self.venue.bulk_orders(profit.sub_account_id, [profit, loss])
+
+    def _group(self, parent: dict[str, Any], exits: list[tuple[TriggerType, TriggerBy, int]]) -> None:
+        """An order, and one or two triggers against it that wait for it; as large as it, and reduce-only when nobody
+        holds anything (`_request` picks a position to close else)."""
+        first = self._request(**parent)
+        held = any(self.venue.positions(account) for account in ACCOUNTS)
+        closing = parent | {"side": parent["side"].opposite, "kind": "market" if held else "closing_market"}
+        kinds = (TriggerType.STOP_LOSS, TriggerType.TAKE_PROFIT)
+        against = [
+            self._request(**closing | {"trigger": (kind, by, offset)})
+            for kind, (_, by, offset) in zip(kinds, exits, strict=False)
+        ]
+        self.venue.bulk_orders(first.sub_account_id, [*against, first])
 
     def _cancel(self, account: int, pick: int) -> None:
         self.venue.cancel_order(account, client_order_id=self._picked(account, pick))

@@ -206,9 +206,17 @@ def test_events_rebuild_the_books_of_every_account(day_plan: list[Operation]) ->
 
 
 def closed_orders(venue: Venue, account: int) -> list[OrderView]:
-    """By time; orders that end together do so in one order when they are cancelled, and in another after a restart."""
-    rows = venue.order_history(account).rows
+    """By time; orders that end together do so in one order when they are cancelled, and in another after a restart, which
+    also wakes triggers whose parent had traded before it ends them."""
+    rows = [without_parent(view) for view in venue.order_history(account).rows]
     return sorted(rows, key=lambda view: (view.state.update_ns, view.terms.client_order_id))
+
+
+def without_parent(view: OrderView) -> OrderView:
+    if view.terms.trigger is None:
+        return view
+    trigger = msgspec.structs.replace(view.terms.trigger, parent=0)
+    return msgspec.structs.replace(view, terms=msgspec.structs.replace(view.terms, trigger=trigger))
 
 
 def closed_positions(venue: Venue, account: int) -> list[PositionHistoryRow]:

@@ -73,6 +73,8 @@ class Account:
         self.open_lots: dict[str, OpenLots] = {}
         self.resting_reduce_only: dict[str, dict[int, ClientOrder]] = {}
         """By instrument and number, in order of arrival."""
+        self.dormant: dict[int, list[ClientOrder]] = {}
+        """Triggers that wait for another order to trade, by its client order id."""
         self.orders_accepted = 0
         self.changed_this_hour = False
 

@@ -7,7 +7,8 @@ REJECTED and CANCELLED, after the rule that an order is rejected before it was o
 order makes it CANCELLED.
 
 An order with a trigger gets its id and is OPEN at once, but in no book: it waits for its price. When it is reached the
-order fires, which is told, and goes on as the plain order it is; refused then, it is CANCELLED, as it was open.
+order fires, which is told, and goes on as the plain order it is; refused then, it is CANCELLED, as it was open. One with
+a parent looks at its price once the parent has ended with a trade.
 
 Matching is by price, then time. Every change of a client's order, fill and position becomes an event, in the order it
 happens.
@@ -17,6 +18,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+
+import msgspec
 
 from perpmaker.exchange.core.accounts import Account
 from perpmaker.exchange.core.book import Order
@@ -43,6 +46,13 @@ from perpmaker.exchange.core.views import position_view
 
 _LAST_64_BITS = (1 << 64) - 1
 """Where an order id has its growing number."""
+_TAKEN_BACK = {
+    OrderRejectReason.CLIENT_CANCEL,
+    OrderRejectReason.CLIENT_BULK_CANCEL,
+    OrderRejectReason.CLIENT_REPLACE,
+    OrderRejectReason.CLIENT_CANCEL_ON_DISCONNECT_TRIGGERED,
+}
+"""Ends by the client's will: they end a whole group."""
 _REASON_OF_CODE = {
     2080: OrderRejectReason.BELOW_MARGIN,
     2081: OrderRejectReason.EXCEED_MAX_POSITION_SIZE,
@@ -117,9 +127,28 @@ class Engine:
         order.status = OrderStatus.OPEN
         self._expire_later(order)
         self._tell_order(order)
+        self._watch(order)
+
+    def _watch(self, order: ClientOrder) -> None:
+        """Let an order look at its price, or first wait for its parent to trade."""
         trigger = order.terms.trigger
-        if trigger is not None:
+        if trigger is not None and trigger.parent:
+            order.account.dormant.setdefault(trigger.parent, []).append(order)
+        elif trigger is not None:
             order.listing.triggers.add(order, order.listing.price_by(trigger.by))
+
+    def _wake(self, order: ClientOrder) -> None:
+        """The parent of an order traded: forget it, so that whoever replays events need not know of it."""
+        if order.terms.trigger is not None:
+            trigger = msgspec.structs.replace(order.terms.trigger, parent=0)
+            order.terms = msgspec.structs.replace(order.terms, trigger=trigger)
+        self._tell_order(order)
+        self._watch(order)
+
+    def disown(self, account: Account, parent: int) -> None:
+        """Cancel the triggers whose parent never came to be."""
+        for order in account.dormant.pop(parent, ()):
+            self.cancel(order, OrderRejectReason.CLIENT_CANCEL)
 
     def _fire(self, order: ClientOrder) -> None:
         """Send an order on its way. That it fired is told first: whoever replays events must never fire it again."""
@@ -244,9 +273,9 @@ class Engine:
             self._close(order, OrderStatus.FILLED, OrderRejectReason.UNSPECIFIED)
 
     def _close(self, order: ClientOrder, status: OrderStatus, reason: OrderRejectReason) -> None:
-        """End an order; the counterpart of one that did not fire ends with it."""
+        """End an order, and with one that did not fire its counterpart and the parent they wait for."""
         account, terms = order.account, order.terms
-        other = None if order.fired_ns else _counterpart(order)
+        others = [] if order.fired_ns else _linked(order)
         self._floor.timers.cancel(order.timer)
         order.timer = None
         order.listing.book.remove(order)
@@ -262,8 +291,14 @@ class Engine:
         view = self._tell_order(order)
         account.keep_closed_order(view)
         account.changed_this_hour = True
-        if other is not None:
-            self.cancel(other, reason)
+        for child in account.dormant.pop(terms.client_order_id, ()):
+            if child.awaits_price and order.cum_lots and reason not in _TAKEN_BACK:
+                self._wake(child)
+            else:
+                others.append(child)
+        for other in others:
+            if other.is_active:
+                self.cancel(other, reason)
 
     # matching
 
@@ -473,6 +508,14 @@ def _counterpart(order: ClientOrder) -> ClientOrder | None:
     if other is None or other.terms.trigger is None or not other.awaits_price:
         return None
     return other if other.terms.trigger.counterpart == order.terms.client_order_id else None
+
+
+def _linked(order: ClientOrder) -> list[ClientOrder]:
+    """The active orders that a trigger which waits cannot outlive."""
+    trigger, other = order.terms.trigger, _counterpart(order)
+    found = [] if other is None else [other]
+    parent = order.account.active.get(trigger.parent) if trigger is not None and trigger.parent else None
+    return found if parent is None else [*found, parent]
 
 
 def _number_of(order: ClientOrder) -> int:

@@ -100,13 +100,13 @@ class Gateway:
             if order is not None:
                 growing = 0 if order.terms.reduce_only else order.leaves_lots
                 planned.cancel(order.terms.client_order_id, order.side, growing)
-        accepted: list[OrderTerms] = []
-        for request in creations:
-            terms = check_creation(self._floor, account, request, planned)
+        accepted: dict[int, OrderTerms] = {}
+        for place in sorted(range(len(creations)), key=lambda place: creations[place].trigger is not None):
+            terms = check_creation(self._floor, account, creations[place], planned)
             if isinstance(terms, Rejection):
                 return terms
             planned.create(terms)
-            accepted.append(terms)
+            accepted[place] = terms
         reason = OrderRejectReason.CLIENT_REPLACE if creations else OrderRejectReason.CLIENT_BULK_CANCEL
         acks = [order is not None for order in by_number] + [True] * len(by_client_id)
         for order in to_cancel:
@@ -115,7 +115,8 @@ class Gateway:
         for client_order_id, order in zip(cancel_client_order_ids, by_client_id, strict=True):
             if order is None:
                 self._cancel_client_id(account, client_order_id, ttl, reason)
-        return BulkOutcome(tuple(self._accept(account, terms) for terms in _linked(accepted)), tuple(acks))
+        linked = _linked([accepted[place] for place in range(len(creations))])
+        return BulkOutcome(self._accept_all(account, linked), tuple(acks))
 
     def arm_disconnect(self, account: Account, countdown_ms: int) -> Rejection | None:
         """Arm, refresh or (0 to 1000 ms) disable the countdown after which every order is cancelled."""
@@ -140,6 +141,15 @@ class Gateway:
             return OrderView(UNASSIGNED_ORDER_ID, terms, state)
         return self._engine.accept(account, self._floor.listings[terms.instrument], terms)
 
+    def _accept_all(self, account: Account, linked: Sequence[OrderTerms]) -> tuple[OrderView, ...]:
+        """Take in the orders of a request, a group's triggers before the order they wait for: it may trade at once."""
+        views: dict[int, OrderView] = {}
+        for place in sorted(range(len(linked)), key=lambda place: not _parent_of(linked[place])):
+            views[place] = self._accept(account, linked[place])
+        for parent in {_parent_of(terms) for terms in linked} - {0, *account.active}:
+            self._engine.disown(account, parent)  # dropped, as its signed payload was used before
+        return tuple(views[place] for place in range(len(linked)))
+
     def _check_bulk(
         self, creations: Sequence[OrderRequest], cancel_order_ids: Sequence[str], cancel_client_order_ids: Sequence[int]
     ) -> Rejection | None:
@@ -150,10 +160,9 @@ class Gateway:
             return Rejection(2235, f"at most {most}")
         if len({leg.instrument for request in creations for leg in request.legs}) > 1:
             return Rejection(2234)
-        triggers = [request for request in creations if request.trigger is not None]
-        if not triggers or len(creations) == 1 or _is_pair(creations):
+        if all(request.trigger is None for request in creations) or _is_group(creations):
             return None
-        return Rejection(2236, "one trigger, or a take-profit and a stop-loss of one side and size")
+        return Rejection(2236, "one trigger or a pair of them, with or without one order against them")
 
     def _own_open_order(self, account: Account, number: int) -> ClientOrder | None:
         order = self._engine.open_order(number)
@@ -198,25 +207,38 @@ class Gateway:
         self.cancel_where(account, OrderRejectReason.CLIENT_CANCEL_ON_DISCONNECT_TRIGGERED, lambda order: True)
 
 
-def _is_pair(creations: Sequence[OrderRequest]) -> bool:
-    """Whether these are a take-profit and a stop-loss of which one is to fire."""
-    if len(creations) != 2 or any(len(request.legs) != 1 for request in creations):
+def _is_group(creations: Sequence[OrderRequest]) -> bool:
+    """Whether these are one trigger, or a take-profit and a stop-loss of one side and size (OCO), alone or with the order
+    on the other side that they wait for (OTO, OTOCO)."""
+    if any(len(request.legs) != 1 for request in creations):
         return False
-    legs = [request.legs[0] for request in creations]
-    kinds = {request.trigger.kind for request in creations if request.trigger is not None}
-    return len(kinds) == 2 and legs[0].side is legs[1].side and legs[0].qty == legs[1].qty
+    waiting = [(request.trigger.kind, request.legs[0]) for request in creations if request.trigger is not None]
+    parents = [request.legs[0] for request in creations if request.trigger is None]
+    kinds, sides = {kind for kind, _ in waiting}, {leg.side for _, leg in waiting}
+    if len(kinds) != len(waiting) or len(sides) != 1 or len({leg.qty for _, leg in waiting}) != 1:
+        return False
+    return not parents or (len(parents) == 1 and parents[0].side not in sides)
 
 
 def _linked(accepted: Sequence[OrderTerms]) -> Sequence[OrderTerms]:
-    """The terms of a bulk request, those of two triggers with each other's client order ids."""
-    triggers = [terms.trigger for terms in accepted if terms.trigger is not None]
-    if len(triggers) != 2:
+    """The terms of a bulk request, those of triggers with the client order ids of each other and of their parent."""
+    ids = [terms.client_order_id for terms in accepted if terms.trigger is not None]
+    if not ids:
         return accepted
-    others = [terms.client_order_id for terms in reversed(accepted)]
-    return [
-        msgspec.structs.replace(terms, trigger=msgspec.structs.replace(trigger, counterpart=other))
-        for terms, trigger, other in zip(accepted, triggers, others, strict=True)
-    ]
+    parent = next((terms.client_order_id for terms in accepted if terms.trigger is None), 0)
+    linked = []
+    for terms in accepted:
+        if terms.trigger is None:
+            linked.append(terms)
+            continue
+        other = next((number for number in ids if number != terms.client_order_id), 0)
+        trigger = msgspec.structs.replace(terms.trigger, counterpart=other, parent=parent)
+        linked.append(msgspec.structs.replace(terms, trigger=trigger))
+    return linked
+
+
+def _parent_of(terms: OrderTerms) -> int:
+    return 0 if terms.trigger is None else terms.trigger.parent
 
 
 def _check_replacement(creations: Sequence[OrderRequest], cancelled: Sequence[ClientOrder | None]) -> Rejection | None:
@@ -228,7 +250,10 @@ def _check_replacement(creations: Sequence[OrderRequest], cancelled: Sequence[Cl
         return None
     if any(order is not None and order.terms.trigger is None for order in cancelled):
         return Rejection(2222)
-    waiting = {order.terms.client_order_id: order for order in cancelled if order is not None and order.awaits_price}
+    awaiting = [order for order in cancelled if order is not None and order.awaits_price]
+    if any(_parent_of(order.terms) for order in awaiting):
+        return Rejection(2413, "of a group whose first order did not trade yet")
+    waiting = {order.terms.client_order_id: order for order in awaiting}
     if len(waiting) != len(creations):
         return Rejection(2413, f"{len(waiting)} wait, {len(creations)} created")
     counterparts = {order.terms.trigger.counterpart for order in waiting.values() if order.terms.trigger is not None}

@@ -163,11 +163,16 @@ def restore_state(floor: Floor, state: VenueState | None, events: Sequence[Event
             _follow(floor, open_orders, event.order)
     waiting = {key: view for key, view in open_orders.items() if _awaits_price(view)}
     for key, view in open_orders.items():
-        if key not in waiting or _lost_counterpart(view, waiting):
-            waiting.pop(key, None)
+        if key not in waiting:
             _fail_over(floor, view)
+    resumed: list[OrderView] = []
+    for view in waiting.values():
+        if _lost_counterpart(view, waiting) or _lost_parent(floor, view):
+            _fail_over(floor, view)
+        else:
+            resumed.append(_without_parent(floor, view))
     _carry_over(floor)
-    return list(waiting.values())
+    return resumed
 
 
 def apply_event(floor: Floor, event: Event) -> None:
@@ -257,6 +262,26 @@ def _lost_counterpart(view: OrderView, waiting: dict[tuple[int, int], OrderView]
     if trigger is None or not trigger.counterpart:
         return False
     return (view.terms.sub_account_id, trigger.counterpart) not in waiting
+
+
+def _lost_parent(floor: Floor, view: OrderView) -> bool:
+    """Whether the order that a trigger waits for ended without a trade, at the latest by this restart."""
+    trigger = view.terms.trigger
+    if trigger is None or not trigger.parent:
+        return False
+    parent = floor.accounts[view.terms.sub_account_id].closed_order(number=None, client_order_id=trigger.parent)
+    return parent is None or not parent.state.traded_lots
+
+
+def _without_parent(floor: Floor, view: OrderView) -> OrderView:
+    """The same order, which looks at its price from now on; told if it did not before."""
+    trigger = view.terms.trigger
+    if trigger is None or not trigger.parent:
+        return view
+    terms = msgspec.structs.replace(view.terms, trigger=msgspec.structs.replace(trigger, parent=0))
+    woken = OrderView(view.order_id, terms, msgspec.structs.replace(view.state, update_ns=floor.now_ns))
+    floor.events.append(OrderUpdated(woken))
+    return woken
 
 
 def _fail_over(floor: Floor, view: OrderView) -> None:

@@ -257,6 +257,8 @@ class Trigger(msgspec.Struct, frozen=True):
     px_ticks: int
     counterpart: int = 0
     """The client order id of the other trigger of a pair of which one fires; 0: there is none."""
+    parent: int = 0
+    """The client order id of the order that has to trade before the price is looked at; 0: there is none, or it did."""
 
     def is_above(self, side: Side) -> bool:
         """Whether an order of `side` fires at its price or above it, else at it or below: losses of a sale that closes

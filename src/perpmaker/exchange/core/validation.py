@@ -33,12 +33,14 @@ from perpmaker.exchange.core.types import (
 class Planned:
     """What the rest of the same bulk request will have changed by the time a creation is carried out."""
 
-    __slots__ = ("active", "buys", "freed", "sells", "taken")
+    __slots__ = ("active", "buys", "freed", "opened", "sells", "taken")
 
     def __init__(self) -> None:
         self.buys = 0
         self.sells = 0
         self.active = 0
+        self.opened = 0
+        """Lots by which the plain orders before move the position, for triggers that wait for them."""
         self.freed: set[int] = set()
         """Client order ids of the orders cancelled first."""
         self.taken: set[int] = set()
@@ -52,6 +54,8 @@ class Planned:
     def create(self, terms: OrderTerms) -> None:
         self.taken.add(terms.client_order_id)
         self.active += 1
+        if terms.trigger is None:
+            self.opened += terms.side * terms.qty_lots
         if not terms.reduce_only:
             self._add(terms.side, terms.qty_lots)
 
@@ -219,6 +223,8 @@ def _check_account(
     floor: Floor, account: Account, listing: Listing, terms: OrderTerms, planned: Planned
 ) -> Rejection | None:
     held = account.lots_in(terms.instrument)
+    if terms.trigger is not None:
+        held += planned.opened
     against = -terms.side * held
     """Lots the order could close."""
     if terms.is_market:

@@ -177,7 +177,7 @@ def test_bulk_codes(desk: Desk) -> None:
     assert code(good, other) == 2234
     assert code(*[good] * 101) == 2235
     assert code(cancel_order_ids=[f"0x{n:x}" for n in range(1, 102)]) == 2235
-    assert code(good, desk.request(SELL, "0.01", "59000", trigger=at(STOP_LOSS, "59000"))) == 2236
+    assert code(good, desk.request(BUY, "0.01", "59000", trigger=at(STOP_LOSS, "59000"))) == 2236
     assert code(good, desk.request(BUY, "0.01", "59000", cid=good.client_order_id)) == 2012
     assert code(desk.request(BUY, "0.01", "59000", account=BOB)) == 2003
     assert code(time_to_live_ms=5_001) == 2301  # type: ignore[arg-type]

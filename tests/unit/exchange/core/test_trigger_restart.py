@@ -181,6 +181,50 @@ def test_pair_stays_a_pair(lives: Lives) -> None:
     assert now(venue, profit).state.status is OrderStatus.FILLED
 
 
+def group(desk: Desk) -> list[OrderView]:
+    """A purchase of 0.1 at 59,999.9, and what closes it."""
+    requests = [desk.request(BUY, "0.1", "59999.9", post_only=True)]
+    requests += [
+        desk.request(SELL, "0.1", None, is_market=True, reduce_only=True, trigger=trigger)
+        for trigger in (at(TAKE_PROFIT, "61000"), at(STOP_LOSS, "59000"))
+    ]
+    outcome = desk.venue.bulk_orders(ALICE, requests)
+    assert isinstance(outcome, BulkOutcome)
+    desk.collect()
+    return [now(desk.venue, view) for view in outcome.orders]
+
+
+def test_group_whose_first_order_is_failed_over_goes_with_it(lives: Lives) -> None:
+    orders = group(lives.desk)
+    venue = lives.restart()
+    assert [end_of(now(venue, order)) for order in orders] == [FAILED_OVER] * 3
+
+
+def test_group_whose_first_order_traded_in_part_protects_that_part(lives: Lives) -> None:
+    """The position is 0.1 and what the purchase got, 0.04; the stop sells its whole 0.1 of it."""
+    orders = group(lives.desk)
+    lives.desk.hit(SELL, "1.04", "59999.9")
+    venue = lives.restart()
+    assert end_of(now(venue, orders[0])) == FAILED_OVER
+    assert [end_of(now(venue, order)) for order in orders[1:]] == [OPEN] * 2
+    lives.restart()
+    lives.desk.index("59000")
+    lives.desk.wait_ns(WAIT_NS)
+    assert lives.desk.lots() == 40
+
+
+@pytest.mark.parametrize("place", range(8))
+def test_log_cut_anywhere_in_the_fill_of_a_group_leaves_all_of_it_or_nothing(desk: Desk, place: int) -> None:
+    orders = group(desk)
+    whole = len(desk.events)
+    desk.hit(SELL, "1.1", "59999.9")
+    lives = Lives(desk, "events")
+    venue = lives.restart(written=whole + place)
+    protected = [end_of(now(venue, order)) == OPEN for order in orders[1:]]
+    filled = desk.lots() == 100
+    assert protected in ([filled] * 2, [now(venue, orders[0]).state.traded_lots > 0] * 2)
+
+
 def test_countdown_goes_on_over_a_restart(lives: Lives) -> None:
     order = stop(lives.desk, "59000")
     lives.desk.venue.cancel_on_disconnect(ALICE, 10_000)

@@ -553,6 +553,103 @@ def test_replacement_of_another_number_or_of_what_fired_or_is_plain_is_refused(l
     assert end_of(now(long, single)) == end_of(now(long, loss)) == (OPEN, NONE)
 
 
+# groups: triggers that wait for another order first
+
+
+def group(desk: Desk, *, px: str = "59999.9", profit: bool = True, **terms: Any) -> list[OrderRequest]:
+    """A purchase of 0.1, and what closes it: at a loss of 1,000, and at a gain of 1,000."""
+    exits = [at(STOP_LOSS, "59000")] + ([at(TAKE_PROFIT, "61000")] if profit else [])
+    orders = [desk.request(SELL, "0.1", None, is_market=True, reduce_only=True, trigger=trigger) for trigger in exits]
+    return [desk.request(BUY, "0.1", px, **terms), *orders]
+
+
+@pytest.mark.parametrize("profit", [False, True])
+def test_group_wakes_when_its_first_order_is_filled(desk: Desk, profit: bool) -> None:
+    parent, stop_loss, *_ = bulk(desk, group(desk, profit=profit, post_only=True))
+    assert end_of(stop_loss) == (OPEN, NONE)
+    desk.index("58000")
+    assert end_of(now(desk, stop_loss)) == (OPEN, NONE)
+    desk.index("60000")
+    desk.hit(SELL, "1.1", "59999.9")
+    assert end_of(now(desk, parent)) == (FILLED, NONE)
+    assert desk.path(stop_loss) == [(OPEN, NONE)] * 2
+    desk.quote(BUY, "59998", "1")
+    desk.index("59000")
+    desk.wait_ns(WAIT_NS)
+    assert end_of(now(desk, stop_loss)) == (FILLED, NONE)
+    assert desk.lots() == 0
+    assert not desk.venue.open_orders(ALICE)
+
+
+def test_woken_trigger_whose_price_is_reached_fires_at_once(desk: Desk) -> None:
+    _, stop_loss, profit = bulk(desk, group(desk, px="60000.1"))
+    desk.index("58000")
+    desk.wait_ns(WAIT_NS)
+    assert desk.lots() == 100
+    assert now(desk, stop_loss).state.fired_ns == desk.venue.now_ns
+    assert end_of(now(desk, profit)) == (CANCELLED, OrderRejectReason.OCO_COUNTER_PART_TRIGGERED)
+    desk.wait_ns(WAIT_NS)
+    assert desk.lots() == 0
+
+
+def test_group_goes_with_a_first_order_that_ends_without_a_trade(desk: Desk) -> None:
+    orders = bulk(desk, group(desk, time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL, px="59000"))
+    desk.wait_ns(WAIT_NS)
+    assert [now(desk, order).state.reason.name for order in orders] == ["IOC_CANCEL"] * 3
+    rejected = bulk(desk, group(desk, post_only=True, px="60000.1"))
+    assert [now(desk, order).state.status.name for order in rejected] == ["REJECTED", "CANCELLED", "CANCELLED"]
+    assert not desk.venue.open_orders(ALICE)
+
+
+def test_part_that_an_ioc_got_is_protected(desk: Desk) -> None:
+    desk.hit(BUY, "0.95", "60000.1")
+    _, stop_loss, _ = bulk(desk, group(desk, time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL, px="60000.1"))
+    desk.wait_ns(WAIT_NS)
+    assert desk.lots() == 50
+    desk.index("59000")
+    desk.wait_ns(WAIT_NS)
+    ended = now(desk, stop_loss)
+    assert end_of(ended) == (CANCELLED, OrderRejectReason.REDUCE_ONLY_LIMIT)
+    assert (ended.state.traded_lots, desk.lots()) == (50, 0)
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_cancelling_one_of_a_group_cancels_it_whole(desk: Desk, which: int) -> None:
+    orders = bulk(desk, group(desk, post_only=True))
+    desk.hit(SELL, "1.05", "59999.9")
+    desk.venue.cancel_order(ALICE, client_order_id=orders[which].terms.client_order_id)
+    assert [end_of(now(desk, order)) for order in orders] == [(CANCELLED, OrderRejectReason.CLIENT_CANCEL)] * 3
+    assert desk.lots() == 50
+
+
+def test_group_is_checked_as_it_will_stand_when_its_first_order_is_filled(desk: Desk) -> None:
+    purchase, stop_loss = group(desk, profit=False)
+    larger = desk.request(SELL, "0.2", None, is_market=True, reduce_only=True, trigger=at(STOP_LOSS, "59000"))
+    same_side = desk.request(BUY, "0.1", "62000", trigger=at(STOP_LOSS, "61000"))
+    assert refused(desk, [purchase, larger]) == 2402
+    assert refused(desk, [stop_loss]) == 2400
+    assert refused(desk, [purchase, same_side]) == 2236
+    assert refused(desk, [purchase, purchase, stop_loss]) == 2236
+    assert len(bulk(desk, [stop_loss, purchase])) == 2
+
+
+def test_group_whose_first_order_was_sent_before_is_dropped(desk: Desk) -> None:
+    purchase, *exits = group(desk, time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL, px="59000", nonce=5)
+    desk.venue.create_order(purchase)
+    desk.wait_ns(WAIT_NS)
+    orders = bulk(desk, [purchase, *exits])
+    assert [order.state.status for order in orders] == [CANCELLED] * 3
+    assert not desk.venue.open_orders(ALICE)
+
+
+def test_triggers_of_a_group_are_replaced_once_it_woke_and_not_before(desk: Desk) -> None:
+    _, *exits = bulk(desk, group(desk, post_only=True))
+    ids = [order.order_id for order in exits]
+    assert refused(desk, pair(desk), cancel_order_ids=ids) == 2413
+    desk.hit(SELL, "1.1", "59999.9")
+    assert len(bulk(desk, pair(desk), cancel_order_ids=ids)) == 2
+
+
 def test_instruments_do_not_fire_each_other(long: Desk) -> None:
     order = stop(long, "59000")
     long.index("2000", instrument=ETH)
