@@ -27,6 +27,7 @@ from perpmaker.exchange.core.fees import fee_nano
 from perpmaker.exchange.core.floor import Floor
 from perpmaker.exchange.core.listing import Listing
 from perpmaker.exchange.core.orders import ClientOrder, order_id_text
+from perpmaker.exchange.core.triggers import counterpart, linked
 from perpmaker.exchange.core.types import (
     Fill,
     FillReported,
@@ -156,7 +157,7 @@ class Engine:
         self._floor.timers.cancel(order.timer)
         order.timer = None
         self._tell_order(order)
-        other = _counterpart(order)
+        other = counterpart(order)
         if other is not None:
             self.cancel(other, OrderRejectReason.OCO_COUNTER_PART_TRIGGERED)
         self._send(order)
@@ -275,7 +276,7 @@ class Engine:
     def _close(self, order: ClientOrder, status: OrderStatus, reason: OrderRejectReason) -> None:
         """End an order, and with one that did not fire its counterpart and the parent they wait for."""
         account, terms = order.account, order.terms
-        others = [] if order.fired_ns else _linked(order)
+        others = [] if order.fired_ns else linked(order)
         self._floor.timers.cancel(order.timer)
         order.timer = None
         order.listing.book.remove(order)
@@ -498,24 +499,6 @@ class Engine:
         account, listing = order.account, order.listing
         position = account.position_in(listing.instrument)
         self._floor.events.append(PositionUpdated(position_view(self._floor, account, listing, position)))
-
-
-def _counterpart(order: ClientOrder) -> ClientOrder | None:
-    """The other one of a pair of triggers, while it waits for its price."""
-    if order.terms.trigger is None or not order.terms.trigger.counterpart:
-        return None
-    other = order.account.active.get(order.terms.trigger.counterpart)
-    if other is None or other.terms.trigger is None or not other.awaits_price:
-        return None
-    return other if other.terms.trigger.counterpart == order.terms.client_order_id else None
-
-
-def _linked(order: ClientOrder) -> list[ClientOrder]:
-    """The active orders that a trigger which waits cannot outlive."""
-    trigger, other = order.terms.trigger, _counterpart(order)
-    found = [] if other is None else [other]
-    parent = order.account.active.get(trigger.parent) if trigger is not None and trigger.parent else None
-    return found if parent is None else [*found, parent]
 
 
 def _number_of(order: ClientOrder) -> int:

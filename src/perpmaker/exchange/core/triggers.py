@@ -82,5 +82,23 @@ class Triggers:
         return waiting, waiting.key(trigger.px_ticks * self._tick_nano, order.number)
 
 
+def counterpart(order: ClientOrder) -> ClientOrder | None:
+    """The other one of a pair of triggers, while it waits for its price."""
+    if order.terms.trigger is None or not order.terms.trigger.counterpart:
+        return None
+    other = order.account.active.get(order.terms.trigger.counterpart)
+    if other is None or other.terms.trigger is None or not other.awaits_price:
+        return None
+    return other if other.terms.trigger.counterpart == order.terms.client_order_id else None
+
+
+def linked(order: ClientOrder) -> list[ClientOrder]:
+    """The active orders that a trigger which waits cannot outlive."""
+    trigger, other = order.terms.trigger, counterpart(order)
+    found = [] if other is None else [other]
+    parent = order.account.active.get(trigger.parent) if trigger is not None and trigger.parent else None
+    return found if parent is None else [*found, parent]
+
+
 def _level(entry: tuple[int, int]) -> int:
     return entry[0]
