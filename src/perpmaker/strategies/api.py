@@ -319,7 +319,7 @@ class Strategy(Generic[ParamsT]):
         """A fill of this strategy; `ctx.position` has it already."""
 
     def on_order(self, ctx: Context, order: OrderView) -> None:
-        """An order of this strategy changed its state."""
+        """An order of this strategy changed its state; one with a `trigger` is kept at the venue for it by `protect`."""
 
     def on_execution(self, ctx: Context, report: ExecutionReport) -> None:
         """A `target` of this strategy has ended: reached, or stopped with the exact rest. With leftover `unwind` undoing

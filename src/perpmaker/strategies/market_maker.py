@@ -173,6 +173,11 @@ class MarketMaker(Strategy[MarketMakerParams]):
         self._quote_or_withdraw(ctx)
 
     def on_order(self, ctx: Context, order: OrderView) -> None:
+        if order.trigger is not None:
+            if order.cum_qty:
+                self._protection.fired(ctx.now_ns(), order.tag)
+                self._plan = None
+            return
         place = quote_place(order.tag)
         if place is None:
             return

@@ -15,7 +15,7 @@ from perpmaker.engine.telemetry import Telemetry
 from perpmaker.engine.view import About, View
 from perpmaker.logs import RecentLines
 from perpmaker.model.commands import SubmitOrders
-from perpmaker.model.events import Channel
+from perpmaker.model.events import Channel, VenueStatus
 from perpmaker.model.order import NewOrder, Side, TimeInForce, TriggerBy, TriggerKind
 from perpmaker.risk.gate import ReadyState
 from perpmaker.strategies.market_maker import MarketMaker
@@ -256,6 +256,24 @@ def test_the_venue_closes_while_the_market_data_is_gone() -> None:
     (notice,) = rig.notices("protected_at_venue")
     assert notice.fields["what"] == "stop loss"
     assert rig.live() == []
+    rig.link("grvt", Channel.MARKET_DATA)
+    rig.run(50)
+    assert rig.live() == [], "it rests as after a closing of our own"
+    rig.run(20)
+    assert len(rig.quotes()) == 4
+
+
+def test_what_the_venues_price_cap_left_is_closed_here() -> None:
+    rig = _held()
+    order = _only(rig)
+    half = rig.positions[BTC] / 2
+    there = rig.orders[order.client_order_id]
+    rig.run(3)
+    rig.feed(rig._execute(there, half.quantize(Decimal("0.001")), True))
+    rig._end(there, VenueStatus.CANCELED)
+    rig.run(5)
+    assert rig.positions[BTC] == 0
+    assert rig.notices("protection_at_venue_off") == []
 
 
 def test_a_failed_strategy_leaves_it_there_until_the_position_is_flat() -> None:
@@ -296,7 +314,7 @@ def test_the_dead_man_timer_takes_it_and_it_is_placed_again() -> None:
     rig = _held()
     first = _only(rig)
     for order in rig.live():
-        rig._end(rig.orders[order.client_order_id], rig.orders[order.client_order_id].status.CANCELED)
+        rig._end(rig.orders[order.client_order_id], VenueStatus.CANCELED)
     rig.run(7)
     assert _only(rig).client_order_id != first.client_order_id
 

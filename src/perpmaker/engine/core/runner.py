@@ -105,7 +105,7 @@ class Runner:
         instrument = tracked.order.instrument
         if instrument in slot.wanted or instrument in slot.ladders:
             self._desk.dirty[(slot.spec.strategy, instrument)] = None
-        if "on_order" in slot.strategy.hooks and slot.running and not tracked.waits:
+        if "on_order" in slot.strategy.hooks and slot.running:
             self._call(slot, "on_order", tracked.view())
 
     def on_timer(self, timer: Timer) -> bool:

@@ -105,6 +105,13 @@ class Protection:
             for kind, gain in gains
         )
 
+    def fired(self, now_ns: int, what: str) -> None:
+        """The venue has executed what waited there: close what is left, and rest as after any closing."""
+        if self._sign:
+            self.closing = self.closing or f"{what} at the venue"
+        else:
+            self._rests_until_ns = now_ns + round(self._params.rest_s * NS_PER_S)
+
     def resting_s(self, now_ns: int) -> float:
         """Return how long nothing is to be quoted yet after a closing; 0 for not at all."""
         return max(0, self._rests_until_ns - now_ns) / NS_PER_S
