@@ -362,3 +362,20 @@ def test_a_cell_of_the_grid_is_labelled_in_the_chart_by_what_it_earned(
     page: Page, cell: dict[str, Any], label: str
 ) -> None:
     assert call(page, "gridlabels", "labelOf", cell) == label
+
+
+ORDER = {"instrument": "BTC", "side": "sell", "px": "60010.0", "qty": "0.01", "cum_qty": "0", "trigger": ""}
+STOP = {**ORDER, "px": "58900.0", "trigger": "stop_loss", "trigger_px": "59000.0"}
+
+
+def test_what_waits_at_the_venue_stands_in_no_ladder_and_no_chart(page: Page) -> None:
+    assert call(page, "series", "ownOrders", [ORDER, STOP], "BTC") == {"buy": [], "sell": [ORDER]}
+
+
+def test_a_pause_says_that_what_waits_at_the_venue_stays(page: Page) -> None:
+    status = {"open_orders": [ORDER, STOP], "positions": []}
+    cancelled, stays, _ = call(page, "commands", "consequences", "pause", status, "")
+    assert cancelled.startswith("1 open order on all markets")
+    assert stays.endswith("1 at the venue that would close one stays there.")
+    plain = call(page, "commands", "consequences", "pause", {**status, "open_orders": [ORDER]}, "")
+    assert "stays there" not in plain[1]

@@ -235,5 +235,24 @@ def test_a_cancel_that_nobody_answers_leaves_two_and_never_three() -> None:
     assert len(story.live(TriggerKind.STOP_LOSS)) == 2
 
 
+def test_it_is_renewed_before_it_expires_the_new_one_first() -> None:
+    story = Story()
+    story.trade(BUY, 20)
+    for _ in range(10):
+        story.advance("still", 0)
+    (first,) = story.live(TriggerKind.STOP_LOSS)
+    assert first.order.expire_ns - first.created_ns == RULES.life_ns
+    story.stage.now = first.order.expire_ns - RULES.renew_before_ns - S
+    story.advance("still", 0)
+    assert story.live(TriggerKind.STOP_LOSS) == [first]
+    story.advance("still", 0)
+    assert len(story.live(TriggerKind.STOP_LOSS)) == 2
+    for _ in range(10):
+        story.advance("still", 0)
+    (second,) = story.live(TriggerKind.STOP_LOSS)
+    assert second is not first
+    assert second.order.expire_ns > first.order.expire_ns
+
+
 def _is_canceled(event: OrderEvent) -> bool:
     return isinstance(event, OrderReport) and event.status is VenueStatus.CANCELED
