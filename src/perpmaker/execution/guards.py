@@ -52,6 +52,8 @@ class GuardRules(msgspec.Struct, frozen=True):
     failed_hold_ns: int = 5 * NS_PER_S
     """After one that was refused the next waits this long, doubled by each further one."""
     failed_hold_max_ns: int = 300 * NS_PER_S
+    give_way_ns: int = 30 * NS_PER_S
+    """How long none waits after the venue refused an order that closes."""
     too_soon_ns: int = 2 * NS_PER_S
     too_far_bps: Decimal = Decimal(20)
     """One that trades while the venue's mark has not reached its trigger did not wait for it, if that is within this time
@@ -106,6 +108,7 @@ class WorkingGuards:
         self._rules = rules
         self._not_before_ns = dict.fromkeys(TriggerKind, 0)
         self._failures = dict.fromkeys(TriggerKind, 0)
+        self._gives_way_until_ns = 0
         self._refusal = dict.fromkeys(TriggerKind, "")
         """Why the last one was refused."""
         self._covers: dict[OrderKey, Decimal] = {}
@@ -130,7 +133,7 @@ class WorkingGuards:
         for kind in TriggerKind:
             present = [tracked for tracked in live if _kind(tracked) is kind]
             standing = [tracked for tracked in present if not tracked.cancel_pending]
-            guard = self._wanted(kind, scene.position)
+            guard = self._wanted(kind, scene)
             if guard is None:
                 cancels += standing
                 continue
@@ -160,6 +163,10 @@ class WorkingGuards:
         hold_ns = min(self._rules.failed_hold_ns << min(self._failures[kind], 16), self._rules.failed_hold_max_ns)
         self._failures[kind] += 1
         self._not_before_ns[kind] = max(self._not_before_ns[kind], now_ns + hold_ns)
+
+    def give_way(self, now_ns: int) -> None:
+        """The venue refused an order that closes, maybe for what waits here to reduce the same: closing goes first."""
+        self._gives_way_until_ns = now_ns + self._rules.give_way_ns
 
     def on_change(self, change: OrderChange, now_ns: int) -> str:
         """Learn what became of one; returns what people have to hear of, "" for nothing."""
@@ -206,12 +213,14 @@ class WorkingGuards:
         live = self._table.live(self._account, self._instrument, self._strategy)
         return [tracked for tracked in live if tracked.waits]
 
-    def _wanted(self, kind: TriggerKind, position: Decimal) -> Guard | None:
+    def _wanted(self, kind: TriggerKind, scene: Scene) -> Guard | None:
         if self.distrust:
             return None
         for guard in self.wanted:
-            if guard.kind is kind and guard.side.sign * position < 0:
-                return guard
+            if guard.kind is kind and guard.side.sign * scene.position < 0:
+                if scene.now_ns >= self._gives_way_until_ns:
+                    return guard
+                self.waits[kind] = "it gives way to a closing that the venue refused"
         return None
 
     def _is_good(self, tracked: TrackedOrder, wish: _Wish, guard: Guard, scene: Scene) -> bool:

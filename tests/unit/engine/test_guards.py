@@ -350,6 +350,26 @@ def _again(rig: Rig, spec: Any) -> Rig:
     return after.start(ready=False)
 
 
+def test_a_lost_journal_leaves_no_stop_that_nobody_knows_the_reason_of() -> None:
+    rig = _held()
+    order = _only(rig)
+    after = Rig(_spec(**STOP), epoch=2, venue=rig, triggers=True).start(ready=False)
+    after.run(8)
+    assert order not in after.live()
+    assert _only(after).qty == after.positions[BTC]
+
+
+def test_a_closing_that_the_venue_refuses_beside_it_goes_first() -> None:
+    rig = _held()
+    rig.rejects = lambda order: order.trigger is None and order.reduce_only and bool(rig.guards())
+    rig.operate("close", command_id="c")
+    rig.run(5)
+    assert rig.positions[BTC] == 0
+    answer = rig.engine.answer("c")
+    assert answer is not None
+    assert answer.state == "done"
+
+
 def test_after_a_rejection_it_waits_ever_longer() -> None:
     rig = _rig()
     rig.refuses = "no"

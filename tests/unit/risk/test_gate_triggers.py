@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.execution.stage import BTC_ID, BUY, MAIN, SELL, D, S, Stage, book_snapshot, replaced, ticker
+from tests.unit.execution.stage import BTC_ID, BUY, MAIN, SELL, D, S, Stage, book_snapshot, replaced, report, ticker
 
 from perpmaker.model.order import TimeInForce, Trigger, TriggerBy, TriggerKind
 from perpmaker.risk.codes import Code
@@ -60,6 +60,18 @@ def test_one_that_could_add_to_a_position_counts_in_full(stage: Stage) -> None:
     stage.table.restore(order, stage.now)
     assert stage.table.exposure(MAIN, BTC_ID).sell_qty == D("0.05")
     assert stage.table.best_own_px(BTC_ID, SELL) is None
+
+
+@pytest.mark.parametrize("reduce_only", [False, True])
+def test_one_made_by_hand_stands_in_no_book_of_ours_either(stage: Stage, reduce_only: bool) -> None:
+    figures: dict[str, Any] = {"side": SELL, "px": D("58900"), "qty": D("0.05"), "trigger": trigger("59000")}
+    stage.apply(report(99, reduce_only=reduce_only, **figures))
+    (tracked,) = stage.table.live(MAIN)
+    assert not tracked.own
+    assert tracked.waits
+    levels = stage.table.own_levels(BTC_ID)
+    assert (levels.bids, levels.asks) == ({}, {})
+    assert stage.table.exposure(MAIN, BTC_ID).sell_qty == (0 if reduce_only else D("0.05"))
 
 
 @pytest.mark.parametrize(

@@ -125,10 +125,12 @@ class Desk:
                 denied = world.table.get(account, order.client_order_id)
                 guards.failed(order.trigger.kind, "" if denied is None else denied.reason, world.now_ns)
 
-    def touch_guards(self, account: AccountId, instrument: InstrumentId) -> None:
-        """Have the protective orders of a position looked at again: it, or they, may have changed."""
+    def touch_guards(self, account: AccountId, instrument: InstrumentId, *, gives_way: bool = False) -> None:
+        """Have the protective orders of a position looked at again: it, or they, may have changed, or are in the way."""
         for slot in self._world.slots.values():
             if instrument in slot.guards and slot.spec.account_of(instrument) == account:
+                if gives_way:
+                    slot.guards[instrument].give_way(self._world.now_ns)
                 self.unguarded[(slot.spec.strategy, instrument)] = None
 
     def look_after_guards(self) -> None:

@@ -20,6 +20,7 @@ from perpmaker.execution.working import quote_slot
 from perpmaker.model.commands import Notice
 from perpmaker.model.events import AccountSnapshot, CancelFailed, Fill, FundingPaid, OrderEvent, PositionAdjusted
 from perpmaker.model.ids import InstrumentId, StrategyId
+from perpmaker.model.order import OrderState
 from perpmaker.portfolio.trades import Booking
 from perpmaker.risk.codes import Code
 from perpmaker.risk.halts import Halt
@@ -167,6 +168,8 @@ class OrderFlow:
             guards = None if slot is None else slot.guards.get(tracked.order.instrument)
             if guards is not None and guards.on_change(change, self._world.now_ns):
                 self._tell_guard(tracked, guards.distrust)
+        elif tracked is not None and tracked.order.reduce_only and change.after is OrderState.REJECTED:
+            self._desk.touch_guards(tracked.order.account, tracked.order.instrument, gives_way=True)
         if fill is not None:
             self._desk.touch_guards(fill.account, fill.instrument)
         elif tracked is not None and tracked.waits:

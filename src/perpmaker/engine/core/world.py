@@ -173,14 +173,9 @@ class World:
 
     def hindrance(self, account: AccountId, instrument: InstrumentId) -> str:
         """Return why no order that adds risk may be placed now, "" when one may."""
-        if self.kill.latched:
-            return f"killed: {self.kill.reason}"
-        if self.stopping:
-            return f"stopping: {self.stopping}"
-        if not self.gate.armed:
-            return "live trading is not armed"
-        if self.blocks:
-            return next(iter(self.blocks.values()))
+        shut = self._shut()
+        if shut:
+            return shut
         halt = self.halts.active.get(account)
         if halt is not None:
             return f"halted: {halt.text}"
@@ -192,19 +187,24 @@ class World:
 
     def hindrance_of_guards(self, account: AccountId, instrument: InstrumentId) -> str:
         """Return why no protective order may be placed now, "" when one may. It passes halts and freezes."""
+        shut = self._shut()
+        if shut:
+            return shut
+        state = self.reconcilers.ready_state(account, instrument)
+        if state in (ReadyState.STARTING, ReadyState.PRIVATE_DOWN):
+            return _READY_TEXT[state]
+        stale = self.books.stale_reason(instrument, self.now_ns)
+        return "" if stale is None else f"book is stale: {stale.value}"
+
+    def _shut(self) -> str:
+        """Return why no order at all may be placed now, on whatever account."""
         if self.kill.latched:
             return f"killed: {self.kill.reason}"
         if self.stopping:
             return f"stopping: {self.stopping}"
         if not self.gate.armed:
             return "live trading is not armed"
-        if self.blocks:
-            return next(iter(self.blocks.values()))
-        state = self.reconcilers.ready_state(account, instrument)
-        if state in (ReadyState.STARTING, ReadyState.PRIVATE_DOWN):
-            return _READY_TEXT[state]
-        stale = self.books.stale_reason(instrument, self.now_ns)
-        return "" if stale is None else f"book is stale: {stale.value}"
+        return next(iter(self.blocks.values())) if self.blocks else ""
 
     def make_guards(self, slot: Slot, instrument: InstrumentId) -> WorkingGuards:
         """Return what keeps a strategy's protective orders on an instrument, made when it is first asked for."""
