@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.unit.engine.rig import BTC, LIMITS, MAIN, Rig, strategy_spec
+from tests.unit.engine.rig import BTC, LIMITS, MAIN, Rig, VenueOrder, strategy_spec
 
 from perpmaker.clock import ManualClock
 from perpmaker.engine.telemetry import Telemetry
@@ -219,6 +219,16 @@ def test_kill_and_stop_cancel_it(kind: str) -> None:
     assert answer is not None
     assert answer.state == "done"
     assert rig.positions[BTC] > 0
+
+
+def test_a_stop_beside_an_order_made_by_hand_cancels_it_and_leaves_that_alone() -> None:
+    rig = _held()
+    theirs = msgspec.structs.replace(_only(rig), client_order_id=77, tag="")
+    rig.orders[theirs.client_order_id] = VenueOrder(theirs)
+    rig.run(40)
+    rig.operate("stop", reason="test")
+    rig.run(12)
+    assert rig.live() == [theirs]
 
 
 def test_a_closing_goes_on_beside_it_and_takes_it_away_when_flat() -> None:
