@@ -132,29 +132,11 @@ class WorkingGuards:
         orders: list[NewOrder] = []
         for kind in TriggerKind:
             present = [tracked for tracked in live if _kind(tracked) is kind]
-            standing = [tracked for tracked in present if not tracked.cancel_pending]
             guard = self._wanted(kind, scene)
             if guard is None:
-                cancels += standing
-                continue
-            wrong = [tracked for tracked in standing if tracked.order.side is not guard.side]
-            cancels += wrong
-            rest = [tracked for tracked in standing if tracked not in wrong]
-            wish = _wish(guard, scene)
-            kept = next(iter(sorted((t for t in rest if self._is_good(t, wish, guard, scene)), key=_unconfirmed)), None)
-            if kept is not None:
-                if kept.state is OrderState.OPEN:
-                    cancels += [tracked for tracked in rest if tracked is not kept]
-                continue
-            why_not = self._why_not(guard, wish, present, scene)
-            if not why_not and self._failures[kind] and present:
-                cancels += rest
-                why_not = "the old one has to go first"
-            if why_not:
-                self.waits[kind] = why_not
-                continue
-            self._not_before_ns[kind] = scene.now_ns + self._rules.every_ns
-            orders.append(self._order(guard, wish, scene))
+                cancels += [tracked for tracked in present if not tracked.cancel_pending]
+            else:
+                orders += self._work(guard, present, scene, cancels)
         return GuardChange(tuple(self._cancel(tracked) for tracked in cancels), tuple(orders))
 
     def failed(self, kind: TriggerKind, why: str, now_ns: int) -> None:
@@ -199,6 +181,29 @@ class WorkingGuards:
         return "; ".join(parts) or "none: nothing to protect"
 
     # --- inside
+
+    def _work(
+        self, guard: Guard, present: Sequence[TrackedOrder], scene: Scene, cancels: list[TrackedOrder]
+    ) -> list[NewOrder]:
+        """Bring the orders of one kind, those that are `present`, to the one wanted; returns the new one, if any."""
+        standing = [tracked for tracked in present if not tracked.cancel_pending]
+        cancels += [tracked for tracked in standing if tracked.order.side is not guard.side]
+        rest = [tracked for tracked in standing if tracked.order.side is guard.side]
+        wish = _wish(guard, scene)
+        good = sorted((tracked for tracked in rest if self._is_good(tracked, wish, guard, scene)), key=_unconfirmed)
+        if good:
+            if good[0].state is OrderState.OPEN:
+                cancels += [tracked for tracked in rest if tracked is not good[0]]
+            return []
+        why_not = self._why_not(guard, wish, present, scene)
+        if not why_not and self._failures[guard.kind] and present:
+            cancels += rest
+            why_not = "the old one has to go first"
+        if why_not:
+            self.waits[guard.kind] = why_not
+            return []
+        self._not_before_ns[guard.kind] = scene.now_ns + self._rules.every_ns
+        return [self._order(guard, wish, scene)]
 
     def _has_waited(self, tracked: TrackedOrder, trigger: Trigger, fill: Fill) -> bool:
         """Say whether an execution may be one that the trigger released, by the mark the venue states with it."""
