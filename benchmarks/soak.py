@@ -1,12 +1,13 @@
 """A long run of what `./run` starts: does it grow, and do journal, store and exchange still agree at its end?
 
-    python -m benchmarks soak [--minutes 30] [--warm-up 10] [--seed 1] [--four] [--home FOLDER] [--json FILE]
+    python -m benchmarks soak [--minutes 30] [--warm-up 10] [--seed 1] [--four] [--protected] [--home FOLDER] [--json FILE]
 
 Exchange and engine run with `configs/local.toml` in a fresh home, without a dashboard; `--four` adds a fourth maker, on a
-thin market. Each second memory, descriptors, threads, tasks and the events processed are noted, and positions and orders
-held against the configured limits. The slope of memory over events is fitted by least squares to what came
-after the warm-up, in which memories that are bounded fill. Then the engine is stopped as Ctrl-C does, and what it wrote
-down is held against the exchange's `/ledger` by the oracle of the chaos tests. The exit code is 1 when a bound is missed.
+thin market, `--protected` gives each maker a stop loss and a take profit, which wait at the venue too. Each second memory,
+descriptors, threads, tasks and the events processed are noted, and positions and orders held against the configured limits.
+The slope of memory over events is fitted by least squares to what came after the warm-up, in which memories that are
+bounded fill. Then the engine is stopped as Ctrl-C does, and what it wrote down is held against the exchange's `/ledger` by
+the oracle of the chaos tests. The exit code is 1 when a bound is missed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from decimal import Decimal
@@ -83,6 +85,14 @@ layers = 3
 layer_spacing_bps = 4
 tolerance_bps = 1.5
 """
+PROTECTION = """
+[strategy.protection]
+stop_loss_bps = 25
+take_profit_bps = 25
+at_venue_beyond_bps = 4
+rest_s = 10
+"""
+"""So near that some are carried out every few minutes, and so near each other that the venue is first now and then."""
 MAX_SLOPE = 5.0
 """MB per million events of the engine, for each process after the warm-up (docs/reference/benchmarks.md)."""
 MOST_MISSED = 20
@@ -103,6 +113,8 @@ class Soak(NamedTuple):
     warm_up_s: float
     fills: int
     orders: int
+    waited: dict[str, int]
+    """How many orders waited for a price, by what became of them."""
     exit_code: int
     differences: list[str]
     """What journal, store and exchange do not agree on."""
@@ -173,6 +185,7 @@ class Soak(NamedTuple):
             "events_judged": self.judged[-1].events - self.judged[0].events,
             "fills": self.fills,
             "orders": self.orders,
+            "waited": self.waited,
             "load": self.load,
             "tasks": tasks(self.judged),
             "processes": [one._asdict() for one in self.trends],
@@ -183,11 +196,18 @@ class Soak(NamedTuple):
 
 
 def soak(
-    home: Path, minutes: float, warm_up: float, *, seed: int = 1, four: bool = False, tell: Tell = lambda _: None
+    home: Path,
+    minutes: float,
+    warm_up: float,
+    *,
+    seed: int = 1,
+    four: bool = False,
+    protected: bool = False,
+    tell: Tell = lambda _: None,
 ) -> Soak:
     """Run exchange and engine in a fresh `home` for so many minutes, then stop the engine and compare.
 
-    With `four` markets there is a thin one besides what `configs/local.toml` makes.
+    With `four` markets there is a thin one besides what `configs/local.toml` makes; `protected` gives each maker stops.
     """
     settings = configuration.load(CONFIG)
     options = ["--state", str(home / "exchange"), "--history-s", str(settings.exchange.history_s)]
@@ -199,6 +219,8 @@ def soak(
         listing.write_text(THREE + THIN)
         options += ["--instruments", str(listing)]
         text += THIN_MAKER
+    if protected:
+        text = with_protection(text)
     over_limits: list[str] = []
     with closing(Stack(home, text, exchange_options=options, seed=seed)) as stack:
         stack.folder = engine_folder(stack.home, settings.name, settings.env)
@@ -211,12 +233,18 @@ def soak(
         )
         code = stack.stop_engine()
         differences = _differences(stack, oracle)
+        waited = Counter(
+            f"executed ({order.status})" if order.cum_qty else order.status
+            for order in oracle.audit.collect()
+            if order.waits
+        )
         books = read_books(stack)
     return Soak(
         samples,
         warm_up * 60,
         books.fills_total,
         books.orders_total,
+        dict(sorted(waited.items())),
         code,
         differences,
         over_limits,
@@ -224,10 +252,17 @@ def soak(
     )
 
 
+def with_protection(text: str) -> str:
+    """Return a configuration with a stop loss and a take profit for each strategy."""
+    head, *makers = text.split("\n[[strategy]]\n")
+    return "".join((head, *(f"\n[[strategy]]\n{maker.rstrip()}\n{PROTECTION}" for maker in makers)))
+
+
 def beyond(status: Status, limits: RiskSection) -> list[str]:
     """Say what stands beyond a limit: a position at its mark, an order, how many orders, the day's loss, the drawdown.
 
-    A position within its limit when it was taken may be worth more at a later mark, so it has `MARK_MOVES` of room.
+    A position within its limit when it was taken may be worth more at a later mark, so it has `MARK_MOVES` of room. An
+    order that waits for a price closes a position at once, so its size is held against the position's limit.
     """
     room = limits.max_position_notional * MARK_MOVES
     found = [
@@ -237,8 +272,9 @@ def beyond(status: Status, limits: RiskSection) -> list[str]:
     ]
     for row in status.open_orders:
         worth = Decimal(0) if row.px is None else Decimal(row.px) * Decimal(row.qty)
-        if worth > limits.max_order_notional:
-            found.append(f"{row.instrument}: order of {worth} over {limits.max_order_notional}")
+        most = room if row.trigger else limits.max_order_notional
+        if worth > most:
+            found.append(f"{row.instrument}: order of {worth} over {most}")
     if len(status.open_orders) > limits.max_open_orders:
         found.append(f"{len(status.open_orders)} open orders over {limits.max_open_orders}")
     if status.day_pnl is not None and Decimal(status.day_pnl) < -limits.max_loss and status.open_orders:
@@ -342,6 +378,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser.add_argument("--warm-up", type=float, default=10.0, help="minutes that are not judged")
     parser.add_argument("--seed", type=int, default=1, help="of the simulated market")
     parser.add_argument("--four", action="store_true", help="add a maker on a thin market")
+    parser.add_argument("--protected", action="store_true", help="give every maker a stop loss and a take profit")
     parser.add_argument("--home", type=Path, help="where to run, and leave everything (default: a temporary folder)")
     parser.add_argument("--json", type=Path, help="where the figures and every sample go")
     options = parser.parse_args(None if arguments is None else list(arguments))
@@ -356,11 +393,15 @@ def main(arguments: Iterable[str] | None = None) -> int:
             options.warm_up,
             seed=options.seed,
             four=options.four,
+            protected=options.protected,
             tell=lambda text: print(text, flush=True),
         )
     print(f"\n{done.table()}\n")
     print(f"{done.samples[-1].events:,} events, {done.orders:,} orders, {done.fills:,} fills; ", end="")
     print(f"load average {done.load[0]:.1f} before and {done.load[1]:.1f} after")
+    if done.waited:
+        ends = ", ".join(f"{count:,} {end}" for end, count in done.waited.items())
+        print(f"of the orders {sum(done.waited.values()):,} waited for a price: {ends}")
     problems = done.problems()
     if not done.differences:
         print("journal, store and /ledger are equal: fills, positions, balance, open orders; no own orders met")

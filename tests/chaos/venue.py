@@ -29,6 +29,8 @@ class VenueOrder(msgspec.Struct, frozen=True):
     create_ns: int
     update_ns: int
     nonce: int
+    waits: bool
+    """Whether it waits, or waited, for a price."""
 
     @property
     def key(self) -> tuple[int, int, int]:
@@ -157,6 +159,7 @@ def _order(wire: Any) -> VenueOrder:
         create_ns=int(wire["metadata"]["create_time"]),
         update_ns=int(state["update_time"]),
         nonce=int(wire["signature"]["nonce"]),
+        waits=wire["metadata"].get("trigger", {}).get("trigger_type", "UNSPECIFIED") != "UNSPECIFIED",
     )
 
 

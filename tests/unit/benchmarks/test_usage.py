@@ -23,7 +23,7 @@ def sample(
 def soaked(
     samples: list[Sample], *, exit_code: int = 0, differences: tuple[str, ...] = (), over: tuple[str, ...] = ()
 ) -> Soak:
-    return Soak(samples, 600.0, 100, 1_000, exit_code, list(differences), list(over), (0.0, 0.0))
+    return Soak(samples, 600.0, 100, 1_000, {}, exit_code, list(differences), list(over), (0.0, 0.0))
 
 
 def test_the_slope_is_bytes_over_events_and_so_megabytes_over_millions() -> None:
