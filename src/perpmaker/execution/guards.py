@@ -36,6 +36,7 @@ from perpmaker.model.units import NS_PER_S
 _BPS: Final = Decimal(10_000)
 _TTL_MS: Final = 5000
 _UNCONFIRMED: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
+_TAKEN_AWAY: Final = (OrderState.CANCELED, OrderState.EXPIRED)
 _FAILED: Final = (OrderState.REJECTED, OrderState.NOT_SENT, OrderState.RETIRED)
 MOST_OF_A_KIND: Final = 2
 """One, and the one that takes its place or is going."""
@@ -50,7 +51,7 @@ class GuardRules(msgspec.Struct, frozen=True):
     """Signature expiration: far longer than a quote's, for the time when nobody is there to renew it."""
     renew_before_ns: int = 3600 * NS_PER_S
     failed_hold_ns: int = 5 * NS_PER_S
-    """After one that was refused the next waits this long, doubled by each further one."""
+    """After one that was refused, or ended at once, the next waits this long, doubled by each further one."""
     failed_hold_max_ns: int = 300 * NS_PER_S
     give_way_ns: int = 30 * NS_PER_S
     """How long none waits after the venue refused an order that closes."""
@@ -111,6 +112,10 @@ class WorkingGuards:
         self._gives_way_until_ns = 0
         self._refusal = dict.fromkeys(TriggerKind, "")
         """Why the last one was refused."""
+        self._ended_early: dict[TriggerKind, str] = {}
+        """What the venue said of one it ended, unasked and unexecuted, as soon as it was there; until the next step."""
+        self._early_ends = dict.fromkeys(TriggerKind, 0)
+        """How many in a row ended so."""
         self._covers: dict[OrderKey, Decimal] = {}
         """The most that an order still closes: its size, or the smallest position it has lived through."""
         self.wanted: tuple[Guard, ...] = ()
@@ -133,18 +138,27 @@ class WorkingGuards:
         for kind in TriggerKind:
             present = [tracked for tracked in live if _kind(tracked) is kind]
             guard = self._wanted(kind, scene)
+            ended_early = self._ended_early.pop(kind, None)
             if guard is None:
                 cancels += [tracked for tracked in present if not tracked.cancel_pending]
             else:
+                if ended_early is not None:  # the position is still there, so it was not ended for want of one
+                    self._refusal[kind] = ended_early
+                    self._hold(kind, self._early_ends[kind], scene.now_ns)
+                    self._early_ends[kind] += 1
                 orders += self._work(guard, present, scene, cancels)
         return GuardChange(tuple(self._cancel(tracked) for tracked in cancels), tuple(orders))
 
     def failed(self, kind: TriggerKind, why: str, now_ns: int) -> None:
-        """One was refused, by the gate or by the venue: wait longer before the next."""
+        """One was refused by the venue, or could not be sent: wait longer before the next."""
         self._refusal[kind] = why
-        hold_ns = min(self._rules.failed_hold_ns << min(self._failures[kind], 16), self._rules.failed_hold_max_ns)
+        self._hold(kind, self._failures[kind], now_ns)
         self._failures[kind] += 1
-        self._not_before_ns[kind] = max(self._not_before_ns[kind], now_ns + hold_ns)
+
+    def denied(self, kind: TriggerKind, why: str, now_ns: int) -> None:
+        """Our own gate refused one: what hinders it may be over soon, and an old one is no part of it."""
+        self._refusal[kind] = why
+        self._hold(kind, 0, now_ns)
 
     def give_way(self, now_ns: int) -> None:
         """The venue refused an order that closes, maybe for what waits here to reduce the same: closing goes first."""
@@ -161,6 +175,11 @@ class WorkingGuards:
                 self.failed(kind, tracked.reason, now_ns)
             elif change.after is OrderState.OPEN:
                 self._failures[kind], self._refusal[kind] = 0, ""
+            elif change.after in _TAKEN_AWAY and change.before is not OrderState.CANCEL_SENT and not tracked.cum_qty:
+                if now_ns - tracked.created_ns < self._rules.too_soon_ns:
+                    self._ended_early[kind] = f"ended at once: {tracked.reason}"
+                else:
+                    self._early_ends[kind] = 0
         if change.fill is None:
             return ""
         if not self.distrust and not self._has_waited(tracked, tracked.order.trigger, change.fill):
@@ -181,6 +200,11 @@ class WorkingGuards:
         return "; ".join(parts) or "none: nothing to protect"
 
     # --- inside
+
+    def _hold(self, kind: TriggerKind, times: int, now_ns: int) -> None:
+        """Place none for a while, doubled for each of the `times` that this has happened before."""
+        hold_ns = min(self._rules.failed_hold_ns << min(times, 16), self._rules.failed_hold_max_ns)
+        self._not_before_ns[kind] = max(self._not_before_ns[kind], now_ns + hold_ns)
 
     def _work(
         self, guard: Guard, present: Sequence[TrackedOrder], scene: Scene, cancels: list[TrackedOrder]

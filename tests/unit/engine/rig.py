@@ -139,6 +139,8 @@ class Rig:
         self.honours_triggers = True
         """Whether an order with a trigger waits for it, instead of acting on arrival."""
         self.rejects: Callable[[NewOrder], bool] = lambda order: False
+        self.keeps: Callable[[ClientOrderId], bool] = lambda client_order_id: False
+        """Which orders the venue refuses to cancel."""
         self.reads = True
         """Whether snapshots are answered."""
 
@@ -391,6 +393,9 @@ class Rig:
                 self.feed(CancelFailed(MAIN, cancel.client_order_id, False, self.refuses, self.now_ns))
                 continue
             self.feed(CancelSent(MAIN, cancel.client_order_id, self.now_ns))
+            if self.keeps(cancel.client_order_id):
+                self.feed(CancelFailed(MAIN, cancel.client_order_id, False, "refused", self.now_ns))
+                continue
             there = self.orders.get(cancel.client_order_id)
             if not self.accepts:
                 continue

@@ -14,8 +14,8 @@ from perpmaker.clock import ManualClock
 from perpmaker.engine.telemetry import Telemetry
 from perpmaker.engine.view import About, View
 from perpmaker.logs import RecentLines
-from perpmaker.model.commands import SubmitOrders
-from perpmaker.model.events import Channel, VenueStatus
+from perpmaker.model.commands import CancelOrders, SubmitOrders
+from perpmaker.model.events import CancelFailed, Channel, VenueStatus
 from perpmaker.model.order import NewOrder, Side, TimeInForce, TriggerBy, TriggerKind
 from perpmaker.risk.gate import ReadyState
 from perpmaker.strategies.market_maker import MarketMaker
@@ -391,6 +391,41 @@ def test_after_a_rejection_it_waits_ever_longer() -> None:
     assert len(rig.guards()) == 1
 
 
+def test_what_our_own_gate_refuses_is_tried_again_soon() -> None:
+    rig = _rig()
+    rig.engine.world.limits[MAIN] = msgspec.structs.replace(LIMITS, max_open_orders=4)
+    _hold(rig)
+    rig.run(50)
+    assert rig.guards() == []
+    assert "MAX_OPEN_ORDERS" in _at_venue(rig)
+    rig.engine.world.limits[MAIN] = LIMITS
+    rig.run(6)
+    assert len(rig.guards()) == 1
+
+
+def test_what_our_own_gate_refuses_does_not_take_the_old_one_away() -> None:
+    rig = _held()
+    rig.run(6)
+    first = _only(rig)
+    rig.engine.world.limits[MAIN] = msgspec.structs.replace(LIMITS, max_open_orders=5)
+    _hold(rig)
+    for _ in range(30):
+        rig.run(0.5)
+        assert rig.guards() == [first]
+    assert "MAX_OPEN_ORDERS" in _at_venue(rig)
+
+
+def test_a_venue_that_ends_them_at_once_is_asked_ever_less_often() -> None:
+    rig = _rig()
+    _hold(rig)
+    for _ in range(600):
+        rig.run(0.1)
+        for order in rig.guards():
+            rig._end(rig.orders[order.client_order_id], VenueStatus.CANCELED)
+    assert 3 <= len(_placed(rig)) <= 5
+    assert "ended at once" in _at_venue(rig)
+
+
 def _hold_by_hand(rig: Rig) -> None:
     order = rig.quotes(BTC, Side.BUY)[0]
     rig.fill(order)
@@ -417,6 +452,21 @@ def test_one_in_question_is_never_joined_by_a_third() -> None:
         rig.run(0.5)
         live = [t for t in rig.engine.world.table.live() if t.waits]
         assert len(live) <= 2
+
+
+def test_quotes_are_pulled_at_once_though_one_that_waits_cannot_be_cancelled() -> None:
+    rig = _held()
+    stop = _only(rig)
+    rig.keeps = lambda client_order_id: client_order_id == stop.client_order_id
+    rig.fill(rig.quotes(BTC, Side.SELL)[0], rig.positions[BTC])
+    rig.run(5)
+    tries = len(
+        [c for c in rig.sent(CancelOrders) for cancel in c.cancels if cancel.client_order_id == stop.client_order_id]
+    )
+    assert 3 <= tries <= 12, "asked again, but not without end"
+    rig.feed(CancelFailed(MAIN, stop.client_order_id, False, "refused", rig.now_ns))
+    rig.link("grvt", Channel.MARKET_DATA, up=False)
+    assert rig.live() == [stop]
 
 
 def test_a_frozen_instrument_keeps_its_protection() -> None:

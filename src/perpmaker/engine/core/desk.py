@@ -41,6 +41,7 @@ class Desk:
         """Protective orders to look at again, likewise."""
         self._cancel_hold = Hold(CANCEL_FIRST_NS, CANCEL_MOST_NS)
         self._create_hold = Hold(CREATE_FIRST_NS, CREATE_MOST_NS)
+        self._guard_hold = Hold(CANCEL_FIRST_NS, CANCEL_MOST_NS)
 
     # --- ladders
 
@@ -85,14 +86,21 @@ class Desk:
             self.cancel(working.pull())
 
     def cancel_failed(self, event: CancelFailed) -> None:
-        """Hold the ladder's cancels back for a moment: the next one at once would fail for the same reason."""
+        """Hold the ladder's cancels back for a moment: the next one at once would fail for the same reason.
+
+        One of a protective order says nothing of quotes, nor the other way round.
+        """
         order = self._world.table.get(event.account, event.client_order_id)
         if order is not None:
-            self._cancel_hold.failed((order.order.strategy, order.order.instrument), self._world.now_ns)
+            hold = self._guard_hold if order.waits else self._cancel_hold
+            hold.failed((order.order.strategy, order.order.instrument), self._world.now_ns)
 
     def learn(self, ladder: Ladder, change: OrderChange) -> None:
         """Hold creations back after one that could not be sent; go on after what succeeded."""
-        if change.after is OrderState.NOT_SENT:
+        if change.order is not None and change.order.waits:
+            if change.after is OrderState.CANCELED:
+                self._guard_hold.succeeded(ladder)
+        elif change.after is OrderState.NOT_SENT:
             self._create_hold.failed(ladder, self._world.now_ns)
         elif change.after is OrderState.CANCELED:
             self._cancel_hold.succeeded(ladder)
@@ -118,12 +126,12 @@ class Desk:
                 hindrance=world.hindrance_of_guards(account, instrument),
             )
         )
-        if change.cancels and not self._is_held((slot.spec.strategy, instrument), self._cancel_hold):
-            self.cancel(change.cancels)
+        if change.cancels and not self._guard_hold.until_ns((slot.spec.strategy, instrument), world.now_ns):
+            self.cancel(change.cancels)  # what is held back comes with the next second
         for order in change.orders:
             if not self.submit((order,)) and order.trigger is not None:
                 denied = world.table.get(account, order.client_order_id)
-                guards.failed(order.trigger.kind, "" if denied is None else denied.reason, world.now_ns)
+                guards.denied(order.trigger.kind, "" if denied is None else denied.reason, world.now_ns)
 
     def touch_guards(self, account: AccountId, instrument: InstrumentId, *, gives_way: bool = False) -> None:
         """Have the protective orders of a position looked at again: it, or they, may have changed, or are in the way."""
