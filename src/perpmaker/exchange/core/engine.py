@@ -72,8 +72,10 @@ class Engine:
 
     # an order's way
 
-    def accept(self, account: Account, listing: Listing, terms: OrderTerms) -> OrderView:
-        """Take in a valid order; return it as the client is told: PENDING, without an id."""
+    def accept(
+        self, account: Account, listing: Listing, terms: OrderTerms, ended: OrderRejectReason | None = None
+    ) -> OrderView:
+        """Take in a valid order; return it as the client is told: PENDING, without an id. `ended`: only to end it."""
         order = ClientOrder(account, listing, terms)
         account.active[terms.client_order_id] = order
         account.orders_accepted += 1
@@ -84,7 +86,9 @@ class Engine:
         armed = account.armed_cancels.pop(terms.client_order_id, None)
         if armed is not None:
             self._floor.timers.cancel(armed)
-            self.cancel(order, OrderRejectReason.CLIENT_CANCEL)
+            ended = OrderRejectReason.CLIENT_CANCEL
+        if ended is not None:
+            self.cancel(order, ended)
         elif terms.trigger is not None:
             self._await_price(order)
         else:
@@ -136,7 +140,8 @@ class Engine:
         if trigger is not None and trigger.parent:
             order.account.dormant.setdefault(trigger.parent, []).append(order)
         elif trigger is not None:
-            order.listing.triggers.add(order, order.listing.price_by(trigger.by))
+            px_nano = order.listing.price_by(trigger.by) if order.listing.is_trading else None
+            order.listing.triggers.add(order, px_nano)
 
     def _wake(self, order: ClientOrder) -> None:
         """The parent of an order traded: forget it, so that whoever replays events need not know of it."""

@@ -132,20 +132,31 @@ class Gateway:
         if due_ns:
             account.disconnect_timer = self._floor.timers.at(due_ns, lambda: self._disconnected(account))
 
-    def _accept(self, account: Account, terms: OrderTerms) -> OrderView:
+    def _accept(self, account: Account, terms: OrderTerms, ended: OrderRejectReason | None = None) -> OrderView:
         """Hand a checked order to the engine; the same signed payload a second time is acknowledged and dropped."""
         if not account.first_use(payload_of(terms)):
             state = OrderState(
                 OrderStatus.PENDING, OrderRejectReason.UNSPECIFIED, terms.qty_lots, 0, 0, self._floor.now_ns
             )
             return OrderView(UNASSIGNED_ORDER_ID, terms, state)
-        return self._engine.accept(account, self._floor.listings[terms.instrument], terms)
+        return self._engine.accept(account, self._floor.listings[terms.instrument], terms, ended)
 
     def _accept_all(self, account: Account, linked: Sequence[OrderTerms]) -> tuple[OrderView, ...]:
-        """Take in the orders of a request, a group's triggers before the order they wait for: it may trade at once."""
+        """Take in the orders of a request, a group's triggers before the order they wait for: it may trade at once.
+
+        A trigger that does not come to wait takes the others of its group with it: they would stand without it.
+        """
         views: dict[int, OrderView] = {}
+        is_group = len(linked) > 1 and any(terms.trigger is not None for terms in linked)
+        ended: OrderRejectReason | None = None
         for place in sorted(range(len(linked)), key=lambda place: not _parent_of(linked[place])):
-            views[place] = self._accept(account, linked[place])
+            terms = linked[place]
+            views[place] = self._accept(account, terms, ended)
+            if is_group and ended is None and terms.trigger is not None and terms.client_order_id not in account.active:
+                ended = _why_ended(account, terms)
+                for other in [account.active.get(other.client_order_id) for other in linked]:
+                    if other is not None and other.is_active:
+                        self._engine.cancel(other, ended)
         for parent in {_parent_of(terms) for terms in linked} - {0, *account.active}:
             self._engine.disown(account, parent)  # dropped, as its signed payload was used before
         return tuple(views[place] for place in range(len(linked)))
@@ -239,6 +250,12 @@ def _linked(accepted: Sequence[OrderTerms]) -> Sequence[OrderTerms]:
 
 def _parent_of(terms: OrderTerms) -> int:
     return 0 if terms.trigger is None else terms.trigger.parent
+
+
+def _why_ended(account: Account, terms: OrderTerms) -> OrderRejectReason:
+    """Why an order of this request is over; CLIENT_CANCEL when it was dropped."""
+    closed = account.closed_order(number=None, client_order_id=terms.client_order_id)
+    return OrderRejectReason.CLIENT_CANCEL if closed is None or closed.terms != terms else closed.state.reason
 
 
 def _check_replacement(creations: Sequence[OrderRequest], cancelled: Sequence[ClientOrder | None]) -> Rejection | None:

@@ -114,6 +114,10 @@ class Listing:
         self._floor.events.append(TradePrinted(trade))
         self.book.announce_ticker()
 
+    def trade_again(self) -> None:
+        """Let triggers see every price as it is after the market stood still."""
+        self._show_triggers(*TriggerBy)
+
     def _show_triggers(self, *changed: TriggerBy) -> None:
         """Let triggers see prices that may have changed; on a market that stands still nothing fires."""
         if not self.triggers or not self.is_trading:

@@ -567,6 +567,8 @@ class Venue:
             for account in self._floor.accounts.values():
                 reason = OrderRejectReason.INSTRUMENT_DEACTIVATED
                 self._gateway.cancel_where(account, reason, lambda order: order.listing is listing)
+        listing.trade_again()
+        self._engine.fire_due()
 
     # state
 

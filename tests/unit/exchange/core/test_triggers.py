@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from tests.unit.exchange.core.desk import (
     ALICE,
@@ -203,6 +204,25 @@ def test_frozen_market_fires_nothing_and_an_open_one_catches_up(long: Desk) -> N
     long.venue.set_mode(BTC, InstrumentMode.ACTIVE)
     long.index("60000")
     assert now(long, order).state.fired_ns == long.venue.now_ns
+
+
+@pytest.mark.parametrize("by", [MARK, LAST])
+def test_group_that_wakes_while_the_market_is_frozen_fires_when_it_trades_again(desk: Desk, by: TriggerBy) -> None:
+    requests = group(desk, profit=False, by=by, expires_in_ns=10 * S_NS)
+    _, stop_loss = bulk(desk, requests)
+    desk.wait_ns(WAIT_NS)
+    desk.hit(SELL, "1.05", "59999.9")
+    desk.venue.print_trade(BTC, SELL, 580_000, 1)
+    desk.venue.set_mark(BTC, 58_000 * NANO)
+    desk.venue.set_mode(BTC, InstrumentMode.FROZEN)
+    desk.wait_ns(10 * S_NS)
+    assert end_of(now(desk, stop_loss)) == (OPEN, NONE)
+    assert not now(desk, stop_loss).state.fired_ns
+    desk.venue.set_mode(BTC, InstrumentMode.ACTIVE)
+    assert now(desk, stop_loss).state.fired_ns == desk.venue.now_ns
+    desk.quote(BUY, "58000", "1")
+    desk.wait_ns(WAIT_NS)
+    assert desk.lots() == 0
 
 
 def test_ledger_names_the_price_until_it_is_reached(long: Desk) -> None:
@@ -556,9 +576,11 @@ def test_replacement_of_another_number_or_of_what_fired_or_is_plain_is_refused(l
 # groups: triggers that wait for another order first
 
 
-def group(desk: Desk, *, px: str = "59999.9", profit: bool = True, **terms: Any) -> list[OrderRequest]:
+def group(
+    desk: Desk, *, px: str = "59999.9", profit: bool = True, by: TriggerBy = INDEX, **terms: Any
+) -> list[OrderRequest]:
     """A purchase of 0.1, and what closes it: at a loss of 1,000, and at a gain of 1,000."""
-    exits = [at(STOP_LOSS, "59000")] + ([at(TAKE_PROFIT, "61000")] if profit else [])
+    exits = [at(STOP_LOSS, "59000", by)] + ([at(TAKE_PROFIT, "61000", by)] if profit else [])
     orders = [desk.request(SELL, "0.1", None, is_market=True, reduce_only=True, trigger=trigger) for trigger in exits]
     return [desk.request(BUY, "0.1", px, **terms), *orders]
 
@@ -640,6 +662,53 @@ def test_group_whose_first_order_was_sent_before_is_dropped(desk: Desk) -> None:
     orders = bulk(desk, [purchase, *exits])
     assert [order.state.status for order in orders] == [CANCELLED] * 3
     assert not desk.venue.open_orders(ALICE)
+
+
+def too_long(desk: Desk, request: OrderRequest) -> OrderRequest:
+    """The same order with a signature the engine does not take."""
+    expiration_ns = desk.venue.now_ns + 31 * 24 * HOUR_NS
+    signature = msgspec.structs.replace(request.signature, expiration_ns=expiration_ns)
+    return msgspec.structs.replace(request, signature=signature)
+
+
+@pytest.mark.parametrize("which", [1, 2])
+@pytest.mark.parametrize("post_only", [False, True])
+def test_trigger_that_is_rejected_takes_its_group_with_it(desk: Desk, which: int, post_only: bool) -> None:
+    requests = group(desk, px="59999.9" if post_only else "60000.1", post_only=post_only)
+    requests[which] = too_long(desk, requests[which])
+    orders = bulk(desk, requests)
+    desk.wait_ns(WAIT_NS)
+    assert {now(desk, order).state.reason.name for order in orders} == {"EXCEED_MAX_SIGNATURE_EXPIRATION"}
+    assert (desk.lots(), desk.venue.open_orders(ALICE)) == (0, [])
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_trigger_that_is_rejected_takes_the_other_of_its_pair_with_it(long: Desk, which: int) -> None:
+    requests = pair(long)
+    requests[which] = too_long(long, requests[which])
+    orders = bulk(long, requests)
+    assert {order.state.reason.name for order in orders} == {"EXCEED_MAX_SIGNATURE_EXPIRATION"}
+    assert not long.venue.open_orders(ALICE)
+
+
+def test_cancel_that_was_there_before_its_group_takes_back_all_of_it(desk: Desk) -> None:
+    requests = group(desk, px="60000.1")
+    early = requests[1].client_order_id
+    desk.venue.cancel_order(ALICE, client_order_id=early, time_to_live_ms=1_000)
+    orders = bulk(desk, requests)
+    desk.wait_ns(WAIT_NS)
+    assert [end_of(now(desk, order)) for order in orders] == [(CANCELLED, OrderRejectReason.CLIENT_CANCEL)] * 3
+    assert desk.lots() == 0
+
+
+def test_group_of_which_a_trigger_was_sent_before_is_dropped(desk: Desk) -> None:
+    purchase, stop_loss, profit = group(desk, px="60000.1")
+    desk.market(BUY, "0.1")
+    desk.venue.create_order(stop_loss)
+    desk.venue.cancel_all(ALICE)
+    bulk(desk, [purchase, stop_loss, profit])
+    desk.wait_ns(WAIT_NS)
+    assert (desk.lots(), desk.venue.open_orders(ALICE)) == (100, [])
 
 
 def test_triggers_of_a_group_are_replaced_once_it_woke_and_not_before(desk: Desk) -> None:
