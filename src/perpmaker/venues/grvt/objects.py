@@ -132,15 +132,15 @@ class WireLeg(Struct, frozen=True, gc=False):
 
 @lite("tb tp")
 class WirePriceTrigger(Struct, frozen=True, gc=False):
-    trigger_by: str = "UNSPECIFIED"
-    trigger_price: str = "0"
+    trigger_by: str | None = "UNSPECIFIED"
+    trigger_price: str | None = "0"
 
 
 @lite("tt t")
 class WireTrigger(Struct, frozen=True, gc=False):
     """Live messages of plain orders carry one too: UNSPECIFIED, at "0.0"."""
 
-    trigger_type: str = "UNSPECIFIED"
+    trigger_type: str | None = "UNSPECIFIED"
     tpsl: WirePriceTrigger | None = None
 
 

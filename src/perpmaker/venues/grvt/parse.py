@@ -424,9 +424,11 @@ def _trigger(wire: WireTrigger | None) -> Trigger | None:
     """
     if wire is None or wire.tpsl is None:
         return None
-    kind, by = _TRIGGER_KINDS.get(wire.trigger_type), _TRIGGERS_BY.get(wire.tpsl.trigger_by)
+    kind, by = _TRIGGER_KINDS.get(wire.trigger_type or ""), _TRIGGERS_BY.get(wire.tpsl.trigger_by or "")
+    if kind is None or by is None:
+        return None
     px = _optional_positive(wire.tpsl.trigger_price, "trigger_price")
-    return None if kind is None or by is None or px is None else Trigger(kind, by, px)
+    return None if px is None else Trigger(kind, by, px)
 
 
 def _limit_px(leg: WireLeg) -> Decimal | None:

@@ -155,6 +155,11 @@ def test_some_orders_of_the_page_wait_and_some_do_not() -> None:
         {"trigger_type": "ICEBERG", "tpsl": {"trigger_by": "MARK", "trigger_price": "1.5"}},
         {"trigger_type": "STOP_LOSS", "tpsl": {"trigger_by": "MOON", "trigger_price": "1.5"}},
         {"trigger_type": "STOP_LOSS", "tpsl": {"trigger_by": "MARK", "trigger_price": "0.0"}},
+        {"trigger_type": "STOP_LOSS", "tpsl": {"trigger_by": "MARK", "trigger_price": None}},
+        {"trigger_type": "STOP_LOSS", "tpsl": {"trigger_by": None, "trigger_price": "1.5"}},
+        {"trigger_type": None, "tpsl": {}},
+        {"trigger_type": "UNSPECIFIED", "tpsl": {"trigger_by": "UNSPECIFIED", "trigger_price": "-1"}},
+        {"trigger_type": "TRAILING_STOP", "tpsl": {"trigger_by": "MARK", "trigger_price": "2.5%"}},
     ],
 )
 def test_what_is_no_trigger_that_we_know_counts_as_a_plain_order(trigger: Any) -> None:
