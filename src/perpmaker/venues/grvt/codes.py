@@ -32,7 +32,7 @@ class Ending(enum.Enum):
     ASKED = "asked"
     """We asked for it: a cancel, a replacement, the dead-man timer."""
     UNFILLED = "unfilled"
-    """The rest of an order that may not rest."""
+    """The rest of an order that may not rest, or that had nothing left to reduce."""
     EXPIRED = "expired"
     REFUSED = "refused"
     """The order broke a rule; it is certainly dead."""
@@ -148,7 +148,7 @@ ENDINGS: Final[Mapping[str, Ending]] = MappingProxyType(
         "MARKET_ORDER_WITH_LIMIT_PRICE": Ending.REFUSED,
         "CLIENT_CANCEL_ON_DISCONNECT_TRIGGERED": Ending.ASKED,
         "OCO_COUNTER_PART_TRIGGERED": Ending.VENUE,
-        "REDUCE_ONLY_LIMIT": Ending.VENUE,
+        "REDUCE_ONLY_LIMIT": Ending.UNFILLED,
         "CLIENT_REPLACE": Ending.ASKED,
         "DERISK_MUST_BE_IOC": Ending.REFUSED,
         "DERISK_MUST_BE_REDUCE_ONLY": Ending.REFUSED,

@@ -86,6 +86,7 @@ def test_a_reason_nobody_knows_calls_for_a_query(reason: str) -> None:
         ("CLIENT_CANCEL_ON_DISCONNECT_TRIGGERED", Ending.ASKED),
         ("EXPIRED", Ending.EXPIRED),
         ("FAIL_POST_ONLY", Ending.REFUSED),
+        ("REDUCE_ONLY_LIMIT", Ending.UNFILLED),
         ("SYSTEM_FAILOVER", Ending.FAILOVER),
         ("OVERLAPPING_CLIENT_ORDER_ID", Ending.AMBIGUOUS),
         ("NO_TRADE_PERMISSION", Ending.FATAL),
