@@ -29,6 +29,9 @@ class ReconcileRules(msgspec.Struct, frozen=True):
     pass_timeout_ns: int = 10 * NS_PER_S
     settle_ns: int = 5 * NS_PER_S
     """Orders and positions with activity this recent are not compared: the venue's reads lag."""
+    ask_waiting_ns: int = 30 * NS_PER_S
+    ask_waiting_most: int = 3
+    """How often one that waits for a price and is not among the open orders is asked about, and how many in one pass."""
     start_passes: int = 2
     soon_ns: int = 500 * NS_PER_MS
     """Between passes while something is not settled."""

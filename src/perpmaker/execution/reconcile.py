@@ -18,7 +18,7 @@ from perpmaker.execution.findings import (
 from perpmaker.execution.inquiries import Cause, Inquiries
 from perpmaker.execution.orders import OrderTable
 from perpmaker.execution.tracked import Incident, OrderChange, TrackedOrder
-from perpmaker.model.commands import CancelOrders, RequestSnapshot, SetTimer
+from perpmaker.model.commands import CancelOrders, QueryOrders, RequestSnapshot, SetTimer
 from perpmaker.model.events import (
     AccountSnapshot,
     CancelFailed,
@@ -35,7 +35,7 @@ from perpmaker.model.events import (
     Timer,
     VenueStatus,
 )
-from perpmaker.model.ids import AccountId, InstrumentId
+from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId
 from perpmaker.model.order import CancelOrder, OrderState
 from perpmaker.model.units import NS_PER_MS, NS_PER_S
 from perpmaker.risk.gate import ReadyState
@@ -93,6 +93,8 @@ class AccountReconciler:
         self._good_ns = 0
         """When the last good pass was asked for."""
         self._failures = 0
+        self._asked_waiting: dict[ClientOrderId, int] = {}
+        """When the orders that wait for a price and are not shown were last asked about."""
         self._counts_from_ns = 0
         """Passes asked for before this prove nothing about being ready."""
         self._timer_ns = 0
@@ -127,6 +129,8 @@ class AccountReconciler:
             self._on_snapshot(event, outcome, now_ns)
         elif isinstance(event, SnapshotFailed):
             self._on_failure(event.reason, outcome, now_ns)
+        elif isinstance(event, OrderNotFound):
+            self._on_not_found(event.client_order_id, outcome, now_ns)
         self._inquiries.observe(event, now_ns)
         self._act(outcome, now_ns)
         self._schedule(outcome, now_ns)
@@ -325,13 +329,18 @@ class AccountReconciler:
         shown = {report.client_order_id for report in snapshot.open_orders}
         shown_ids = {report.venue_order_id for report in snapshot.open_orders}
         odd: set[InstrumentId] = set()
+        waiting: list[ClientOrderId] = []
         for tracked in self._table.live(self._account):
             if tracked.state not in _RESTING or tracked.client_order_id in shown or tracked.venue_order_id in shown_ids:
                 continue
             if max(tracked.activity_ns, tracked.created_ns) >= before_ns:
                 continue
+            if tracked.waits and tracked.client_order_id:
+                waiting.append(tracked.client_order_id)
+                continue
             odd.add(tracked.order.instrument)
             self._miss(tracked, snapshot, outcome, now_ns)
+        self._ask_waiting(waiting, outcome, now_ns)
         zombies: list[CancelOrder] = []
         for report in snapshot.open_orders:
             ended = self._table.get(self._account, report.client_order_id)
@@ -344,6 +353,31 @@ class AccountReconciler:
         if zombies:
             outcome.commands.append(CancelOrders(self._account, tuple(zombies)))
         return odd
+
+    def _ask_waiting(self, missing: Sequence[ClientOrderId], outcome: Outcome, now_ns: int) -> None:
+        """Ask about orders that wait for a price and are not shown: a venue may keep those apart from its open orders.
+
+        So their absence alone proves nothing, and nothing is in question until a query does not find one either.
+        """
+        asked = self._asked_waiting
+        for name in list(asked):
+            known = self._table.get(self._account, name)
+            if known is None or known.is_terminal:
+                del asked[name]
+        rules = self._rules
+        due = [name for name in missing if now_ns - asked.get(name, 0) >= rules.ask_waiting_ns]
+        if due:
+            due = sorted(due, key=lambda name: asked.get(name, 0))[: rules.ask_waiting_most]
+            asked.update(dict.fromkeys(due, now_ns))
+            outcome.commands.append(QueryOrders(self._account, tuple(due)))
+
+    def _on_not_found(self, client_order_id: ClientOrderId, outcome: Outcome, now_ns: int) -> None:
+        tracked = self._table.get(self._account, client_order_id)
+        if tracked is None or client_order_id not in self._asked_waiting or tracked.state not in _RESTING:
+            return
+        if self._inquiries.suspect(tracked, Cause.MISSING, now_ns):
+            text = "live here, not known to the venue"
+            self._find(outcome, FindingKind.MISSING_ORDER, tracked.order.instrument, tracked, text, now_ns)
 
     def _miss(self, tracked: TrackedOrder, snapshot: AccountSnapshot, outcome: Outcome, now_ns: int) -> None:
         if tracked.client_order_id:

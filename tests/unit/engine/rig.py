@@ -85,6 +85,8 @@ class VenueOrder:
         self.order = order
         self.filled = Decimal(0)
         self.status = VenueStatus.OPEN
+        self.changed_ns = 0
+        """What the venue states as its update time, 0 for the present."""
 
 
 class Rig:
@@ -139,6 +141,8 @@ class Rig:
         self.honours_triggers = True
         """Whether an order with a trigger waits for it, instead of acting on arrival."""
         self.rejects: Callable[[NewOrder], bool] = lambda order: False
+        self.lists_triggers = True
+        """Whether a read of the open orders shows those that wait for a price."""
         self.keeps: Callable[[ClientOrderId], bool] = lambda client_order_id: False
         """Which orders the venue refuses to cancel."""
         self.reads = True
@@ -243,6 +247,7 @@ class Rig:
         order = there.order
         qty = order.qty - there.filled if qty is None else qty
         there.filled += qty
+        there.changed_ns = self.now_ns
         if there.filled == order.qty:
             there.status = VenueStatus.FILLED
         assert order.px is not None
@@ -300,7 +305,7 @@ class Rig:
             avg_px=order.px if there.filled else None,
             reason="",
             source=source,
-            ts_event_ns=self.now_ns,
+            ts_event_ns=there.changed_ns or self.now_ns,
             ts_recv_ns=self.now_ns,
             side=order.side,
             px=order.px,
@@ -315,7 +320,7 @@ class Rig:
             open_orders=tuple(
                 self.report(there, Source.SNAPSHOT)
                 for there in self.orders.values()
-                if there.status is VenueStatus.OPEN
+                if there.status is VenueStatus.OPEN and (self.lists_triggers or there.order.trigger is None)
             ),
             positions=tuple(
                 PositionReport(
@@ -378,6 +383,7 @@ class Rig:
                 self.feed(SubmitRejected(MAIN, order.client_order_id, 2402, "too large", self.now_ns))
                 continue
             there = self.orders[order.client_order_id] = VenueOrder(order)
+            there.changed_ns = self.now_ns
             taken = self._execute(there, None, True) if self._acts_now(order) else None
             if self.answers:
                 if taken is not None:
@@ -415,7 +421,7 @@ class Rig:
         heapq.heappush(self._heap, (self.timers[key], key))
 
     def _end(self, there: VenueOrder, status: VenueStatus) -> None:
-        there.status = status
+        there.status, there.changed_ns = status, self.now_ns
         if self.answers:
             self.feed(self.report(there))
 

@@ -14,7 +14,7 @@ from perpmaker.clock import ManualClock
 from perpmaker.engine.telemetry import Telemetry
 from perpmaker.engine.view import About, View
 from perpmaker.logs import RecentLines
-from perpmaker.model.commands import CancelOrders, SubmitOrders
+from perpmaker.model.commands import CancelOrders, QueryOrders, SubmitOrders
 from perpmaker.model.events import CancelFailed, Channel, VenueStatus
 from perpmaker.model.order import NewOrder, Side, TimeInForce, TriggerBy, TriggerKind
 from perpmaker.risk.gate import ReadyState
@@ -424,6 +424,37 @@ def test_a_venue_that_ends_them_at_once_is_asked_ever_less_often() -> None:
             rig._end(rig.orders[order.client_order_id], VenueStatus.CANCELED)
     assert 3 <= len(_placed(rig)) <= 5
     assert "ended at once" in _at_venue(rig)
+
+
+def test_a_venue_that_does_not_list_them_among_open_orders_hinders_nothing() -> None:
+    rig = _rig()
+    rig.lists_triggers = False
+    _hold(rig)
+    rig.run(1)
+    order = _only(rig)
+    rig.run(60)
+    assert rig.guards() == [order]
+    assert len(rig.quotes()) == 4
+    assert rig.notices("account_frozen") == []
+    asked = [c for c in rig.sent(QueryOrders) if order.client_order_id in c.client_order_ids]
+    assert 1 <= len(asked) <= 3, "it is asked about by itself, seldom"
+    after = _again(rig, _spec(**STOP))
+    after.lists_triggers = False
+    after.run(10)
+    assert after.engine.ready
+    assert after.guards() == [order]
+
+
+def test_one_that_is_gone_without_a_word_is_missed_and_placed_again() -> None:
+    rig = _held()
+    order = _only(rig)
+    rig.orders[order.client_order_id].status = VenueStatus.CANCELED
+    rig.run(15)
+    assert _only(rig).client_order_id != order.client_order_id
+    del rig.orders[_only(rig).client_order_id]
+    rig.run(60)
+    assert len(rig.guards()) == 1
+    assert len(rig.quotes()) == 4
 
 
 def _hold_by_hand(rig: Rig) -> None:
