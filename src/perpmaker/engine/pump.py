@@ -337,7 +337,9 @@ class Pump:
             return False
         orders = [approved.order for approved in command.orders]
         is_doubted = self._lost_until is not None or any(order.instrument in self._stale_until for order in orders)
-        return is_doubted and not all(order.reduce_only and order.tif in _IMMEDIATE for order in orders)
+        return is_doubted and not all(
+            order.reduce_only and order.tif in _IMMEDIATE and order.trigger is None for order in orders
+        )
 
     def _withhold(self, command: SubmitOrders | ReplaceOrders, gateway: OrderGateway) -> None:
         """Only the cancels go: a kill, a lost link or book, or a standstill came between decision and sending."""

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from tests.unit.engine.maker import Maker, made
 from tests.unit.engine.rig import BTC, MAIN
 from tests.unit.engine.test_pump import Bench, Gateway
@@ -17,6 +18,7 @@ from tests.unit.engine.test_pump import Bench, Gateway
 from perpmaker.engine import pump
 from perpmaker.engine.commands import CommandDesk
 from perpmaker.engine.records import Checkpoint, Happened, Intent
+from perpmaker.model.commands import SubmitOrders
 from perpmaker.model.events import (
     BookStale,
     CancelFailed,
@@ -33,9 +35,20 @@ from perpmaker.model.events import (
     Timer,
     VenueStatus,
 )
-from perpmaker.model.ids import ClientOrderId, VenueOrderId
-from perpmaker.model.order import Approved, CancelOrder, NewOrder
+from perpmaker.model.ids import ClientOrderId, StrategyId, VenueOrderId
+from perpmaker.model.order import (
+    Approved,
+    CancelOrder,
+    NewOrder,
+    Side,
+    TimeInForce,
+    Trigger,
+    TriggerBy,
+    TriggerKind,
+)
 from perpmaker.model.units import NS_PER_MS, NS_PER_US
+
+STOP = Trigger(TriggerKind.STOP_LOSS, TriggerBy.MARK, Decimal(59_100))
 
 
 class Venue(Gateway):
@@ -232,6 +245,20 @@ async def test_a_book_lost_between_decision_and_sending_lets_no_order_out(tmp_pa
         turns.all()
         assert orders_placed(bench) == []
         assert "cancel 2" in bench.happened
+
+
+@pytest.mark.parametrize(("trigger", "is_withheld"), [(None, False), (STOP, True)], ids=["a closing", "a stop"])
+async def test_over_a_lost_book_goes_what_closes_now_and_not_what_would_wait(
+    tmp_path: Path, trigger: Trigger | None, is_withheld: bool
+) -> None:
+    px = Decimal(59_000)
+    order = NewOrder(
+        ClientOrderId(9), MAIN, StrategyId("btc"), BTC, Side.SELL, px, Decimal(1), TimeInForce.IOC, reduce_only=True
+    )
+    order = structs.replace(order, trigger=trigger)
+    with ladder(tmp_path) as bench:
+        bench.pump._stale_until[BTC] = BookStale(BTC, StaleReason.GAP, bench.clock.now_ns())
+        assert bench.pump._is_withheld(SubmitOrders(MAIN, (Approved(order, 0),))) is is_withheld
 
 
 async def test_a_kill_goes_before_what_waits(tmp_path: Path) -> None:
