@@ -113,7 +113,7 @@ class WorkingGuards:
         self._refusal = dict.fromkeys(TriggerKind, "")
         """Why the last one was refused."""
         self._ended_early: dict[TriggerKind, str] = {}
-        """What the venue said of one it ended, unasked and unexecuted, as soon as it was there; until the next step."""
+        """What the venue said of one it ended, unasked and unexecuted, as soon as it was there; until the next is due."""
         self._early_ends = dict.fromkeys(TriggerKind, 0)
         """How many in a row ended so."""
         self._covers: dict[OrderKey, Decimal] = {}
@@ -132,20 +132,17 @@ class WorkingGuards:
         held = abs(scene.position)
         self._covers = {t.key: min(self._covers.get(t.key, t.leaves_qty), t.leaves_qty, held) for t in live}
         if not self.wanted and not live:
+            self._ended_early.clear()
             return NO_CHANGE
         cancels: list[TrackedOrder] = []
         orders: list[NewOrder] = []
         for kind in TriggerKind:
             present = [tracked for tracked in live if _kind(tracked) is kind]
             guard = self._wanted(kind, scene)
-            ended_early = self._ended_early.pop(kind, None)
             if guard is None:
+                self._ended_early.pop(kind, None)  # for want of a position, as far as anybody can tell
                 cancels += [tracked for tracked in present if not tracked.cancel_pending]
             else:
-                if ended_early is not None:  # the position is still there, so it was not ended for want of one
-                    self._refusal[kind] = ended_early
-                    self._hold(kind, self._early_ends[kind], scene.now_ns)
-                    self._early_ends[kind] += 1
                 orders += self._work(guard, present, scene, cancels)
         return GuardChange(tuple(self._cancel(tracked) for tracked in cancels), tuple(orders))
 
@@ -223,11 +220,26 @@ class WorkingGuards:
         if not why_not and self._failures[guard.kind] and present:
             cancels += rest
             why_not = "the old one has to go first"
+        if not why_not:
+            why_not = self._early_end(guard.kind, scene.now_ns)
         if why_not:
             self.waits[guard.kind] = why_not
             return []
         self._not_before_ns[guard.kind] = scene.now_ns + self._rules.every_ns
         return [self._order(guard, wish, scene)]
+
+    def _early_end(self, kind: TriggerKind, now_ns: int) -> str:
+        """Say that the next one is held back, since more than one ended early with the position there all the time."""
+        ended_early = self._ended_early.pop(kind, None)
+        if ended_early is None:
+            return ""
+        times = self._early_ends[kind]
+        self._early_ends[kind] += 1
+        if not times:
+            return ""
+        self._refusal[kind] = ended_early
+        self._hold(kind, times - 1, now_ns)
+        return f"refused: {ended_early}"
 
     def _has_waited(self, tracked: TrackedOrder, trigger: Trigger, fill: Fill) -> bool:
         """Say whether an execution may be one that the trigger released, by the mark the venue states with it."""

@@ -418,12 +418,28 @@ def test_what_our_own_gate_refuses_does_not_take_the_old_one_away() -> None:
 def test_a_venue_that_ends_them_at_once_is_asked_ever_less_often() -> None:
     rig = _rig()
     _hold(rig)
+    said = set()
     for _ in range(600):
         rig.run(0.1)
+        said.add(_at_venue(rig))
         for order in rig.guards():
             rig._end(rig.orders[order.client_order_id], VenueStatus.CANCELED)
-    assert 3 <= len(_placed(rig)) <= 5
-    assert "ended at once" in _at_venue(rig)
+    assert 3 <= len(_placed(rig)) <= 6
+    assert any("ended at once" in text for text in said)
+
+
+def test_one_ended_because_the_position_was_closed_holds_no_other_back() -> None:
+    rig = _rig()
+    for _ in range(6):
+        _hold(rig)
+        for _ in range(60):
+            if rig.guards():
+                break
+            rig.run(0.1)
+        rig.run(0.5)
+        rig._end(rig.orders[_only(rig).client_order_id], VenueStatus.CANCELED)  # told of before the fill
+        rig.fill(rig.quotes(BTC, Side.SELL)[0], rig.positions[BTC])
+        rig.run(0.2)
 
 
 def test_a_venue_that_does_not_list_them_among_open_orders_hinders_nothing() -> None:
