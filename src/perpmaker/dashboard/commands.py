@@ -19,6 +19,8 @@ EXPIRY_NS: Final = 10_000_000_000
 MAX_REMEMBERED: Final = 256
 COMMANDS_PER_S: Final = 1.0
 COMMAND_BURST: Final = 20.0
+QUESTIONS_PER_S: Final = 10.0
+"""How often pages may ask what became of commands that were passed on; each asks less than twice a second."""
 """Asking for the answer of a running command counts too."""
 
 MAX_ARGUMENTS: Final = 48
@@ -80,10 +82,17 @@ class Commands:
         now_ns = clock.monotonic_ns()
         self._allowance = {"": Allowance(COMMANDS_PER_S, COMMAND_BURST, now_ns)}
         self._allowance["kill"] = Allowance(COMMANDS_PER_S, COMMAND_BURST, now_ns)
+        self._questions = Allowance(QUESTIONS_PER_S, COMMAND_BURST, now_ns)
         self._log = logs.get("dashboard")
 
     async def submit(self, session: Session, body: CommandBody) -> PageAnswer:
-        """Return the engine's answer, or why the command did not get there."""
+        """Return the engine's answer, or why the command did not get there.
+
+        One that was passed on before is never called refused for anything but the engine's own word: it may be under way.
+        """
+        known = self._sent.get(body.command_id)
+        if known is not None and known[0] == body and not self._questions.take(self._clock.monotonic_ns()):
+            return PageAnswer(body.command_id, "unknown", "asked too often; ask again in a second")
         refusal = self._refusal(body)
         if refusal:
             return PageAnswer(body.command_id, "refused", refusal)
@@ -91,6 +100,8 @@ class Commands:
         try:
             answer = await self._send(request)
         except NotDelivered as error:
+            if known is not None:
+                return PageAnswer(body.command_id, "unknown", f"not known what became of it: {error}")
             return PageAnswer(body.command_id, "refused", f"not delivered: {error}")
         except AnswerUnknown as error:
             return PageAnswer(body.command_id, "unknown", str(error))
@@ -98,6 +109,9 @@ class Commands:
 
     def _refusal(self, body: CommandBody) -> str:
         """Return why this command does not go out, "" when it does."""
+        known = self._sent.get(body.command_id)
+        if known is not None:
+            return "" if known[0] == body else "this command id was used for another command"
         bucket = "kill" if body.kind == "kill" else ""
         if not self._allowance[bucket].take(self._clock.monotonic_ns()):
             return "too many commands; wait a few seconds"
@@ -105,9 +119,6 @@ class Commands:
             return f"{body.kind} is not done from the page; use the command line (perpmaker --help)"
         if body.arguments and body.kind not in _WITH_ARGUMENTS:
             return f"{body.kind} takes no arguments"
-        known = self._sent.get(body.command_id)
-        if known is not None:
-            return "" if known[0] == body else "this command id was used for another command"
         status = self._status()
         if body.kind in _IF_UNCHANGED and status is not None and status.state != body.seen_state:
             return f"the engine is now {status.state}, the page showed {body.seen_state}; look again"

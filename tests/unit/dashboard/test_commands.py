@@ -64,6 +64,31 @@ async def test_asking_again_sends_the_very_same_request(engine: Engine) -> None:
     assert engine.sent[0] == engine.sent[1]
 
 
+async def test_asking_again_for_a_minute_is_not_taken_for_too_many_commands(engine: Engine) -> None:
+    """A closing may take longer than the allowance of commands lasts; it goes on, and is not refused."""
+    clock = ManualClock()
+    commands = Commands(clock, engine.send, engine.status)
+    for _ in range(100):
+        assert (await commands.submit(SESSION, a_body("close"))).state == "done"
+        clock.advance(700_000_000)
+
+
+async def test_asking_too_often_leaves_it_open_what_became_of_a_command(engine: Engine, commands: Commands) -> None:
+    states = [(await commands.submit(SESSION, a_body())).state for _ in range(25)]
+    assert states == ["done"] * 21 + ["unknown"] * 4
+    assert (await commands.submit(SESSION, a_body("kill", "another-one"))).state == "done"
+
+
+async def test_a_command_passed_on_before_the_link_was_lost_is_unknown_and_not_refused(
+    engine: Engine, commands: Commands
+) -> None:
+    await commands.submit(SESSION, a_body("close"))
+    engine.problem = NotDelivered("no engine is connected; nothing was sent")
+    answer = await commands.submit(SESSION, a_body("close"))
+    assert answer.state == "unknown"
+    assert "no engine is connected" in answer.text
+
+
 async def test_an_id_used_for_another_command_is_refused(engine: Engine, commands: Commands) -> None:
     await commands.submit(SESSION, a_body("pause"))
     answer = await commands.submit(SESSION, a_body("close"))
