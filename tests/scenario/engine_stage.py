@@ -45,10 +45,10 @@ orders_per_s = 20
 port = 0
 
 [[strategy]]
-name = "btc"
+name = "{name}"
 kind = "market_maker"
 account = "main"
-instrument = "BTC_USDT_Perp"
+instrument = "{instrument}"
 {more}
 """
 ETH = """
@@ -63,11 +63,14 @@ instrument = "ETH_USDT_Perp"
 class Stage:
     """One home with an exchange and an engine. Ends everything it started."""
 
-    def __init__(self, home: Path, *, seed: int = 11, more: str = "") -> None:
+    def __init__(self, home: Path, *, seed: int = 11, instrument: str = "BTC_USDT_Perp", more: str = "") -> None:
         self.home = home
         self.seed = seed
         self.config = home / "stage.toml"
-        self.config.write_text(CONFIG.replace("{more}", more))
+        name = instrument.partition("_")[0].lower()
+        self.config.write_text(
+            CONFIG.replace("{name}", name).replace("{instrument}", instrument).replace("{more}", more)
+        )
         self.exchange: subprocess.Popen[bytes] | None = None
         self.engine: subprocess.Popen[bytes] | None = None
         self.ready: dict[str, Any] = {}
