@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import perpmaker
 from perpmaker.control.client import ControlClient
 from perpmaker.control.home import RunFile, running
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 30.0
+SOURCE = Path(perpmaker.__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join((str(SOURCE), str(ROOT)))}
+"""The page and the engine that processes of a stack serve are those that this test imports, whatever is installed."""
 SERVE = """
 import sys
 from pathlib import Path
@@ -90,8 +94,7 @@ class FakeStack(Stack):
             process.wait(10)
 
     def _start(self, name: str, command: list[str]) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment)
+        process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=ENVIRONMENT)
         self._processes[name] = process
 
         def ready() -> bool:
@@ -111,7 +114,7 @@ class RealStack(Stack):
         ports = {f"PERPMAKER__{name}__PORT": "0" for name in ("EXCHANGE", "CONTROL", "DASHBOARD")}
         command = [sys.executable, "-m", "perpmaker", "--home", str(home), "up", "configs/local.toml", "--quiet"]
         with self._log.open("wb") as log:
-            self._up = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **ports}, stdout=log, stderr=log)
+            self._up = subprocess.Popen(command, cwd=ROOT, env={**ENVIRONMENT, **ports}, stdout=log, stderr=log)
 
     def wait_until_quoting(self) -> None:
         def quoting() -> bool:
