@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from perpmaker.errors import AuthError, ConfigError
 if TYPE_CHECKING:
     from perpmaker.config import AccountSection, Config
     from perpmaker.venues.grvt.environments import Environment
+    from perpmaker.venues.grvt.objects import WireTrigger
     from perpmaker.venues.grvt.rest import Rest
 
 
@@ -56,6 +57,12 @@ def keys(home: Path, config: Config, account: AccountSection) -> tuple[dict[str,
         raise ConfigError(f"local_account: {account.local_account} is not allowed; allowed: 0 to {len(accounts) - 1}")
     row = accounts[account.local_account]
     return dict(exchange.urls), row["api_key"], row["sub_account_id"]
+
+
+def open_orders_text(triggers: Sequence[WireTrigger | None]) -> str:
+    """Count open orders by their trigger blocks; plain ones may carry one that says UNSPECIFIED."""
+    waiting = sum(trigger is not None and trigger.trigger_type not in {None, "UNSPECIFIED"} for trigger in triggers)
+    return f"{len(triggers)} open" + (f", {waiting} of them waiting for a price" if waiting else "")
 
 
 class Examination:
@@ -145,7 +152,7 @@ class Examination:
         from perpmaker.venues.grvt import routes
 
         rows = (await self._rest.call(routes.OPEN_ORDERS, routes.OfSubAccount(self._sub_account_id))).result
-        return "ok", f"{len(rows)} open"
+        return "ok", open_orders_text([row.metadata.trigger for row in rows])
 
     async def _positions(self) -> tuple[str, str]:
         from perpmaker.venues.grvt import routes

@@ -17,6 +17,7 @@ from perpmaker import logs
 from perpmaker.cli import doctor, doctor_adapter
 from perpmaker.cli.doctor_adapter import Examination, NoIntents
 from perpmaker.cli.doctor_checks import Check, capabilities_text, traded_on
+from perpmaker.cli.doctor_grvt import open_orders_text
 from perpmaker.cli.main import cli
 from perpmaker.clock import ManualClock
 from perpmaker.errors import AuthError, ConfigError, VenueUnavailable
@@ -34,6 +35,7 @@ from perpmaker.model.ids import AccountId, InstrumentId
 from perpmaker.model.instrument import Instrument
 from perpmaker.venues.api import Capabilities, Subscription
 from perpmaker.venues.ccxt.quirks import ROWS, Quirks
+from perpmaker.venues.grvt.objects import WireTrigger
 
 ETH = InstrumentId("ETH_USDC_PERP@backpack")
 HEDGE = AccountId("hedge")
@@ -196,6 +198,12 @@ def test_what_is_traded_is_legs_and_what_is_named_by_hand() -> None:
     whole = whole.model_copy(update={"account": {**whole.account, "hedge": named}})
     assert traded_on(whole, "hedge") == [ETH, "SOL_USDC_PERP@backpack"]
     assert traded_on(whole, "main") == ["BTC_USDT_Perp"]
+
+
+def test_open_orders_that_wait_for_a_price_are_counted_apart() -> None:
+    assert open_orders_text([]) == "0 open"
+    assert open_orders_text([None, WireTrigger()]) == "2 open"
+    assert open_orders_text([None, WireTrigger("STOP_LOSS")]) == "2 open, 1 of them waiting for a price"
 
 
 def test_an_examination_can_place_nothing() -> None:
