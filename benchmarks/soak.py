@@ -87,10 +87,10 @@ tolerance_bps = 1.5
 """
 PROTECTION = """
 [strategy.protection]
-stop_loss_bps = 25
-take_profit_bps = 25
-at_venue_beyond_bps = 4
-rest_s = 10
+stop_loss_bps = 10
+take_profit_bps = 10
+at_venue_beyond_bps = 3
+rest_s = 5
 """
 """So near that some are carried out every few minutes, and so near each other that the venue is first now and then."""
 MAX_SLOPE = 5.0
