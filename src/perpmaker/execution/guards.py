@@ -217,8 +217,8 @@ class WorkingGuards:
                 cancels += [tracked for tracked in rest if tracked is not good[0]]
             return []
         why_not = self._why_not(guard, wish, present, scene)
-        if not why_not and self._failures[guard.kind] and present:
-            cancels += rest
+        if not why_not and present and (self._failures[guard.kind] or len(present) >= MOST_OF_A_KIND):
+            cancels += rest if self._failures[guard.kind] else self._overtaken(rest)
             why_not = "the old one has to go first"
         if not why_not:
             why_not = self._early_end(guard.kind, scene.now_ns)
@@ -227,6 +227,12 @@ class WorkingGuards:
             return []
         self._not_before_ns[guard.kind] = scene.now_ns + self._rules.every_ns
         return [self._order(guard, wish, scene)]
+
+    def _overtaken(self, rest: Sequence[TrackedOrder]) -> Sequence[TrackedOrder]:
+        """Return the one of two that closes less, the older of equals: what is wanted now needs a third in its place."""
+        if len(rest) < MOST_OF_A_KIND:
+            return ()  # one of them is going
+        return (min(rest, key=lambda tracked: (self._covers[tracked.key], tracked.created_ns)),)
 
     def _early_end(self, kind: TriggerKind, now_ns: int) -> str:
         """Say that the next one is held back, since more than one ended early with the position there all the time."""
@@ -276,7 +282,7 @@ class WorkingGuards:
 
     def _why_not(self, guard: Guard, wish: _Wish, present: Sequence[TrackedOrder], scene: Scene) -> str:
         """Say why no new one is placed now, "" when one is."""
-        if len(present) >= MOST_OF_A_KIND or any(tracked.state in _UNCONFIRMED for tracked in present):
+        if any(tracked.state in _UNCONFIRMED for tracked in present):
             return "another one is under way"
         if scene.hindrance:
             return scene.hindrance

@@ -51,6 +51,7 @@ class Story:
         self.trades = 0
         self.due: list[tuple[int, OrderEvent]] = []
         self.refusal = ""
+        self.hindrance = ""
         self.wants = True
         self.step = 0
 
@@ -109,7 +110,7 @@ class Story:
 
     def work(self, which: int) -> None:
         stage = self.stage
-        change = self.guards.step(Scene(stage.now, BTC, self.position, self.mark, ""))
+        change = self.guards.step(Scene(stage.now, BTC, self.position, self.mark, self.hindrance))
         stage.table.note_cancels(change.cancels, stage.now)
         for cancel in change.cancels:
             coid = cancel.client_order_id
@@ -233,6 +234,40 @@ def test_a_cancel_that_nobody_answers_leaves_two_and_never_three() -> None:
             story.advance("still", 0)
             story.due = [(at, event) for at, event in story.due if not _is_canceled(event)]
     assert len(story.live(TriggerKind.STOP_LOSS)) == 2
+
+
+def overtaken() -> Story:
+    """A position that grew, and again before the stop for the growth was acknowledged."""
+    story = Story()
+    story.advance("buy", 1)
+    for _ in range(20):
+        story.advance("still", 0)
+    story.advance("buy", 1)
+    assert [tracked.state for tracked in story.live(TriggerKind.STOP_LOSS)] == [OrderState.OPEN, OrderState.SENT]
+    story.advance("buy", 1)
+    return story
+
+
+def test_two_that_are_both_overtaken_make_room_for_one_of_the_whole_position() -> None:
+    story = overtaken()
+    for _ in range(int(4 * RULES.every_ns // STEP_NS)):
+        story.advance("still", 0)
+    assert story.position == D("0.018")
+    for kind in TriggerKind:
+        assert [tracked.order.qty for tracked in story.live(kind)] == [D("0.018")]
+
+
+def test_two_that_are_both_overtaken_stay_while_no_third_can_be_placed() -> None:
+    story = overtaken()
+    story.hindrance = "the journal is in doubt"
+    for _ in range(40):
+        story.advance("still", 0)
+    assert [tracked.order.qty for tracked in story.live(TriggerKind.STOP_LOSS)] == [D("0.006"), D("0.012")]
+    assert story.guards.waits[TriggerKind.STOP_LOSS] == story.hindrance
+    story.hindrance = ""
+    for _ in range(40):
+        story.advance("still", 0)
+    assert [tracked.order.qty for tracked in story.live(TriggerKind.STOP_LOSS)] == [D("0.018")]
 
 
 def test_it_is_renewed_before_it_expires_the_new_one_first() -> None:
