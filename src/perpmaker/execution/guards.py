@@ -193,7 +193,7 @@ class WorkingGuards:
             if tracked.state is OrderState.OPEN and tracked.order.trigger is not None
             for kind in (tracked.order.trigger.kind,)
         ]
-        parts += [f"{_NAMES[kind]} waits: {text}" for kind, text in self.waits.items()]
+        parts += [f"no new {_NAMES[kind]} yet: {text}" for kind, text in self.waits.items()]
         return "; ".join(parts) or "none: nothing to protect"
 
     # --- inside
