@@ -46,6 +46,7 @@ def load_whole(path: Path) -> dict[str, object]:
     Raises ConfigError with the problems of the file and of every strategy's parameters together.
     """
     from perpmaker import config as configuration
+    from perpmaker.engine.fitting import bar_problems
     from perpmaker.engine.pairing import leg_problems
     from perpmaker.strategies.registry import parse_params
 
@@ -63,7 +64,8 @@ def load_whole(path: Path) -> dict[str, object]:
             problems.extend(f"strategy {name}: {line}" for line in str(error).splitlines())
             continue
         if config is not None:
-            problems.extend(f"strategy {name}: {line}" for line in _too_large(params, config.risk.max_order_notional))
+            misfits = _too_large(params, config.risk.max_order_notional) + bar_problems(config, config.strategy[place])
+            problems.extend(f"strategy {name}: {line}" for line in misfits)
         common = {key: value for key, value in row.items() if key != "params"}
         parsed.append({**common, "params": msgspec.to_builtins(params, str_keys=True)})
     if config is not None:

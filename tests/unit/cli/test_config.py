@@ -110,3 +110,74 @@ def test_the_doctor_examines_every_account_on_its_own_venue(tmp_path: Path) -> N
     assert "perpmaker exchange`" in rows["main"]["text"]
     assert "perpmaker exchange --venues grvt,backpack" in rows["hedge"]["text"]
     assert done.exit_code == 3
+
+
+def _shipped(name: str = "local.toml") -> str:
+    return (Path(__file__).resolve().parents[3] / "configs" / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("venue", "bar_s", "offered"),
+    [
+        ("grvt", 90, "60, 180, 300, 900, 1800, 3600, 7200, 14400, 21600, 28800, 43200, 86400"),
+        ("grvt", 7200, ""),
+        ("backpack", 7200, "60, 180, 300, 900, 1800, 3600, 14400, 86400"),
+        ("backpack", 3600, ""),
+        ("ccxt:hyperliquid", 90, "60, 180, 300, 900, 1800, 3600, 14400, 86400"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["live", "paper"])
+def test_bars_that_the_venue_has_no_candles_of_are_refused(
+    venue: str, bar_s: int, offered: str, mode: str, tmp_path: Path
+) -> None:
+    text = _shipped().replace('venue = "grvt"', f'venue = "{venue}"').replace('mode = "live"', f'mode = "{mode}"')
+    path = tmp_path / "bars.toml"
+    path.write_text(text.replace("[strategy.quoting]", f"[strategy.regime]\nbar_s = {bar_s}\n\n[strategy.quoting]", 1))
+    if not offered:
+        load_whole(path)
+        return
+    with pytest.raises(ConfigError) as caught:
+        load_whole(path)
+    (told,) = str(caught.value).splitlines()[1:]
+    named = f"strategy btc: regime.bar_s = {bar_s}: {venue} has no candles of that length"
+    assert told.strip() == f"{named}; must be one of {offered}"
+
+
+def test_bars_that_nobody_looks_at_may_have_any_length(tmp_path: Path) -> None:
+    path = tmp_path / "bars.toml"
+    regime = '[strategy.regime]\nfilter = "none"\nbar_s = 90\n\n[strategy.quoting]'
+    path.write_text(_shipped().replace("[strategy.quoting]", regime, 1))
+    load_whole(path)
+
+
+OWN = """
+from perpmaker.strategies.api import Strategy, StrategyParams, Subscription
+
+class Slow(Strategy[StrategyParams]):
+    params_type = StrategyParams
+
+    def subscriptions(self):
+        return [Subscription(self.params.instrument, bars_s=BARS)]
+"""
+
+
+@pytest.mark.parametrize(
+    ("bars", "told"),
+    [
+        ("(300,)", ""),
+        ("(90,)", "bars_s = 90: grvt has no candles of that length; must be one of 60, "),
+        ("[1 / 0]", "subscriptions() raised ZeroDivisionError"),
+    ],
+)
+def test_bars_of_a_strategy_of_ones_own_are_examined_too(bars: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(OWN.replace("BARS", bars))
+    path = tmp_path / "own.toml"
+    path.write_text(
+        'schema_version = 1\nenv = "local"\n[account.main]\n[[strategy]]\nname = "own"\nkind = "slow.py:Slow"\n'
+        'account = "main"\ninstrument = "BTC_USDT_Perp"\n'
+    )
+    if not told:
+        load_whole(path)
+        return
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load_whole(path)
