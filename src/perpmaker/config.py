@@ -67,7 +67,7 @@ class RiskSection(Section):
     max_order_notional: Positive = Decimal(1000)
     """Of one order."""
     max_open_orders: Annotated[int, Field(ge=1, le=1000)] = 60
-    """Open and in-flight orders of one account."""
+    """Open and in-flight orders of one account; a warning says when its strategies may keep more."""
     price_collar_bps: Annotated[Positive, Field(le=2000)] = Decimal(100)
     """How far a price may be from mark, index or own mid, whichever is worst."""
     orders_per_s: Annotated[Positive, Field(le=1000)] = Decimal(10)

@@ -22,9 +22,17 @@ def command() -> None:
 @command.command()
 @CONFIG
 def check(path: Path) -> None:
-    """Validate a file whole; every problem is named with its key, its value and what is allowed."""
+    """Validate a file whole; every problem is named with its key, its value and what is allowed.
+
+    Warnings name what is allowed and more likely not meant.
+    """
+    from perpmaker import config as configuration
+    from perpmaker.engine.fitting import warnings_of
+
     load_whole(path)
     click.echo(f"{path}: ok")
+    for warning in warnings_of(configuration.load(path)):
+        click.echo(f"warning: {warning}")
 
 
 @command.command()

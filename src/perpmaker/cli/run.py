@@ -26,6 +26,9 @@ def command(home: Path, path: Path) -> None:
     refuse_second(home, "engine")
     recent = logs.configure(level=config.log_level)
     end_with_parent()
+    from perpmaker.engine.fitting import warnings_of
     from perpmaker.engine.live import run
 
+    for warning in warnings_of(config):
+        logs.get("engine").warning("configuration", text=warning)
     raise SystemExit(run(config, home, recent))

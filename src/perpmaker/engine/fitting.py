@@ -2,20 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from perpmaker.config import Config, StrategySection
 from perpmaker.engine.pairing import all_legs
 from perpmaker.engine.traded import params_of
 from perpmaker.errors import ConfigError
-from perpmaker.model.ids import HOME_EXCHANGE, InstrumentId
-from perpmaker.strategies.api import Subscription
-from perpmaker.strategies.registry import make_strategy
+from perpmaker.model.ids import HOME_EXCHANGE, AccountId, InstrumentId
+from perpmaker.strategies.api import StrategyParams, Subscription
+from perpmaker.strategies.orders_kept import orders_kept
+from perpmaker.strategies.registry import make_strategy, parse_params
 from perpmaker.venues.grvt import streams
 
 _DAY_S: Final = 86_400
 """Of `regime.bar_s` the most; some venues have longer candles."""
+
+
+class Keeper(NamedTuple):
+    """A strategy that keeps orders: on the account of its lead, which comes first, and on those of its other legs."""
+
+    name: str
+    accounts: Sequence[AccountId]
+    params: StrategyParams
+
+
+def warnings_of(config: Config) -> list[str]:
+    """Return what people may want as it is configured and more likely do not; the configuration has to be sound."""
+    keepers = [
+        Keeper(row.name, [leg.account for leg in all_legs(row)], parse_params(row.kind, params_of(row)))
+        for row in config.strategy
+    ]
+    accounts = [AccountId(name) for name in config.account]
+    triggers = {account: _keeps_triggers(config, account) for account in accounts}
+    return room_warnings(keepers, dict.fromkeys(accounts, config.risk.max_open_orders), triggers)
+
+
+def room_warnings(
+    keepers: Iterable[Keeper], most: Mapping[AccountId, int], triggers: Mapping[AccountId, bool]
+) -> list[str]:
+    """Say of which accounts the limit on open orders is below what their strategies may keep at once.
+
+    `most` is that limit by account, `triggers` whether the account's venue keeps orders that wait for a price.
+    """
+    kept: dict[AccountId, dict[str, int]] = {}
+    for keeper in keepers:
+        count = orders_kept(keeper.params, triggers=triggers.get(keeper.accounts[0], False))
+        if count is None:
+            continue
+        for place, account in enumerate(keeper.accounts):
+            of_account = kept.setdefault(account, {})
+            of_account[keeper.name] = of_account.get(keeper.name, 0) + (count.others if place else count.lead)
+    return [
+        f"account {account}: max_open_orders = {most[account]} leaves no room for the {sum(counts.values())} orders that "
+        f"its strategies may keep at once ({', '.join(f'{name} {count}' for name, count in counts.items())}); "
+        "those beyond it are refused"
+        for account, counts in kept.items()
+        if account in most and sum(counts.values()) > most[account]
+    ]
 
 
 def bar_problems(config: Config, row: StrategySection) -> list[str]:
@@ -44,6 +88,14 @@ def candle_lengths(venue: str) -> tuple[int, ...]:
     from perpmaker.venues.ccxt.feed import TIMEFRAMES  # brings an HTTP client, which GRVT alone does not need here
 
     return tuple(TIMEFRAMES)
+
+
+def _keeps_triggers(config: Config, account: AccountId) -> bool:
+    if config.mode == "paper" or config.account[account].venue != HOME_EXCHANGE:
+        return False
+    from perpmaker.venues.grvt.gateway import CAPABILITIES  # brings what signs and sends
+
+    return CAPABILITIES.triggers
 
 
 def _subscriptions(row: StrategySection) -> Sequence[Subscription]:

@@ -33,6 +33,7 @@ from perpmaker.engine.core.engine import Engine
 from perpmaker.engine.core.runner import plain
 from perpmaker.engine.core.slot import Slot, SlotState
 from perpmaker.engine.curve import EquityCurve
+from perpmaker.engine.fitting import Keeper, room_warnings
 from perpmaker.engine.pairview import PairView
 from perpmaker.engine.records import FillBooked
 from perpmaker.engine.rows import execution_row, fill_row, number_or_text, rate_told, shown, total
@@ -428,7 +429,17 @@ class View:
         for account in self._world.limits:
             for instrument, causes in self._engine.reconciling.freezes(account).items():
                 found += [f"{instrument} is frozen ({text}); resume lifts it" for text in causes.values()]
-        return found
+        return found + self._no_room()
+
+    def _no_room(self) -> list[str]:
+        """Say where the strategies of now may keep more orders than the limits of now allow."""
+        keepers = [
+            Keeper(slot.spec.strategy, [leg.account for leg in slot.spec.legs], slot.strategy.params)
+            for slot in self._world.slots.values()
+            if slot.state is not SlotState.STOPPED and not is_over(slot)
+        ]
+        most = {account: limits.max_open_orders for account, limits in self._world.limits.items()}
+        return room_warnings(keepers, most, self._world.triggers)
 
 
 def _why_over(slot: Slot) -> str:

@@ -31,6 +31,14 @@ def idle_keys(params: MarketMakerParams) -> tuple[Inert, ...]:
     return tuple(found.values())
 
 
+def ever_says(p: RegimeParams) -> frozenset[str]:
+    """Return what the chosen filter may say at all; nothing without a filter."""
+    if p.filter == "none":
+        return frozenset()
+    said: frozenset[str] = getattr(getattr(p, p.filter), "SAYS", EVERYTHING)
+    return said
+
+
 def _switched_off(p: MarketMakerParams) -> Iterator[tuple[str, tuple[str, ...], str]]:
     """Yield table, keys and why they are not read now."""
     if p.quoting.order_equity_frac is not None:
@@ -73,7 +81,7 @@ def _unprotected(p: MarketMakerParams) -> Iterator[tuple[str, tuple[str, ...], s
 
 def _unsaid(p: RegimeParams) -> Iterator[tuple[str, tuple[str, ...], str]]:
     """Yield what depends on something the chosen filter never says."""
-    says = frozenset() if p.filter == "none" else getattr(getattr(p, p.filter), "SAYS", EVERYTHING)
+    says = ever_says(p)
     nobody = "there is no filter" if p.filter == "none" else f"filter {p.filter} never says so"
     for word, keys in (
         ("trending", ("trending_width_mult", "when_trending")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from perpmaker.cli.config import load_whole
 from perpmaker.cli.main import cli
 from perpmaker.errors import ConfigError
+from perpmaker.logs import RecentLines
 
 BROKEN = """
 schema_version = 1
@@ -181,3 +183,33 @@ def test_bars_of_a_strategy_of_ones_own_are_examined_too(bars: str, told: str, t
         return
     with pytest.raises(ConfigError, match=re.escape(told)):
         load_whole(path)
+
+
+def test_a_limit_on_open_orders_below_what_is_quoted_is_warned_of_and_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "bot.toml"
+    path.write_text(_shipped().replace("max_open_orders = 60", "max_open_orders = 30"))
+    done = CliRunner().invoke(cli, ["config", "check", str(path)])
+    assert done.exit_code == 0
+    ok, warning = done.stdout.splitlines()
+    assert ok == f"{path}: ok"
+    assert warning == (
+        "warning: account main: max_open_orders = 30 leaves no room for the 36 orders that its strategies may keep at once "
+        "(btc 12, eth 12, sol 12); those beyond it are refused"
+    )
+    path.write_text(_shipped())
+    assert CliRunner().invoke(cli, ["config", "check", str(path)]).stdout.splitlines() == [f"{path}: ok"]
+
+
+def test_an_engine_that_starts_logs_the_same_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, str]] = []
+    log = SimpleNamespace(warning=lambda event, text: told.append((event, text)))
+    monkeypatch.setattr("perpmaker.logs.configure", lambda level: RecentLines())
+    monkeypatch.setattr("perpmaker.logs.get", lambda name: log)
+    monkeypatch.setattr("perpmaker.cli.supervision.end_with_parent", lambda: None)
+    monkeypatch.setattr("perpmaker.engine.live.run", lambda config, home, recent: 0)
+    path = tmp_path / "bot.toml"
+    path.write_text(_shipped().replace("max_open_orders = 60", "max_open_orders = 30"))
+    assert CliRunner().invoke(cli, ["--home", str(tmp_path), "run", str(path)]).exit_code == 0
+    ((event, text),) = told
+    assert event == "configuration"
+    assert text.startswith("account main: max_open_orders = 30 leaves no room for the 36 orders")

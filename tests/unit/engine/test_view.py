@@ -18,6 +18,7 @@ from perpmaker.logs import RecentLines
 from perpmaker.model.events import Bar, BookStale, Channel, StaleReason, Trade
 from perpmaker.model.ids import TradeId
 from perpmaker.model.order import Side
+from perpmaker.strategies.registry import make_strategy
 
 
 class Shown:
@@ -179,3 +180,14 @@ def test_candles_come_from_trades_and_give_way_to_the_venues_own(shown: Shown) -
         first.open_s + 60,
     ]
     assert shown.view.charts.since({BTC: forming.open_s})[BTC] == [forming]
+
+
+def test_strategies_that_may_keep_more_orders_than_the_limit_are_warned_of_until_it_is_wider() -> None:
+    params = {"instrument": BTC, "quoting": {"layers": 4}, "regime": {"filter": "none"}}
+    shown = Shown(Rig(made(lambda _: make_strategy("market_maker", params))).start())
+    limits = shown.rig.engine.world.limits
+    limits[MAIN] = msgspec.structs.replace(limits[MAIN], max_open_orders=7)
+    (_, told) = now(shown).warnings
+    assert told.startswith("account main: max_open_orders = 7 leaves no room for the 8 orders")
+    limits[MAIN] = msgspec.structs.replace(limits[MAIN], max_open_orders=8)
+    assert now(shown).warnings == ["from outside"]
