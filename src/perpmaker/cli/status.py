@@ -92,7 +92,7 @@ def tables(status: Status) -> Group:
             "-" if top.age_ms is None else f"{top.age_ms:.0f}",
             position.qty if position else "0",
             money(position.unrealized_pnl) if position else "-",
-            top.stale or (f"{strategy.state} {strategy.reason}".strip() if strategy else ""),
+            top.stale or (_what_it_does(strategy) if strategy else ""),
         )
     orders = Table(
         title=f"Open orders ({len(status.open_orders)})", title_justify="left", show_edge=False, box=SIMPLE_HEAD
@@ -118,6 +118,12 @@ def tables(status: Status) -> Group:
     tuners = [Text(line) for row in status.strategies if (line := tuner_line(row))]
     warnings = [Text(f"! {warning}", "yellow") for warning in status.warnings]
     return Group(head, markets, orders, causes, *tuners, stages, *warnings)
+
+
+def _what_it_does(row: StrategyRow) -> str:
+    """Say it in the words of the page; an engine that is older says its state alone."""
+    word, why = row.word or row.state, row.why or row.reason
+    return f"{word}: {why}" if why else word
 
 
 def tuner_line(row: StrategyRow) -> str:

@@ -119,7 +119,7 @@ class FillRow(msgspec.Struct, frozen=True):
 
 class StrategyRow(msgspec.Struct, frozen=True):
     """`state`: starting, warming_up, quoting, paused, waiting (with `reason`), asking (`reason` is the question), over
-    (`reason` is why it ended; it places nothing any more), stopped, failed."""
+    (`reason` is why it ended; it places nothing any more), stopped, failed. People read `word` and `why`."""
 
     name: str
     kind: str
@@ -133,6 +133,11 @@ class StrategyRow(msgspec.Struct, frozen=True):
     The adaptive tuner, when it is on: adapt_gamma_mult and adapt_kappa_mult are in force, adapt what it measures now,
     adapt_last its last step and why.
     """
+    word: str = ""
+    """What people are told it does: the state, but "no quotes" of a maker that may quote and wants none, and the phase of a
+    grid that does not work. "" of an engine that is older."""
+    why: str = ""
+    """The reason of that word: `reason`, else what the strategy says of its missing quotes."""
 
 
 class ExecutionChildRow(msgspec.Struct, frozen=True):

@@ -48,6 +48,8 @@ LADDER_LEVELS: Final = 15
 KEPT_FILLS: Final = 1_000
 KEPT_EQUITY: Final = 3_600
 STATUS_EVERY_NS: Final = 100 * NS_PER_MS
+_WORKING: Final = "working"
+"""The phase of a grid whose orders stand."""
 
 
 class About(msgspec.Struct, frozen=True):
@@ -372,6 +374,7 @@ class View:
                 inputs[key] = "; ".join(value) if isinstance(value, list) else number_or_text(value)
         if slot.explained_ns:
             inputs["age_ms"] = max(self._clock.now_ns() - slot.explained_ns, 0) / NS_PER_MS
+        word = _word(slot.spec.kind, state, inputs)
         return StrategyRow(
             name=slot.spec.strategy,
             kind=slot.spec.kind,
@@ -380,6 +383,8 @@ class View:
             state=state,
             reason=reason,
             inputs=inputs,
+            word=word,
+            why=reason or ("" if word == state else str(inputs.get("reasons") or "")),
         )
 
     def _condition(self, slot: Slot) -> tuple[str, str]:
@@ -440,6 +445,16 @@ class View:
         ]
         most = {account: limits.max_open_orders for account, limits in self._world.limits.items()}
         return room_warnings(keepers, most, self._world.triggers)
+
+
+def _word(kind: str, state: str, inputs: Mapping[str, float | str | None]) -> str:
+    """Return what people are told: "quoting" of none that states no quotes, nor of a grid that waits."""
+    if state != "quoting":
+        return state.replace("_", " ")
+    if kind == "grid":
+        phase = str(inputs.get("phase", _WORKING))
+        return state if phase == _WORKING else phase
+    return "no quotes" if inputs.get("bids") == inputs.get("asks") == "" else state
 
 
 def _why_over(slot: Slot) -> str:

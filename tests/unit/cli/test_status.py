@@ -61,3 +61,20 @@ def test_an_order_that_waits_at_the_venue_is_shown_with_what_it_waits_for(monkey
     assert "58900.1" in line
     assert "stop loss, waits for 59000.5" in line
     assert said.count("waits for") == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "why", "told"),
+    [
+        ("no quotes", "nothing is quoted: the market trends", "no quotes: nothing is quoted: the market trends"),
+        ("quoting", "", "quoting"),
+        ("", "", "quoting"),  # of an older engine
+    ],
+)
+def test_a_market_says_of_its_strategy_what_the_page_says(
+    word: str, why: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = msgspec.structs.replace(STATUS.strategies[0], state="quoting", reason="", word=word, why=why)
+    said = _said(msgspec.structs.replace(STATUS, strategies=[row]), monkeypatch)
+    (line,) = [line for line in said.splitlines() if line.strip().startswith(row.instrument) and "quot" in line]
+    assert line.rstrip().endswith(f"  {told}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import ClassVar
 
 import msgspec
 import pytest
@@ -15,9 +16,11 @@ from perpmaker.engine.records import FillBooked
 from perpmaker.engine.telemetry import Telemetry
 from perpmaker.engine.view import About, View
 from perpmaker.logs import RecentLines
+from perpmaker.model.book import Book
 from perpmaker.model.events import Bar, BookStale, Channel, StaleReason, Trade
 from perpmaker.model.ids import TradeId
 from perpmaker.model.order import Side
+from perpmaker.strategies.api import Context, Explained
 from perpmaker.strategies.registry import make_strategy
 
 
@@ -191,3 +194,41 @@ def test_strategies_that_may_keep_more_orders_than_the_limit_are_warned_of_until
     assert told.startswith("account main: max_open_orders = 7 leaves no room for the 8 orders")
     limits[MAIN] = msgspec.structs.replace(limits[MAIN], max_open_orders=8)
     assert now(shown).warnings == ["from outside"]
+
+
+class Explainer(Maker):
+    """Explains what it is told to."""
+
+    inputs: ClassVar[dict[str, Explained]] = {}
+
+    def on_book(self, ctx: Context, book: Book) -> None:
+        ctx.explain(self.params.instrument, self.inputs)
+
+
+TRENDS = ("nothing is quoted: the market trends",)
+SAID: list[tuple[str, dict[str, Explained], tuple[str, str]]] = [
+    ("market_maker", {"bids": ("59988 x 0.005",), "asks": (), "reasons": ("asks: no room",)}, ("quoting", "")),
+    ("market_maker", {"bids": (), "asks": (), "reasons": TRENDS}, ("no quotes", TRENDS[0])),
+    ("market_maker", {"bids": (), "asks": (), "warming_up": True}, ("warming up", "")),
+    ("my.py:Own", {"fair": 60_000.0}, ("quoting", "")),
+    ("pair", {"phase": "hold"}, ("quoting", "")),
+    ("grid", {"phase": "working"}, ("quoting", "")),
+    ("grid", {"phase": "waiting", "reasons": ("begins at 70000 or above",)}, ("waiting", "begins at 70000 or above")),
+    ("grid", {"phase": "stopped"}, ("stopped", "")),
+]
+
+
+@pytest.mark.parametrize(("kind", "inputs", "told"), SAID)
+def test_only_what_states_quotes_is_said_to_be_quoting(
+    kind: str, inputs: dict[str, Explained], told: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Explainer, "inputs", inputs)
+    spec = msgspec.structs.replace(made(Explainer), kind=kind)
+    (row,) = now(Shown(Rig(spec).start())).strategies
+    assert (row.word, row.why) == told
+
+
+def test_what_hinders_a_strategy_is_its_word_and_reason(shown: Shown) -> None:
+    shown.rig.operate("pause")
+    (row,) = now(shown).strategies
+    assert (row.state, row.word, row.why) == ("paused", "paused", row.reason)

@@ -94,7 +94,7 @@ const Inputs = memo(({ row }) => {
   const others = Object.keys(row.inputs).filter((key) => !SPECIAL.has(key) && row.inputs[key] !== null && row.inputs[key] !== "");
   const sentences = Object.keys(SENTENCES).filter((key) => row.inputs[key]);
   return html`<div data-strategy=${row.name}>
-    <p class="strategy-state"><${StrategyState} row=${row} /> <span class="note">${clean(row.name, 32)}</span></p>
+    <p class="strategy-state"><${StrategyState} row=${row} why=${row.reason} /> <span class="note">${clean(row.name, 32)}</span></p>
     ${sentences.map((key) => html`<p class="reason" data-testid=${`quoting-${key}`}>${SENTENCES[key]}${clean(row.inputs[key], 300)}</p>`)}
     <${Words} row=${row} facts=${REGIME} testid="quoting-regime" />
     <${Words} row=${row} facts=${GRID} testid="quoting-grid" />
@@ -126,18 +126,12 @@ function wordText(key, inputs) {
   return MONEY.has(key) ? rounded(value, 2) : String(toNumber(value) ?? "–");
 }
 
-/** The state with its reason: why it does not quote. "Quoting" is said of what states quotes: not of a maker without any, nor of a grid that waits. */
-export function StrategyState({ row }) {
-  const word = stateWord(row);
+/** What it does in the engine's words, and why. An engine that is older says its state alone. */
+export function StrategyState({ row, why = row.why || row.reason }) {
+  const word = row.word || row.state.replaceAll("_", " ");
   const tone = word === "quoting" ? "good" : word === "failed" ? "danger" : word === "over" ? "" : "warn";
   return html`<span class=${`pill ${tone}`} data-testid="strategy-state"
-    data-state=${row.state}>${clean(word.replaceAll("_", " "), 24)}</span>${row.reason && html` <span class="reason" data-testid="strategy-reason">${clean(row.reason, 160)}</span>`}`;
-}
-
-function stateWord({ kind, state, inputs }) {
-  if (state !== "quoting") return state;
-  if (kind === "grid") return (inputs.phase ?? "working") === "working" ? state : inputs.phase;
-  return inputs.bids === "" && inputs.asks === "" ? "no_quotes" : state;
+    data-state=${row.state}>${clean(word, 24)}</span>${why && html` <span class="reason" data-testid="strategy-reason">${clean(why, 160)}</span>`}`;
 }
 
 export function StrategiesPanel({ strategies, ageMs, onChoose }) {
