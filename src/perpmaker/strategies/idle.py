@@ -1,6 +1,7 @@
 """Keys of the market maker that were changed though nothing reads them, because what they belong to is switched off.
 
-The numbers of the quoting models, which may be read and still do nothing, are `quoting/inert.py`'s.
+The numbers of the quoting models that perpmaker brings, which may be read and still do nothing, are `quoting/inert.py`'s;
+those of a model that somebody added are here.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from perpmaker.strategies.quoting.inert import Inert
+from perpmaker.strategies.quoting.inert import _MODEL_KEYS, Inert
 from perpmaker.strategies.quoting.maker_params import MarketMakerParams
+from perpmaker.strategies.quoting.models import MODELS
 from perpmaker.strategies.signals.filters import EVERYTHING
 from perpmaker.strategies.signals.params import RegimeParams
 from perpmaker.strategies.signals.registry import FILTERS
@@ -41,6 +43,7 @@ def ever_says(p: RegimeParams) -> frozenset[str]:
 
 def _switched_off(p: MarketMakerParams) -> Iterator[tuple[str, tuple[str, ...], str]]:
     """Yield table, keys and why they are not read now."""
+    yield "quoting", _of_other_models(p.quoting.model), f"model is {p.quoting.model}"
     if p.quoting.order_equity_frac is not None:
         yield "quoting", ("order_notional",), "order_equity_frac is given"
     if not p.quoting.fee_floor:
@@ -64,6 +67,12 @@ def _switched_off(p: MarketMakerParams) -> Iterator[tuple[str, tuple[str, ...], 
     yield from _unsaid(p.regime)
     if not p.adapt.on:
         yield "adapt", _all_but(p.adapt, "on"), "adapt.on is false"
+
+
+def _of_other_models(model: str) -> tuple[str, ...]:
+    """Return the keys that other models read and this one does not, without those that `quoting/inert.py` names."""
+    named = {*MODELS[model].parameters, *_MODEL_KEYS}
+    return tuple(dict.fromkeys(key for other in MODELS.values() for key in other.parameters if key not in named))
 
 
 def _unprotected(p: MarketMakerParams) -> Iterator[tuple[str, tuple[str, ...], str]]:

@@ -2,11 +2,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from perpmaker.strategies.idle import idle_keys
 from perpmaker.strategies.market_maker import MarketMaker, MarketMakerParams
 from perpmaker.strategies.presets import MARKET_MAKER
+from perpmaker.strategies.quoting.inert import inert_parameters
+from perpmaker.strategies.quoting.models import MODELS
+from perpmaker.strategies.quoting.params import QuotingParams
+from perpmaker.strategies.quoting.shape import Arrivals, Market
 from perpmaker.strategies.registry import parse_params
 
 from .fake_context import FakeContext, book, perp
@@ -77,6 +82,42 @@ def test_a_changed_key_of_something_that_is_off_is_named(tables: dict[str, Any],
 )
 def test_a_changed_key_that_is_read_is_not(tables: dict[str, Any]) -> None:
     assert _idle(**tables) == {}
+
+
+class WithFearless(QuotingParams, frozen=True, kw_only=True):
+    """The keys of a quoting model that somebody added (docs/howto/add-a-quoting-model.md)."""
+
+    fearless_mult: float = 1.0
+    fearless_word: str = "calm"
+
+
+def test_the_keys_of_a_model_that_somebody_added_are_named_while_another_is_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = ("fearless_mult", "fearless_word", "kappa")
+    monkeypatch.setitem(MODELS, "fearless", msgspec.structs.replace(MODELS["glft"], parameters=keys))  # type: ignore[arg-type]
+
+    def idle(model: str, mult: float) -> dict[str, str]:
+        quoting = WithFearless(model=model, fearless_mult=mult)  # type: ignore[arg-type]
+        return {found.name: found.text for found in idle_keys(msgspec.structs.replace(_params(), quoting=quoting))}
+
+    assert idle("glft", 1.0) == {}
+    told = "quoting.fearless_mult is not read: model is glft"
+    assert idle("glft", 1.5) == {"quoting.fearless_mult": told}
+    assert idle("fearless", 1.5) == {}
+
+
+def test_every_key_of_every_model_is_named_once_while_another_is_chosen() -> None:
+    """By what this page examines, or by `quoting/inert.py`, which knows the values too."""
+    market = Market(fair=60_000.0, sigma=8.4, typical_sigma=8.4, bid=Arrivals(1.0, 0.08), ask=Arrivals(1.0, 0.08))
+    everything = {key for model in MODELS.values() for key in model.parameters}
+    for name, model in MODELS.items():
+        unread = sorted(everything - set(model.parameters))
+        changed = dict.fromkeys(unread, 1.25)
+        params = _params(quoting={"model": name, **changed})
+        inert = inert_parameters(params.quoting, market, q_max=10.0, tick=0.1, maker_fee=0.0, quote_currency="USDT")
+        said = [found.name.removeprefix("quoting.") for found in (*inert, *idle_keys(params))]
+        assert sorted(key for key in said if key in unread) == unread, name
 
 
 def test_it_is_told_at_the_start_and_shown() -> None:
