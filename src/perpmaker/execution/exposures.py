@@ -103,7 +103,7 @@ class _Live:
         """As last asked for; None when something changed since."""
 
     def take(self, tracked: TrackedOrder) -> None:
-        if tracked.order.trigger is not None:  # it stands in no book, so nothing of ours can meet it there
+        if not _may_rest(tracked):  # it stands in no book, so nothing of ours can meet it there
             return
         self.levels = None
         key, px = (tracked.order.account, tracked.key), tracked.order.px
@@ -128,6 +128,14 @@ class _Live:
 
     def resting(self, rules: Instrument) -> OwnLevels:
         return OwnLevels(_levels(self._buys, rules), _levels(self._sells, rules))
+
+
+def _may_rest(tracked: TrackedOrder) -> bool:
+    """Whether an order may stand in the book. One that waits for a price does once it has fired, which nobody tells: its
+    first execution proves it. One of our own is immediate, and gone then.
+    """
+    order = tracked.order
+    return order.trigger is None or (bool(tracked.cum_qty) and order.tif is not TimeInForce.IOC)
 
 
 def _best(orders: Mapping[tuple[AccountId, OrderKey], TrackedOrder], side: Side) -> Decimal | None:

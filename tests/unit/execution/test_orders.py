@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from tests.unit.execution.stage import (
     BTC_ID,
@@ -39,7 +40,7 @@ from perpmaker.model.events import (
     VenueStatus,
 )
 from perpmaker.model.ids import ClientOrderIds
-from perpmaker.model.order import CancelOrder, OrderState
+from perpmaker.model.order import CancelOrder, OrderState, TimeInForce, Trigger, TriggerBy, TriggerKind
 from perpmaker.risk.gate import Exposure
 from perpmaker.risk.limits import Limits
 
@@ -291,6 +292,25 @@ def test_a_foreign_order_is_adopted_and_counted(stage: Stage) -> None:
     assert stage.table.live(MAIN, BTC_ID, MAKER) == []
     stage.apply(report(77, VenueStatus.CANCELED))
     assert stage.table.exposure(MAIN, BTC_ID).buy_qty == 0
+
+
+def test_a_foreign_stop_stands_in_no_book_until_it_executes(stage: Stage) -> None:
+    trigger = Trigger(TriggerKind.STOP_LOSS, TriggerBy.MARK, D(61000))
+    stage.apply(foreign(77, trigger=trigger))
+    assert stage.table.best_own_px(BTC_ID, BUY) is None
+    stage.apply(foreign(77, trigger=trigger, cum="0.1"))
+    assert stage.table.best_own_px(BTC_ID, BUY) == D(59000)
+    assert stage.table.own_levels(BTC_ID).bids == {590_000: 400}
+    stage.apply(report(77, VenueStatus.CANCELED))
+    assert stage.table.best_own_px(BTC_ID, BUY) is None
+
+
+def test_a_stop_of_our_own_stands_in_no_book_even_while_it_executes(stage: Stage) -> None:
+    trigger = Trigger(TriggerKind.STOP_LOSS, TriggerBy.MARK, D(61000))
+    order = msgspec.structs.replace(stage.order(), tif=TimeInForce.IOC, reduce_only=True, trigger=trigger)
+    stage.table.restore(order, T0)
+    stage.apply(report(order.client_order_id, cum="0.001"))
+    assert stage.table.best_own_px(BTC_ID, order.side) is None
 
 
 def test_a_foreign_writer_may_use_an_id_again(stage: Stage) -> None:
