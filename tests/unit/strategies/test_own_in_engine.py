@@ -11,7 +11,8 @@ from perpmaker.research.practice import practise
 STRATEGY = """
 from decimal import Decimal
 
-from perpmaker.model.order import Side
+from perpmaker.model.guard import Guard
+from perpmaker.model.order import Side, TriggerKind
 from perpmaker.model.quote import Quote
 from perpmaker.strategies.api import Strategy
 
@@ -52,6 +53,11 @@ qty = 0.1
         ("ctx.submit(i, Side.BUY, Decimal(1), 59000.0)", "submit: px has to be a Decimal, not float"),
         ("ctx.submit(i, 'buy', Decimal(1), None)", "submit: side and tif have to be Side and TimeInForce"),
         ("ctx.set_timer('x', ctx.now_ns() + 1e9)", "set_timer: a text and whole nanoseconds are wanted, not str and"),
+        ("ctx.protect(i, ['stop'])", "protect: a Guard is wanted, not str"),
+        (
+            "ctx.protect(i, [Guard(TriggerKind.STOP_LOSS, Side.SELL, 59000.0, 20.0, 5.0)])",
+            "protect: slippage_bps has to be a Decimal, not float",
+        ),
         ("ctx.explain(i, {'fair': Decimal(1)})", "a text, None or a list of texts, not decimal.Decimal"),
         (
             "ctx.explain(i, {'fair': [1.5]})",

@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Final
 
 from perpmaker.engine.core.slot import Wish
-from perpmaker.model.order import NewOrder, Side, TimeInForce
+from perpmaker.model.guard import Guard
+from perpmaker.model.order import NewOrder, Side, TimeInForce, TriggerKind
 from perpmaker.model.quote import Algorithm, Quote
 
 _EXPLAINED: Final = (float, int, str, type(None))
@@ -29,6 +30,8 @@ def check_wish(wish: Wish) -> None:
         _check_amount("target: qty", qty)
         if not isinstance(algorithm, _ALGORITHMS):
             raise TypeError(f"target: algo has to be an algorithm (model.quote), not {_named(algorithm)}")
+    for guards in wish.guards.values():
+        _check_guards(guards)
     for key, at_ns in wish.timers.items():
         if not isinstance(key, str) or not isinstance(at_ns, int):
             raise TypeError(
@@ -65,6 +68,21 @@ def _check_quotes(quotes: Iterable[Quote]) -> None:
             raise TypeError(f"quote: qty has to be a Decimal, not {_named(quote.qty)}")
         if not isinstance(quote.px, float | int | Decimal):
             raise TypeError(f"quote: px has to be a float or a Decimal, not {_named(quote.px)}")
+
+
+def _check_guards(guards: Iterable[Guard]) -> None:
+    """A price that is none is no mistake of form: such a guard is not placed, and why is shown."""
+    for guard in guards:
+        if not isinstance(guard, Guard):
+            raise TypeError(f"protect: a Guard is wanted, not {_named(guard)}")
+        if not isinstance(guard.kind, TriggerKind) or not isinstance(guard.side, Side):
+            raise TypeError(
+                f"protect: kind and side have to be TriggerKind and Side, not {guard.kind!r} and {guard.side!r}"
+            )
+        for name in ("px", "tolerance_bps"):
+            if not isinstance(getattr(guard, name), float | int):
+                raise TypeError(f"protect: {name} has to be a float, not {_named(getattr(guard, name))}")
+        _check_amount("protect: slippage_bps", guard.slippage_bps)
 
 
 def _check_order(order: NewOrder) -> None:
