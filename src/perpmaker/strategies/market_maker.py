@@ -7,6 +7,7 @@ models may cost what they cost.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Final
@@ -56,6 +57,7 @@ from perpmaker.strategies.signals.watch import RegimeState, RegimeWatch
 __all__ = ["MarketMaker", "MarketMakerParams"]
 
 _REFRESH: Final = "refresh"
+_FIRED_KEPT: Final = 32
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -87,6 +89,8 @@ class MarketMaker(Strategy[MarketMakerParams]):
         self._sizes = Sizes(params.quoting)
         self._schedule = Schedule(params.schedule)
         self._protection = Protection(params.protection)
+        self._fired: deque[ClientOrderId] = deque(maxlen=_FIRED_KEPT)
+        """The last orders that the venue kept for the protection, and has executed."""
         self._markouts = Markouts(params.markout)
         self._vpin = Vpin(params.toxicity)
         self._governor = Governor(params.governor)
@@ -174,7 +178,8 @@ class MarketMaker(Strategy[MarketMakerParams]):
 
     def on_order(self, ctx: Context, order: OrderView) -> None:
         if order.trigger is not None:
-            if order.cum_qty:
+            if order.cum_qty and order.client_order_id not in self._fired:
+                self._fired.append(order.client_order_id)  # what is heard of it later concerns no later position
                 self._protection.fired(ctx.now_ns(), order.tag)
                 self._plan = None
             return

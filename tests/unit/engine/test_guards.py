@@ -286,6 +286,47 @@ def test_what_the_venues_price_cap_left_is_closed_here() -> None:
     assert rig.notices("protection_at_venue_off") == []
 
 
+def test_a_stop_that_executes_in_part_has_the_rest_closed_here_and_the_other_kind_cancelled() -> None:
+    rig = _held(stop_loss_bps=100, take_profit_bps=50)
+    (stop,) = rig.guards(TriggerKind.STOP_LOSS)
+    (profit,) = rig.guards(TriggerKind.TAKE_PROFIT)
+    rig.run(6)
+    rig.mid[BTC] *= Decimal("0.9895")
+    rig.link("grvt", Channel.MARKET_DATA, up=False)
+    there = rig.orders[stop.client_order_id]
+    rig.feed(rig._execute(there, Decimal("0.002"), True))
+    rig._end(there, VenueStatus.CANCELED)
+    rig.run(1, market=False)
+    held = rig.positions[BTC]
+    assert held > 0
+    assert rig.guards() == [profit], "it covers the rest, and is trimmed to it"
+    assert rig.engine.world.account_books[MAIN].position_qty(BTC) == held
+    rig.link("grvt", Channel.MARKET_DATA)
+    rig.run(5)
+    assert rig.positions[BTC] == 0
+    assert rig.live() == []
+    assert len(rig.notices("protected_at_venue")) == 1
+    assert rig.engine.assert_identity() == 1
+
+
+def test_what_is_heard_late_of_one_that_fired_closes_no_later_position() -> None:
+    rig = _held(stop_loss_bps=100, rest_s=0)
+    there = rig.orders[_only(rig).client_order_id]
+    rig.run(3)
+    rig.feed(rig._execute(there, Decimal("0.003"), True))
+    rig._end(there, VenueStatus.CANCELED)
+    rig.run(5)
+    assert rig.positions[BTC] == 0
+    _hold(rig)
+    rig.run(1)
+    rig.feed(rig._execute(there, Decimal("0.001"), True))
+    left = rig.positions[BTC]
+    assert left > 0
+    rig.run(5)
+    assert rig.positions[BTC] == left
+    assert len(rig.quotes()) == 4
+
+
 def test_a_failed_strategy_leaves_it_there_until_the_position_is_flat() -> None:
     rig = _held()
     (slot,) = rig.engine.world.slots.values()
