@@ -422,6 +422,19 @@ def test_a_closing_that_the_venue_refuses_beside_it_goes_first() -> None:
 
 
 def test_after_a_rejection_it_waits_ever_longer() -> None:
+def test_one_that_nobody_asks_for_is_not_cancelled_without_end_while_no_cancel_can_leave() -> None:
+    rig = _held()
+    order = _only(rig)
+    after = _again(rig, strategy_spec(_spec(**STOP).make, "other", 2))
+    after.refuses = "the link is down"
+    after.run(60)
+    tries = [c for c in after.sent(CancelOrders) if order.client_order_id in [one.client_order_id for one in c.cancels]]
+    assert 3 <= len(tries) <= 15
+    after.refuses = ""
+    after.run(12)
+    assert order not in after.live()
+
+
     rig = _rig()
     rig.refuses = "no"
     _hold_by_hand(rig)

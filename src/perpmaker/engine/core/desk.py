@@ -43,6 +43,8 @@ class Desk:
         self._create_hold = Hold(CREATE_FIRST_NS, CREATE_MOST_NS)
         self._guard_hold = Hold(CANCEL_FIRST_NS, CANCEL_MOST_NS)
 
+        self._orphan_hold = Hold(CREATE_FIRST_NS, CREATE_MOST_NS)
+        """Of cancels of protective orders that nobody keeps: nothing hangs on these."""
     # --- ladders
 
     def work(self, slot: Slot, instrument: InstrumentId) -> None:
@@ -92,7 +94,9 @@ class Desk:
         """
         order = self._world.table.get(event.account, event.client_order_id)
         if order is not None:
-            hold = self._guard_hold if order.waits else self._cancel_hold
+            hold = self._cancel_hold
+            if order.waits:
+                hold = self._guard_hold if self._is_guarding(order) else self._orphan_hold
             hold.failed((order.order.strategy, order.order.instrument), self._world.now_ns)
 
     def learn(self, ladder: Ladder, change: OrderChange) -> None:
@@ -158,6 +162,7 @@ class Desk:
         """Whether a protective order has a strategy that keeps it, or that has not yet said whether it does."""
         slot = self._world.slots.get(tracked.order.strategy)
         if slot is None:
+            if not self._orphan_hold.until_ns((tracked.order.strategy, tracked.order.instrument), world.now_ns)
             return False
         return slot.state is SlotState.STARTING or tracked.order.instrument in slot.guards
 
