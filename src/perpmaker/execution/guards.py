@@ -3,8 +3,9 @@
 The engine closes positions itself; these stand behind it, for when it cannot act. They are reduce-only and of the size of
 the position: a venue takes none that is larger (GRVT 2402), and trims it when the position shrinks, which we then take as
 done. One is replaced when its trigger or what it covers is no longer what is wanted: the new one first, the old one once
-the venue has confirmed it, so that the position is not bare in between; after a refusal the other way round, since the
-venue may take one only. One on the wrong side is cancelled at once: it could protect nothing.
+the venue has confirmed it, so that the position is not bare in between; after a refusal that may be for
+the old one the other way round, since the venue may take one only. One on the wrong side is cancelled at once: it could
+protect nothing.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from perpmaker.model.order import (
 from perpmaker.model.units import NS_PER_S
 
 _BPS: Final = Decimal(10_000)
+_ZERO: Final = Decimal(0)
 _TTL_MS: Final = 5000
 _UNCONFIRMED: Final = (OrderState.PREPARED, OrderState.SENT, OrderState.UNKNOWN)
 _TAKEN_AWAY: Final = (OrderState.CANCELED, OrderState.EXPIRED)
@@ -109,6 +111,8 @@ class WorkingGuards:
         self._rules = rules
         self._not_before_ns = dict.fromkeys(TriggerKind, 0)
         self._failures = dict.fromkeys(TriggerKind, 0)
+        self._one_only = dict.fromkeys(TriggerKind, False)
+        """Whether the venue refused the last one, maybe for another that was there."""
         self._gives_way_until_ns = 0
         self._refusal = dict.fromkeys(TriggerKind, "")
         """Why the last one was refused."""
@@ -117,7 +121,8 @@ class WorkingGuards:
         self._early_ends = dict.fromkeys(TriggerKind, 0)
         """How many in a row ended so."""
         self._covers: dict[OrderKey, Decimal] = {}
-        """The most that an order still closes: its size, or the smallest position it has lived through."""
+        """The most that an order still closes: its size, or the smallest position it has lived through. Of one from an
+        earlier life nobody knows that, nor does the venue's report say: 0."""
         self.wanted: tuple[Guard, ...] = ()
         """What the strategy last asked for."""
         self.distrust = ""
@@ -129,8 +134,8 @@ class WorkingGuards:
         """Return what turns the orders that are there into those that are wanted; empty when nothing has to change."""
         self.waits.clear()
         live = self._live()
-        held = abs(scene.position)
-        self._covers = {t.key: min(self._covers.get(t.key, t.leaves_qty), t.leaves_qty, held) for t in live}
+        self._covers = {t.key: min(self._covers.get(t.key, _ZERO), t.leaves_qty) for t in live}
+        self.met(scene.position)
         if not self.wanted and not live:
             self._ended_early.clear()
             return NO_CHANGE
@@ -146,11 +151,20 @@ class WorkingGuards:
                 orders += self._work(guard, present, scene, cancels)
         return GuardChange(tuple(self._cancel(tracked) for tracked in cancels), tuple(orders))
 
-    def failed(self, kind: TriggerKind, why: str, now_ns: int) -> None:
-        """One was refused by the venue, or could not be sent: wait longer before the next."""
+    def met(self, position: Decimal) -> None:
+        """The position is, or was, this: what waits is trimmed to it by the venue, for good."""
+        for tracked in self._live():
+            closes = max(-tracked.order.side.sign * position, _ZERO)
+            self._covers[tracked.key] = min(self._covers.get(tracked.key, _ZERO), closes)
+
+    def failed(self, kind: TriggerKind, why: str, now_ns: int, *, stands_alone: bool = False) -> None:
+        """One was refused by the venue, or could not be sent: wait longer before the next. With `stands_alone` it was not
+        for an old one, which stays until there is a new one.
+        """
         self._refusal[kind] = why
         self._hold(kind, self._failures[kind], now_ns)
         self._failures[kind] += 1
+        self._one_only[kind] = not stands_alone
 
     def denied(self, kind: TriggerKind, why: str, now_ns: int) -> None:
         """Our own gate refused one: what hinders it may be over soon, and an old one is no part of it."""
@@ -161,7 +175,7 @@ class WorkingGuards:
         """The venue refused an order that closes, maybe for what waits here to reduce the same: closing goes first."""
         self._gives_way_until_ns = now_ns + self._rules.give_way_ns
 
-    def on_change(self, change: OrderChange, now_ns: int) -> str:
+    def on_change(self, change: OrderChange, now_ns: int, *, stands_alone: bool = False) -> str:
         """Learn what became of one; returns what people have to hear of, "" for nothing."""
         tracked = change.order
         if tracked is None or tracked.order.trigger is None or tracked.order.strategy != self._strategy:
@@ -169,9 +183,10 @@ class WorkingGuards:
         kind = tracked.order.trigger.kind
         if change.after is not change.before:
             if change.after in _FAILED:
-                self.failed(kind, tracked.reason, now_ns)
+                was_refused = change.after is OrderState.REJECTED and not stands_alone
+                self.failed(kind, tracked.reason, now_ns, stands_alone=not was_refused)
             elif change.after is OrderState.OPEN:
-                self._failures[kind], self._refusal[kind] = 0, ""
+                self._failures[kind], self._refusal[kind], self._one_only[kind] = 0, "", False
             elif change.after in _TAKEN_AWAY and change.before is not OrderState.CANCEL_SENT and not tracked.cum_qty:
                 if now_ns - tracked.created_ns < self._rules.too_soon_ns:
                     self._ended_early[kind] = f"ended at once: {tracked.reason}"
@@ -211,14 +226,17 @@ class WorkingGuards:
         cancels += [tracked for tracked in standing if tracked.order.side is not guard.side]
         rest = [tracked for tracked in standing if tracked.order.side is guard.side]
         wish = _wish(guard, scene)
+        if wish is None:
+            self.waits[guard.kind] = f"{guard.px:g} is no price that the venue takes"
+            return []
         good = sorted((tracked for tracked in rest if self._is_good(tracked, wish, guard, scene)), key=_unconfirmed)
         if good:
             if good[0].state is OrderState.OPEN:
                 cancels += [tracked for tracked in rest if tracked is not good[0]]
             return []
         why_not = self._why_not(guard, wish, present, scene)
-        if not why_not and present and (self._failures[guard.kind] or len(present) >= MOST_OF_A_KIND):
-            cancels += rest if self._failures[guard.kind] else self._overtaken(rest)
+        if not why_not and present and (self._one_only[guard.kind] or len(present) >= MOST_OF_A_KIND):
+            cancels += rest if self._one_only[guard.kind] else self._overtaken(rest)
             why_not = "the old one has to go first"
         if not why_not:
             why_not = self._early_end(guard.kind, scene.now_ns)
@@ -226,7 +244,9 @@ class WorkingGuards:
             self.waits[guard.kind] = why_not
             return []
         self._not_before_ns[guard.kind] = scene.now_ns + self._rules.every_ns
-        return [self._order(guard, wish, scene)]
+        order = self._order(guard, wish, scene)
+        self._covers[order.client_order_id] = order.qty
+        return [order]
 
     def _overtaken(self, rest: Sequence[TrackedOrder]) -> Sequence[TrackedOrder]:
         """Return the one of two that closes less, the older of equals: what is wanted now needs a third in its place."""
@@ -334,12 +354,15 @@ class _Wish(NamedTuple):
 _NAMES: Final = {TriggerKind.STOP_LOSS: "stop loss", TriggerKind.TAKE_PROFIT: "take profit"}
 
 
-def _wish(guard: Guard, scene: Scene) -> _Wish:
-    """Round the trigger away from the market, the worst price towards it, and find the size."""
+def _wish(guard: Guard, scene: Scene) -> _Wish | None:
+    """Round the trigger away from the market, the worst price towards it, and find the size; None without a price."""
     rules = scene.instrument
     falls = (guard.side is Side.SELL) is (guard.kind is TriggerKind.STOP_LOSS)
-    trigger_px = rules.round_px(guard.px, Side.BUY if falls else Side.SELL)
-    px = rules.round_px(trigger_px * (1 + guard.side.sign * guard.slippage_bps / _BPS), guard.side)
+    try:
+        trigger_px = rules.round_px(guard.px, Side.BUY if falls else Side.SELL)
+        px = rules.round_px(trigger_px * (1 + guard.side.sign * guard.slippage_bps / _BPS), guard.side)
+    except ValueError:
+        return None
     return _Wish(Trigger(guard.kind, TriggerBy.MARK, trigger_px), px, rules.round_qty(abs(scene.position)))
 
 

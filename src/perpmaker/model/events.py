@@ -193,6 +193,8 @@ class SubmitRejected(msgspec.Struct, frozen=True, tag=True):
     code: int
     text: str
     ts_recv_ns: int
+    stands_alone: bool = False
+    """Certain to have been refused with no other order of ours there: for its rate, its login, its price."""
 
 
 class SubmitUnknown(msgspec.Struct, frozen=True, tag=True):

@@ -270,6 +270,35 @@ def test_two_that_are_both_overtaken_stay_while_no_third_can_be_placed() -> None
     assert [tracked.order.qty for tracked in story.live(TriggerKind.STOP_LOSS)] == [D("0.018")]
 
 
+def test_one_that_could_not_be_sent_leaves_the_old_one_there() -> None:
+    story = Story()
+    story.advance("buy", 1)
+    for _ in range(20):
+        story.advance("still", 0)
+    (first,) = story.live(TriggerKind.STOP_LOSS)
+    story.refusal = "fail"
+    story.advance("buy", 1)
+    for _ in range(60):
+        story.advance("fail", 0)
+        assert [tracked for tracked in story.live(TriggerKind.STOP_LOSS) if not tracked.cancel_pending] == [first]
+    assert "no link" in story.guards.waits[TriggerKind.STOP_LOSS]
+
+
+@pytest.mark.parametrize("px", [0.04, 0.0, -60_000.0, float("nan"), float("inf")])
+def test_a_price_that_no_venue_takes_is_told_and_what_stands_stays(px: float) -> None:
+    story = Story()
+    story.advance("buy", 3)
+    for _ in range(10):
+        story.advance("still", 0)
+    (first,) = story.live(TriggerKind.STOP_LOSS)
+    story.guards.wanted = (Guard(TriggerKind.STOP_LOSS, SELL, px, D(20), 5.0),)
+    story.stage.now += STEP_NS
+    story.work(0)
+    assert not first.cancel_pending
+    assert "no price" in story.guards.waits[TriggerKind.STOP_LOSS]
+    assert story.guards.shown().startswith("stop loss at ")
+
+
 def test_it_is_renewed_before_it_expires_the_new_one_first() -> None:
     story = Story()
     story.trade(BUY, 20)

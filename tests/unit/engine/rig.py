@@ -141,6 +141,8 @@ class Rig:
         self.honours_triggers = True
         """Whether an order with a trigger waits for it, instead of acting on arrival."""
         self.rejects: Callable[[NewOrder], bool] = lambda order: False
+        self.refuses_alone = False
+        """Whether what it rejects it would reject with nothing else of ours there, for its rate say."""
         self.lists_triggers = True
         """Whether a read of the open orders shows those that wait for a price."""
         self.keeps: Callable[[ClientOrderId], bool] = lambda client_order_id: False
@@ -380,7 +382,12 @@ class Rig:
             if not self.accepts:
                 continue
             if self.rejects(order):
-                self.feed(SubmitRejected(MAIN, order.client_order_id, 2402, "too large", self.now_ns))
+                code, text = (1006, "too fast") if self.refuses_alone else (2402, "too large")
+                self.feed(
+                    SubmitRejected(
+                        MAIN, order.client_order_id, code, text, self.now_ns, stands_alone=self.refuses_alone
+                    )
+                )
                 continue
             there = self.orders[order.client_order_id] = VenueOrder(order)
             there.changed_ns = self.now_ns

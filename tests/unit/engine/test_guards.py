@@ -370,13 +370,41 @@ def test_the_dead_man_timer_takes_it_and_it_is_placed_again() -> None:
     assert _only(rig).client_order_id != first.client_order_id
 
 
-def test_a_restart_keeps_what_is_still_wanted() -> None:
+def test_a_restart_keeps_what_is_still_wanted_until_one_of_its_own_is_there() -> None:
+    """Nobody watched how far the venue has trimmed it, and its reports do not say."""
     rig = _held()
-    order = _only(rig)
+    first = _only(rig)
     after = _again(rig, _spec(**STOP))
-    after.run(3)
+    for _ in range(60):
+        after.run(0.1)
+        assert after.guards()
     assert after.engine.ready
-    assert after.guards() == [order]
+    second = _only(after)
+    assert second.client_order_id != first.client_order_id
+    assert second.qty == after.positions[BTC]
+    after.run(60)
+    assert after.guards() == [second], "once"
+
+
+def test_a_restart_keeps_it_while_none_can_take_its_place() -> None:
+    rig = _held()
+    first = _only(rig)
+    after = _again(rig, _spec(**STOP))
+    after.rejects = lambda order: order.trigger is not None
+    after.refuses_alone = True
+    after.run(30)
+    assert after.guards() == [first]
+
+
+def test_what_the_venue_has_trimmed_between_two_fills_heard_of_together_is_not_relied_on() -> None:
+    rig = _held()
+    first = _only(rig)
+    rig.run(6)
+    rig._execute(rig.orders[rig.quotes(BTC, Side.SELL)[0].client_order_id], Decimal("0.002"), False)
+    rig._execute(rig.orders[rig.quotes(BTC, Side.BUY)[0].client_order_id], Decimal("0.002"), False)
+    rig.run(10)  # a read of the fills brings both
+    assert rig.engine.world.account_books[MAIN].position_qty(BTC) == rig.positions[BTC] == first.qty
+    assert _only(rig).client_order_id != first.client_order_id
 
 
 @pytest.mark.parametrize(
@@ -391,6 +419,19 @@ def test_a_restart_cancels_what_nobody_asks_for(make: Callable[[], Any]) -> None
     order = _only(rig)
     after = _again(rig, make())
     after.run(4)
+    assert order not in after.live()
+
+
+def test_one_that_nobody_asks_for_is_not_cancelled_without_end_while_no_cancel_can_leave() -> None:
+    rig = _held()
+    order = _only(rig)
+    after = _again(rig, strategy_spec(_spec(**STOP).make, "other", 2))
+    after.refuses = "the link is down"
+    after.run(60)
+    tries = [c for c in after.sent(CancelOrders) if order.client_order_id in [one.client_order_id for one in c.cancels]]
+    assert 3 <= len(tries) <= 15
+    after.refuses = ""
+    after.run(12)
     assert order not in after.live()
 
 
@@ -421,20 +462,39 @@ def test_a_closing_that_the_venue_refuses_beside_it_goes_first() -> None:
     assert answer.state == "done"
 
 
-def test_after_a_rejection_it_waits_ever_longer() -> None:
-def test_one_that_nobody_asks_for_is_not_cancelled_without_end_while_no_cancel_can_leave() -> None:
+def test_a_closing_refused_for_its_own_sake_takes_nothing_away() -> None:
     rig = _held()
-    order = _only(rig)
-    after = _again(rig, strategy_spec(_spec(**STOP).make, "other", 2))
-    after.refuses = "the link is down"
-    after.run(60)
-    tries = [c for c in after.sent(CancelOrders) if order.client_order_id in [one.client_order_id for one in c.cancels]]
-    assert 3 <= len(tries) <= 15
-    after.refuses = ""
-    after.run(12)
-    assert order not in after.live()
+    stop = _only(rig)
+    rig.rejects = lambda order: order.trigger is None and order.reduce_only
+    rig.refuses_alone = True
+    rig.operate("close", command_id="c")
+    for _ in range(50):
+        rig.run(0.1)
+        assert rig.guards() == [stop]
+    assert [order for order in rig.sent(SubmitOrders) if order.orders[0].order.tag.startswith("close")]
+    rig.rejects = lambda order: False
+    rig.run(20)
+    assert rig.live() == []
 
 
+def test_a_new_one_refused_for_its_own_sake_does_not_take_the_old_one_away() -> None:
+    rig = _held()
+    rig.run(6)
+    first = _only(rig)
+    rig.rejects = lambda order: order.trigger is not None
+    rig.refuses_alone = True
+    _hold(rig)
+    for _ in range(60):
+        rig.run(0.5)
+        assert rig.guards() == [first]
+    assert "refused: 1006" in _at_venue(rig)
+    assert 3 <= len(_placed(rig)) <= 6, "asked ever less often"
+    rig.rejects = lambda order: False
+    rig.run(60)
+    assert _only(rig).qty == rig.positions[BTC] > first.qty
+
+
+def test_after_a_rejection_it_waits_ever_longer() -> None:
     rig = _rig()
     rig.refuses = "no"
     _hold_by_hand(rig)
@@ -512,7 +572,7 @@ def test_a_venue_that_does_not_list_them_among_open_orders_hinders_nothing() -> 
     after.lists_triggers = False
     after.run(10)
     assert after.engine.ready
-    assert after.guards() == [order]
+    assert _only(after).qty == after.positions[BTC]
 
 
 def test_one_that_is_gone_without_a_word_is_missed_and_placed_again() -> None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from perpmaker.clock import ManualClock
@@ -22,14 +23,18 @@ from perpmaker.engine.records import (
     Checkpoint,
     Closed,
     Fingerprint,
+    Happened,
     Intent,
     Latch,
     Record,
     Said,
     StrategyAdded,
+    decode,
+    encode,
 )
 from perpmaker.engine.recovery import Recovered
 from perpmaker.errors import ConfigError, DataError
+from perpmaker.model.events import SubmitRejected
 from perpmaker.model.ids import AccountId, ClientOrderId, InstrumentId, StrategyId
 from perpmaker.model.order import NewOrder, Side
 
@@ -417,6 +422,14 @@ def test_a_failed_sync_is_never_retried_as_if_fine(tmp_path: Path, monkeypatch: 
         journal.intent(ORDER, b"")
     assert failures == ["journal sync failed: Input/output error"]
     journal.close()
+
+
+def test_a_rejection_of_before_it_said_whether_it_stands_alone_is_still_read() -> None:
+    record = Happened(SubmitRejected(AccountId("main"), ClientOrderId(7), 2402, "too large", 5, stands_alone=True), 5)
+    fields = msgspec.msgpack.decode(encode(record))
+    assert fields["event"].pop("stands_alone") is True
+    read = decode(msgspec.msgpack.encode(fields))
+    assert read == Happened(SubmitRejected(AccountId("main"), ClientOrderId(7), 2402, "too large", 5), 5)
 
 
 def test_the_highest_epoch_is_salvaged_from_a_broken_journal(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Final
 
 from perpmaker.engine.core.holds import (
@@ -42,9 +43,9 @@ class Desk:
         self._cancel_hold = Hold(CANCEL_FIRST_NS, CANCEL_MOST_NS)
         self._create_hold = Hold(CREATE_FIRST_NS, CREATE_MOST_NS)
         self._guard_hold = Hold(CANCEL_FIRST_NS, CANCEL_MOST_NS)
-
         self._orphan_hold = Hold(CREATE_FIRST_NS, CREATE_MOST_NS)
         """Of cancels of protective orders that nobody keeps: nothing hangs on these."""
+
     # --- ladders
 
     def work(self, slot: Slot, instrument: InstrumentId) -> None:
@@ -145,6 +146,12 @@ class Desk:
                     slot.guards[instrument].give_way(self._world.now_ns)
                 self.unguarded[(slot.spec.strategy, instrument)] = None
 
+    def met(self, account: AccountId, instrument: InstrumentId, position: Decimal) -> None:
+        """Have the protective orders of a position know how small it has been: the venue has trimmed them to that."""
+        for slot in self._world.slots.values():
+            if instrument in slot.guards and slot.spec.account_of(instrument) == account:
+                slot.guards[instrument].met(position)
+
     def look_after_guards(self) -> None:
         """Look at every protective order once more, and cancel those that nobody asks for any more."""
         world = self._world
@@ -155,6 +162,7 @@ class Desk:
             tracked
             for tracked in world.table.live()
             if tracked.waits and tracked.own and not tracked.cancel_pending and not self._is_guarding(tracked)
+            if not self._orphan_hold.until_ns((tracked.order.strategy, tracked.order.instrument), world.now_ns)
         ]
         self.cancel(self._cancel_of(tracked) for tracked in orphans)
 
@@ -162,7 +170,6 @@ class Desk:
         """Whether a protective order has a strategy that keeps it, or that has not yet said whether it does."""
         slot = self._world.slots.get(tracked.order.strategy)
         if slot is None:
-            if not self._orphan_hold.until_ns((tracked.order.strategy, tracked.order.instrument), world.now_ns)
             return False
         return slot.state is SlotState.STARTING or tracked.order.instrument in slot.guards
 

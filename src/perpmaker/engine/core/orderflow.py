@@ -18,7 +18,15 @@ from perpmaker.engine.records import FillBooked
 from perpmaker.execution.tracked import Incident, OrderChange, TrackedOrder
 from perpmaker.execution.working import quote_slot
 from perpmaker.model.commands import Notice
-from perpmaker.model.events import AccountSnapshot, CancelFailed, Fill, FundingPaid, OrderEvent, PositionAdjusted
+from perpmaker.model.events import (
+    AccountSnapshot,
+    CancelFailed,
+    Fill,
+    FundingPaid,
+    OrderEvent,
+    PositionAdjusted,
+    SubmitRejected,
+)
 from perpmaker.model.ids import InstrumentId, StrategyId
 from perpmaker.model.order import OrderState
 from perpmaker.portfolio.trades import Booking
@@ -142,9 +150,10 @@ class OrderFlow:
         for change in changes:
             self._on_change(change)
         self._reconciling.on_event(event.account, event, changes)
+        stands_alone = isinstance(event, SubmitRejected) and event.stands_alone
         for change in changes:
             self._hear(change)
-            self._guard(change)
+            self._guard(change, stands_alone=stands_alone)
 
     def _on_change(self, change: OrderChange) -> None:
         """Book first: strategies hear of a change when positions and equity have it."""
@@ -160,16 +169,19 @@ class OrderFlow:
             slot.working(tracked.order.instrument).on_change(change, self._world.now_ns)
             self._desk.learn((slot.spec.strategy, tracked.order.instrument), change)
 
-    def _guard(self, change: OrderChange) -> None:
-        """Have the protective orders looked at that an execution, or a change of one of them, concerns."""
+    def _guard(self, change: OrderChange, *, stands_alone: bool) -> None:
+        """Have the protective orders looked at that an execution, or a change of one of them, concerns.
+
+        They give way to a closing that was refused, unless that refusal `stands_alone`: they are needed the more then.
+        """
         tracked, fill = change.order, change.fill
         if tracked is not None and tracked.waits:
             slot = self._world.slots.get(tracked.order.strategy)
             guards = None if slot is None else slot.guards.get(tracked.order.instrument)
-            if guards is not None and guards.on_change(change, self._world.now_ns):
+            if guards is not None and guards.on_change(change, self._world.now_ns, stands_alone=stands_alone):
                 self._tell_guard(tracked, guards.distrust)
         elif tracked is not None and tracked.order.reduce_only and change.after is OrderState.REJECTED:
-            self._desk.touch_guards(tracked.order.account, tracked.order.instrument, gives_way=True)
+            self._desk.touch_guards(tracked.order.account, tracked.order.instrument, gives_way=not stands_alone)
         if fill is not None:
             self._desk.touch_guards(fill.account, fill.instrument)
         elif tracked is not None and tracked.waits:
@@ -236,6 +248,7 @@ class OrderFlow:
         )
         ledger.fills.append(booked)
         self._executions.on_fill(fill)
+        self._desk.met(fill.account, fill.instrument, booked.position_after)
         world.out.record(booked)
         self.judge(ledger)
 

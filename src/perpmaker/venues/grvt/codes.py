@@ -102,6 +102,19 @@ REQUEST_WIDE: Final = frozenset({1000, 1001, 1003, 1006, 1008, 1400, 2000, 2003,
 """Codes about a request as a whole. Any other one in answer to a bulk request with several orders is about one of them,
 and the page does not say what became of the rest."""
 
+_STAND_ALONE: Final = frozenset(
+    {
+        *(SESSION_EXPIRED, 1003, 1012),
+        *(2001, 2002, 2005, 2006, 2007, 2008),  # the signature
+        *(2060, 2061, 2062, 2063, 2064, 2065, 2066, 2067, 3000, 7201),  # instrument, price, size
+    }
+)
+
+
+def stands_alone(code: int | None, proven: Outcome) -> bool:
+    """Say whether an order was certainly not refused for what else stands there, which then need not make room."""
+    return proven in (Outcome.RATE_LIMIT, Outcome.FATAL) or code in _STAND_ALONE
+
 
 def outcome(code: int | None, http_status: int | None = None) -> Outcome:
     """Classify an error answer by its code; by HTTP status only where a proxy sent no code at all.

@@ -33,7 +33,7 @@ from perpmaker.venues.grvt import parse
 from perpmaker.venues.grvt.answers import Answer, Lost, NotSent, Refusal, Reply
 from perpmaker.venues.grvt.cancels import Cancels
 from perpmaker.venues.grvt.codec import Codec
-from perpmaker.venues.grvt.codes import REQUEST_WIDE, Outcome
+from perpmaker.venues.grvt.codes import REQUEST_WIDE, Outcome, stands_alone
 from perpmaker.venues.grvt.entry import OrderEntry
 from perpmaker.venues.grvt.objects import WireOrder
 from perpmaker.venues.grvt.orders import OrderWriter, SignedOrder
@@ -315,7 +315,10 @@ class Creates:
             if is_certain:
                 code = answer.code or 0
                 now_ns = self._clock.now_ns()
-                self._owner.emit(SubmitRejected(self._account, client_order_id, code, answer.text, now_ns))
+                alone = stands_alone(answer.code, answer.outcome)
+                self._owner.emit(
+                    SubmitRejected(self._account, client_order_id, code, answer.text, now_ns, stands_alone=alone)
+                )
             else:
                 self._unknown(client_order_id, f"{answer.code} {answer.text}")
         self._cancels.cancel(batch.cancels)

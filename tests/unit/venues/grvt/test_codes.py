@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from perpmaker.venues.grvt.codes import ENDINGS, OUTCOMES, REQUEST_WIDE, Ending, Outcome, ending, outcome
+from perpmaker.venues.grvt.codes import (
+    ENDINGS,
+    OUTCOMES,
+    REQUEST_WIDE,
+    Ending,
+    Outcome,
+    ending,
+    outcome,
+    stands_alone,
+)
 
 from .protocol_page import PAGE, extract, tables
 
@@ -57,6 +66,21 @@ def test_a_server_side_failure_is_certain_only_where_the_text_says_what_is_missi
 def test_the_codes_that_decide_money_are_classified_as_written(code: int, expected: Outcome) -> None:
     assert outcome(code) is expected
     assert outcome(code, http_status=429) is expected  # the code wins over the status
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        *[(code, True) for code in (1006, 1000, 1400, 2000, 2001, 2004, 2064, 2066, 2067, 7201)],
+        *[(code, False) for code in (2080, 2082, 2084, 2090, 2112, 2116, 2243, 2400, 2401, 2402, 7304, 424242)],
+    ],
+)
+def test_only_what_cannot_be_for_another_order_is_said_to_stand_alone(code: int, expected: bool) -> None:
+    assert stands_alone(code, outcome(code)) is expected
+
+
+def test_a_bare_429_stands_alone() -> None:
+    assert stands_alone(None, outcome(None, http_status=429))
 
 
 @pytest.mark.parametrize(

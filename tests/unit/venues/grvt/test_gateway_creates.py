@@ -238,7 +238,8 @@ async def test_an_ambiguous_code_is_unknown(bench: Bench, code: int) -> None:
 async def test_too_fast_is_a_rejection_that_silences_creates_but_not_cancels(bench: Bench) -> None:
     bench.venue.rpc["v1/create_order"] = lambda body: Error(1006)
     bench.submit(order())
-    assert (await bench.events.first(SubmitRejected)).code == 1006
+    rejected = await bench.events.first(SubmitRejected)
+    assert (rejected.code, rejected.stands_alone) == (1006, True)
     budget = await bench.events.first(RateBudget, lambda b: b.penalty_until_ns > 0)
     assert (budget.orders_left, budget.cancels_left > 0) == (0.0, True)
     bench.submit(order(1))
@@ -252,7 +253,7 @@ async def test_too_many_open_orders_is_no_rate_limit(bench: Bench) -> None:
     answers = iter([Error(2090, 429)])
     bench.venue.rpc["v1/create_order"] = lambda body: next(answers, {"result": echo(body["order"])})
     bench.submit(order())
-    await bench.events.first(SubmitRejected)
+    assert not (await bench.events.first(SubmitRejected)).stands_alone
     bench.submit(order(1))
     await bench.events.first(OrderReport)
 
