@@ -4,7 +4,8 @@ The times are those of RELIABILITY §5. Nothing is ever concluded from silence: 
 answered three times over 5 s that it is not there, once at least when asked about this very order, and a complete pass read
 after its last chance to arrive (a cancel's time-to-live ran out, or its signature expired) holds neither the order nor a
 fill of it, and the position does not differ. A complete pass answers for all orders at once: after a crash many may be in
-question, and the venue allows few reads a second.
+question, and the venue allows few reads a second. Of an order that waits for a price it answers nothing: such may not be
+shown among the open ones.
 """
 
 from __future__ import annotations
@@ -199,7 +200,7 @@ class Inquiries:
                     del self._open[key]
             elif tracked.order.instrument in equal and snapshot.fills_since_ns <= tracked.created_ns:
                 inquiry.searched_ns = snapshot.ts_asked_ns
-                if snapshot.ts_asked_ns >= inquiry.since_ns:
+                if snapshot.ts_asked_ns >= inquiry.since_ns and not tracked.waits:
                     inquiry.absent_ns.append(snapshot.ts_asked_ns)
 
     @property

@@ -6,6 +6,7 @@ import pytest
 from tests.unit.execution.stage import (
     BUY,
     MAIN,
+    D,
     S,
     fill,
     report,
@@ -24,7 +25,7 @@ from perpmaker.model.events import (
     SubmitUnknown,
     VenueStatus,
 )
-from perpmaker.model.order import OrderState
+from perpmaker.model.order import OrderState, TimeInForce, Trigger, TriggerBy, TriggerKind
 from perpmaker.risk.gate import ReadyState
 
 
@@ -150,6 +151,20 @@ def test_not_found_has_to_last_five_seconds(loop: Loop) -> None:
     loop.not_found(tracked.client_order_id, 5.2)
     assert tracked.state is OrderState.UNKNOWN
     loop.not_found(tracked.client_order_id, 1.5)
+    assert tracked.state is OrderState.RETIRED
+
+
+def test_reads_that_may_not_show_it_are_no_answers_about_one_that_waits_for_a_price(loop: Loop) -> None:
+    loop.ready()
+    trigger = Trigger(TriggerKind.STOP_LOSS, TriggerBy.MARK, D(59_000))
+    order = loop.stage.order(expire_ns=loop.stage.now - 60 * S, reduce_only=True, tif=TimeInForce.IOC, trigger=trigger)
+    tracked = loop.stage.table.restore(order, loop.stage.now)
+    loop.event(SubmitUnknown(MAIN, order.client_order_id, "timeout", loop.stage.now))
+    loop.not_found(order.client_order_id, 0.3)
+    loop.run(20)
+    assert len(loop.at(RequestSnapshot)) > 3
+    assert tracked.state is OrderState.UNKNOWN
+    loop.not_found(order.client_order_id, 8)
     assert tracked.state is OrderState.RETIRED
 
 
