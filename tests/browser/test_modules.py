@@ -369,6 +369,40 @@ def test_what_waits_at_the_venue_stands_in_no_ladder_and_no_chart(page: Page) ->
     assert call(page, "series", "ownOrders", [ORDER, STOP], "BTC") == {"buy": [], "sell": [ORDER]}
 
 
+RENDER_ORDERS = """async (orders) => {
+  const [{ OrdersPanel }, { html, render }] = await Promise.all([
+    import('/static/js/panels/tables.js'), import('/static/js/view.js'),
+  ]);
+  const box = document.body.appendChild(document.createElement('div'));
+  const given = { orders, instrument: 'BTC_USDT_Perp', places: new Map([['BTC_USDT_Perp', 1]]), ageMs: 0 };
+  render(html`<${OrdersPanel} ...${given} />`, box);
+  const cells = (row) => [...row.cells].map((cell) =>
+    [...cell.childNodes].map((part) => part.textContent.trim()).filter(Boolean).join(' / '));
+  return [...box.querySelectorAll('tbody tr')].map((row) => [cells(row)[2], cells(row)[5], { ...row.dataset }]);
+}"""
+
+
+def test_what_waits_at_the_venue_says_its_trigger_and_its_worst_price_without_being_pointed_at(page: Page) -> None:
+    plain = {**ORDER, "instrument": "BTC_USDT_Perp", "strategy": "btc", "tag": "", "state": "open", "age_ms": 1}
+    stop = {**plain, "px": "58900", "trigger": "stop_loss", "trigger_px": "59000"}
+    orders = [
+        {**plain, "client_order_id": "1"},
+        {**stop, "client_order_id": "2"},
+        {**stop, "client_order_id": "3", "trigger": "take_profit", "side": "buy", "state": "canceling"},
+        {**stop, "client_order_id": "4", "px": None},
+    ]
+    shown = {
+        row["clientOrderId"]: (px, state, row.get("triggerPx"))
+        for px, state, row in page.evaluate(RENDER_ORDERS, orders)
+    }
+    assert shown == {
+        "1": ("60,010.0", "open", None),
+        "2": ("59,000.0 / of the mark", "stop loss / at least 58,900.0", "59000"),
+        "3": ("59,000.0 / of the mark", "take profit / at most 58,900.0 / canceling", "59000"),
+        "4": ("59,000.0 / of the mark", "stop loss / at any price", "59000"),
+    }
+
+
 def test_a_pause_says_that_what_waits_at_the_venue_stays(page: Page) -> None:
     status = {"open_orders": [ORDER, STOP], "positions": []}
     cancelled, stays, _ = call(page, "commands", "consequences", "pause", status, "")

@@ -17,15 +17,29 @@ export function OrdersPanel({ orders, instrument, places, ageMs }) {
 /** Those of the chosen instrument first; then best first on each side. */
 const Orders = memo(({ orders, instrument, places }) => {
   const sorted = [...orders].sort((a, b) => (b.instrument === instrument) - (a.instrument === instrument) || compare(a.instrument, b.instrument) || compare(b.side, a.side) || (toNumber(b.px) ?? 0) - (toNumber(a.px) ?? 0));
-  return html`<div class="scroll" tabindex="0"><table class="data" data-testid="open-orders">
+  return html`<div class="scroll" tabindex="0"><table class="data snug" data-testid="open-orders">
     <thead><tr><th scope="col">Market</th><th scope="col">Side</th><th scope="col" class="num">Price</th><th scope="col" class="num">Qty</th><th scope="col" class="num">Filled</th><th scope="col">State</th><th scope="col" class="num">Age</th></tr></thead>
-    <tbody>${sorted.map((row) => html`<tr key=${row.client_order_id} data-client-order-id=${row.client_order_id} data-instrument=${row.instrument} data-side=${row.side} data-px=${row.px}
+    <tbody>${sorted.map((row) => html`<tr key=${row.client_order_id} data-client-order-id=${row.client_order_id} data-instrument=${row.instrument} data-side=${row.side} data-px=${row.px} data-trigger-px=${row.trigger ? row.trigger_px : undefined}
       title=${`${clean(row.strategy, 32)} ${clean(row.tag, 32)} · ${clean(row.client_order_id, 40)}${row.trigger ? ` · waits at the venue for its mark price, then trades at ${decimal(row.px)} or better` : ""}`}>
-      <td>${base(row.instrument)}</td><td><${Side} side=${row.side} /></td><td class="num">${padded(row.trigger ? row.trigger_px : row.px, places.get(row.instrument) ?? 0)}</td><td class="num">${decimal(row.qty)}</td>
-      <td class=${`num ${toNumber(row.cum_qty) ? "" : "dim"}`}>${decimal(row.cum_qty)}</td><td class=${row.state.toLowerCase() === "open" ? "dim" : "warn-text"}>${row.trigger ? `${TRIGGERS[row.trigger] ?? clean(row.trigger, 16)}${row.state.toLowerCase() === "open" ? "" : ` (${clean(row.state, 16)})`}` : clean(row.state, 16)}</td><td class="num dim">${age(row.age_ms)}</td>
+      <td>${base(row.instrument)}</td><td><${Side} side=${row.side} /></td><${Price} row=${row} places=${places.get(row.instrument) ?? 0} /><td class="num">${decimal(row.qty)}</td>
+      <td class=${`num ${toNumber(row.cum_qty) ? "" : "dim"}`}>${decimal(row.cum_qty)}</td><${State} row=${row} places=${places.get(row.instrument) ?? 0} /><td class="num dim">${age(row.age_ms)}</td>
     </tr>`)}</tbody></table>
     ${orders.length === 0 && html`<${Nothing}>No open orders.<//>`}</div>`;
 });
+
+/** The limit; of what waits at the venue the mark price that it waits for. */
+function Price({ row, places }) {
+  return html`<td class="num">${padded(row.trigger ? row.trigger_px : row.px, places)}${row.trigger && html`<small class="under">of the mark</small>`}</td>`;
+}
+
+/** The state; of what waits at the venue what it is, and the worst price at which it then trades. */
+function State({ row, places }) {
+  const isOpen = row.state.toLowerCase() === "open";
+  const tone = isOpen ? "dim" : "warn-text";
+  if (!row.trigger) return html`<td class=${tone}>${clean(row.state, 16)}</td>`;
+  const worst = toNumber(row.px) === null ? "at any price" : `${row.side === "buy" ? "at most" : "at least"} ${padded(row.px, places)}`;
+  return html`<td class=${tone}>${TRIGGERS[row.trigger] ?? clean(row.trigger, 16)}<small class="under">${worst}</small>${!isOpen && html`<small class="under">${clean(row.state, 16)}</small>`}</td>`;
+}
 
 export function FillsPanel({ fills, total, places, ageMs }) {
   return html`<${Panel} title="Fills" name="fills" note=${html`<span data-testid="fills-total">${total ?? fills.length}</span>`} ageMs=${ageMs}>
