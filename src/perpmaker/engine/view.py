@@ -441,8 +441,8 @@ class View:
         keepers = [
             Keeper(slot.spec.strategy, [leg.account for leg in slot.spec.legs], slot.strategy.params)
             for slot in self._world.slots.values()
-            if slot.state is not SlotState.STOPPED and not is_over(slot)
-        ]
+            if slot.state is not SlotState.STOPPED and not is_over(slot) and hasattr(slot.strategy, "params")
+        ]  # one of somebody's own may not keep its parameters
         most = {account: limits.max_open_orders for account, limits in self._world.limits.items()}
         return room_warnings(keepers, most, self._world.triggers)
 

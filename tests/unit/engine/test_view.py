@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import ClassVar
 
@@ -20,7 +21,7 @@ from perpmaker.model.book import Book
 from perpmaker.model.events import Bar, BookStale, Channel, StaleReason, Trade
 from perpmaker.model.ids import TradeId
 from perpmaker.model.order import Side
-from perpmaker.strategies.api import Context, Explained
+from perpmaker.strategies.api import Context, Explained, StrategyParams, Subscription
 from perpmaker.strategies.registry import make_strategy
 
 
@@ -232,3 +233,22 @@ def test_what_hinders_a_strategy_is_its_word_and_reason(shown: Shown) -> None:
     shown.rig.operate("pause")
     (row,) = now(shown).strategies
     assert (row.state, row.word, row.why) == ("paused", "paused", row.reason)
+
+
+class Bare(Maker):
+    """Somebody's own that does not keep its parameters."""
+
+    def __init__(self, params: StrategyParams) -> None:
+        self.instrument = params.instrument
+
+    def subscriptions(self) -> Sequence[Subscription]:
+        return (Subscription(self.instrument),)
+
+    def on_start(self, ctx: Context) -> None: ...
+
+    def on_book(self, ctx: Context, book: Book) -> None: ...
+
+
+def test_a_strategy_that_keeps_no_parameters_is_shown_too() -> None:
+    status = now(Shown(Rig(made(Bare)).start()))
+    assert (status.strategies[0].word, status.warnings) == ("quoting", ["from outside"])
