@@ -384,7 +384,7 @@ class View:
             reason=reason,
             inputs=inputs,
             word=word,
-            why=reason or ("" if word == state else str(inputs.get("reasons") or "")),
+            why=reason or (str(inputs.get("reasons") or "") if state == "quoting" != word else ""),
         )
 
     def _condition(self, slot: Slot) -> tuple[str, str]:

@@ -210,7 +210,7 @@ TRENDS = ("nothing is quoted: the market trends",)
 SAID: list[tuple[str, dict[str, Explained], tuple[str, str]]] = [
     ("market_maker", {"bids": ("59988 x 0.005",), "asks": (), "reasons": ("asks: no room",)}, ("quoting", "")),
     ("market_maker", {"bids": (), "asks": (), "reasons": TRENDS}, ("no quotes", TRENDS[0])),
-    ("market_maker", {"bids": (), "asks": (), "warming_up": True}, ("warming up", "")),
+    ("market_maker", {"bids": (), "asks": (), "warming_up": True, "reasons": TRENDS}, ("warming up", "")),
     ("my.py:Own", {"fair": 60_000.0}, ("quoting", "")),
     ("pair", {"phase": "hold"}, ("quoting", "")),
     ("grid", {"phase": "working"}, ("quoting", "")),
