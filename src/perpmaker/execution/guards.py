@@ -57,6 +57,8 @@ class GuardRules(msgspec.Struct, frozen=True):
     failed_hold_max_ns: int = 300 * NS_PER_S
     give_way_ns: int = 30 * NS_PER_S
     """How long none waits after the venue refused an order that closes."""
+    cleared_ns: int = 300 * NS_PER_S
+    """How long none gives way any more, once a closing was refused with none there: it was not for them."""
     too_soon_ns: int = 2 * NS_PER_S
     too_far_bps: Decimal = Decimal(20)
     """One that trades while the venue's mark has not reached its trigger did not wait for it, if that is within this time
@@ -114,6 +116,9 @@ class WorkingGuards:
         self._one_only = dict.fromkeys(TriggerKind, False)
         """Whether the venue refused the last one, maybe for another that was there."""
         self._gives_way_until_ns = 0
+        self._cleared_until_ns = 0
+        self._last_live_ns = 0
+        """When one was last there."""
         self._refusal = dict.fromkeys(TriggerKind, "")
         """Why the last one was refused."""
         self._ended_early: dict[TriggerKind, str] = {}
@@ -134,6 +139,8 @@ class WorkingGuards:
         """Return what turns the orders that are there into those that are wanted; empty when nothing has to change."""
         self.waits.clear()
         live = self._live()
+        if live:
+            self._last_live_ns = scene.now_ns
         self._covers = {t.key: min(self._covers.get(t.key, _ZERO), t.leaves_qty) for t in live}
         self.met(scene.position)
         if not self.wanted and not live:
@@ -171,9 +178,16 @@ class WorkingGuards:
         self._refusal[kind] = why
         self._hold(kind, 0, now_ns)
 
-    def give_way(self, now_ns: int) -> None:
-        """The venue refused an order that closes, maybe for what waits here to reduce the same: closing goes first."""
-        self._gives_way_until_ns = now_ns + self._rules.give_way_ns
+    def give_way(self, made_ns: int, now_ns: int) -> None:
+        """The venue refused an order that closes, maybe for what waits here to reduce the same: closing goes first.
+
+        Unless nothing was waiting any more when it was made (`made_ns`): that clears what waits of it.
+        """
+        if not self._live() and made_ns > self._last_live_ns:
+            self._cleared_until_ns = now_ns + self._rules.cleared_ns
+            self._gives_way_until_ns = 0
+        elif now_ns >= self._cleared_until_ns:
+            self._gives_way_until_ns = now_ns + self._rules.give_way_ns
 
     def on_change(self, change: OrderChange, now_ns: int, *, stands_alone: bool = False) -> str:
         """Learn what became of one; returns what people have to hear of, "" for nothing."""

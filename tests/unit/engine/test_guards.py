@@ -462,6 +462,20 @@ def test_a_closing_that_the_venue_refuses_beside_it_goes_first() -> None:
     assert answer.state == "done"
 
 
+def test_a_closing_that_is_refused_without_one_there_too_gives_it_back() -> None:
+    rig = _held()
+    rig.rejects = lambda order: order.trigger is None and order.reduce_only
+    rig.operate("close", command_id="c")
+    bare_s = 0.0
+    for _ in range(1200):
+        rig.run(0.1)
+        bare_s += 0 if rig.guards() else 0.1
+    assert 0 < bare_s < 10
+    rig.rejects = lambda order: False
+    rig.run(20)
+    assert rig.live() == []
+
+
 def test_a_closing_refused_for_its_own_sake_takes_nothing_away() -> None:
     rig = _held()
     stop = _only(rig)

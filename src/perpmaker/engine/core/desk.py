@@ -138,12 +138,16 @@ class Desk:
                 denied = world.table.get(account, order.client_order_id)
                 guards.denied(order.trigger.kind, "" if denied is None else denied.reason, world.now_ns)
 
-    def touch_guards(self, account: AccountId, instrument: InstrumentId, *, gives_way: bool = False) -> None:
-        """Have the protective orders of a position looked at again: it, or they, may have changed, or are in the way."""
+    def touch_guards(
+        self, account: AccountId, instrument: InstrumentId, *, refused: TrackedOrder | None = None
+    ) -> None:
+        """Have the protective orders of a position looked at again: it, or they, may have changed, or be in the way of a
+        closing that was `refused`.
+        """
         for slot in self._world.slots.values():
             if instrument in slot.guards and slot.spec.account_of(instrument) == account:
-                if gives_way:
-                    slot.guards[instrument].give_way(self._world.now_ns)
+                if refused is not None:
+                    slot.guards[instrument].give_way(refused.created_ns, self._world.now_ns)
                 self.unguarded[(slot.spec.strategy, instrument)] = None
 
     def met(self, account: AccountId, instrument: InstrumentId, position: Decimal) -> None:

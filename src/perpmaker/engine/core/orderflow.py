@@ -181,7 +181,8 @@ class OrderFlow:
             if guards is not None and guards.on_change(change, self._world.now_ns, stands_alone=stands_alone):
                 self._tell_guard(tracked, guards.distrust)
         elif tracked is not None and tracked.order.reduce_only and change.after is OrderState.REJECTED:
-            self._desk.touch_guards(tracked.order.account, tracked.order.instrument, gives_way=not stands_alone)
+            refused = None if stands_alone else tracked
+            self._desk.touch_guards(tracked.order.account, tracked.order.instrument, refused=refused)
         if fill is not None:
             self._desk.touch_guards(fill.account, fill.instrument)
         elif tracked is not None and tracked.waits:
