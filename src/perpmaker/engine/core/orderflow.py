@@ -34,6 +34,8 @@ from perpmaker.risk.codes import Code
 from perpmaker.risk.halts import Halt
 
 DRIFT_PASSES: Final = 3
+DRIFT_LEAST: Final = Decimal("0.01")
+"""A balance that is nearer to what was told last says nothing: a venue rounds each fill's money, we do not."""
 
 
 class OrderFlow:
@@ -57,6 +59,7 @@ class OrderFlow:
         self._reconciling = reconciling
         self._operators = operators
         self._drifts: dict[str, tuple[Decimal, int]] = {}
+        self._drifts_told: dict[str, Decimal] = {}
 
     def on_order_event(self, event: OrderEvent) -> None:
         if event.account not in self._world.ledgers:
@@ -270,13 +273,17 @@ class OrderFlow:
         """Tell when the venue's balance stays away from ours though nothing is in flight: money moved that we missed."""
         world = self._world
         drift = ledger.book.drift(snapshot)
+        told = self._drifts_told.get(ledger.account, Decimal(0))
         recent = any(order.unbooked_qty for order in world.table.unsettled(ledger.account))
         known, passes = self._drifts.get(ledger.account, (Decimal(0), 0))
-        if not drift or recent:
+        if abs(drift) < DRIFT_LEAST:
+            self._drifts_told.pop(ledger.account, None)
+        if min(abs(drift), abs(drift - told)) < DRIFT_LEAST or recent:
             self._drifts[ledger.account] = (Decimal(0), 0)
             return
-        passes = passes + 1 if drift == known else 1
+        passes = passes + 1 if abs(drift - known) < DRIFT_LEAST else 1
         self._drifts[ledger.account] = (drift, passes)
-        if passes == DRIFT_PASSES:
+        if passes >= DRIFT_PASSES:
+            self._drifts_told[ledger.account] = drift
             fields = {"account": ledger.account, "venue_minus_ours": str(drift), "currency": snapshot.currency}
             world.out.tell(Notice("warning", "balance_drifted", fields, world.now_ns))
