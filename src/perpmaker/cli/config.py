@@ -54,7 +54,7 @@ def load_whole(path: Path) -> dict[str, object]:
     Raises ConfigError with the problems of the file and of every strategy's parameters together.
     """
     from perpmaker import config as configuration
-    from perpmaker.engine.fitting import bar_problems
+    from perpmaker.engine.fitting import bar_problems, candle_problems
     from perpmaker.engine.pairing import leg_problems
     from perpmaker.strategies.registry import parse_params
 
@@ -78,6 +78,8 @@ def load_whole(path: Path) -> dict[str, object]:
         parsed.append({**common, "params": msgspec.to_builtins(params, str_keys=True)})
     if config is not None:
         problems.extend(leg_problems(config))
+    if config is not None and not problems:
+        problems.extend(candle_problems(config))
     if config is None or problems:
         raise configuration.wrong(str(path), problems)
     whole: dict[str, object] = config.model_dump(mode="json", exclude={"strategy"})

@@ -81,6 +81,36 @@ def bar_problems(config: Config, row: StrategySection) -> list[str]:
     return problems
 
 
+def candles_wanted(wanted: Iterable[tuple[str, Subscription]]) -> dict[InstrumentId, int]:
+    """Return how long the candles are that strategies want to hear of live, in seconds, by instrument; `wanted` names them.
+
+    Raises ConfigError where two lengths are wanted on one instrument: live there is one stream of candles of each, and who
+    wants another would hear nothing. (A backtest makes bars of every length.)
+    """
+    lengths: dict[InstrumentId, dict[int, str]] = {}
+    for name, subscription in wanted:
+        for bar_s in subscription.bars_s:
+            lengths.setdefault(subscription.instrument, {}).setdefault(bar_s, name)
+    problems = [
+        f"bars_s: {instrument} is heard with candles of one length live, not of "
+        + " and ".join(f"{bar_s} s (strategy {name})" for bar_s, name in of.items())
+        for instrument, of in lengths.items()
+        if len(of) > 1
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return {instrument: next(iter(of)) for instrument, of in lengths.items()}
+
+
+def candle_problems(config: Config) -> list[str]:
+    """Return where strategies want candles of several lengths; each by itself has to be sound."""
+    try:
+        candles_wanted((row.name, subscription) for row in config.strategy for subscription in _subscriptions(row))
+    except ConfigError as error:
+        return str(error).splitlines()
+    return []
+
+
 def candle_lengths(venue: str) -> tuple[int, ...]:
     """Return how long the candles of a configured venue may be, in seconds, as its adapter subscribes to them."""
     if venue == HOME_EXCHANGE:

@@ -11,6 +11,7 @@ from perpmaker.clock import Clock
 from perpmaker.engine.assembly import Plan
 from perpmaker.engine.chart import CANDLE_S
 from perpmaker.engine.core import Engine
+from perpmaker.engine.fitting import candles_wanted
 from perpmaker.engine.paper import PaperFeed
 from perpmaker.engine.paper_venues import PaperVenues
 from perpmaker.errors import ConfigError
@@ -173,11 +174,12 @@ class VenueIO:
 
 def _subscriptions(engine: Engine) -> Mapping[InstrumentId, Subscription]:
     """What the strategies want to hear, what people execute on, and candles for the page."""
+    slots = engine.world.slots.values()
     wanted: dict[InstrumentId, int] = dict.fromkeys(engine.world.named(), CANDLE_S)
-    for slot in engine.world.slots.values():
+    for slot in slots:
         wanted.setdefault(slot.spec.instrument, CANDLE_S)
-        for instrument, subscription in slot.subscriptions.items():
-            wanted[instrument] = subscription.bars_s[0] if subscription.bars_s else wanted.get(instrument, CANDLE_S)
+        wanted.update({name: CANDLE_S for name in slot.subscriptions if name not in wanted})
+    wanted.update(candles_wanted((slot.spec.strategy, one) for slot in slots for one in slot.subscriptions.values()))
     return {instrument: Subscription(instrument, bar_s=bar_s) for instrument, bar_s in wanted.items()}
 
 

@@ -70,7 +70,8 @@ class Subscription(msgspec.Struct, frozen=True):
     """What a strategy wants to hear about one instrument, and how often.
 
     Books are conflated: `on_book` gets the latest book at most once in `book_interval_ms` (0: every change). Trades,
-    tickers and bars come when the strategy overrides their hook; `bars_s` names the bar lengths in seconds.
+    tickers and bars come when the strategy overrides their hook; `bars_s` names the bar lengths in seconds. Of
+    one instrument all strategies of an engine hear bars of one length, which its venue has to offer (`config check`).
     """
 
     instrument: InstrumentId

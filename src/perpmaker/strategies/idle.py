@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from perpmaker.strategies.quoting.inert import _MODEL_KEYS, Inert
+from perpmaker.strategies.quoting.inert import MODEL_KEYS, Inert
 from perpmaker.strategies.quoting.maker_params import MarketMakerParams
 from perpmaker.strategies.quoting.models import MODELS
 from perpmaker.strategies.signals.filters import EVERYTHING
@@ -71,7 +71,7 @@ def _switched_off(p: MarketMakerParams) -> Iterator[tuple[str, tuple[str, ...], 
 
 def _of_other_models(model: str) -> tuple[str, ...]:
     """Return the keys that other models read and this one does not, without those that `quoting/inert.py` names."""
-    named = {*MODELS[model].parameters, *_MODEL_KEYS}
+    named = {*MODELS[model].parameters, *MODEL_KEYS}
     return tuple(dict.fromkeys(key for other in MODELS.values() for key in other.parameters if key not in named))
 
 

@@ -185,6 +185,30 @@ def test_bars_of_a_strategy_of_ones_own_are_examined_too(bars: str, told: str, t
         load_whole(path)
 
 
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ("(60,)", ""),
+        ("(300,)", "60 s (strategy btc) and 300 s (strategy own)"),
+        ("(300, 900)", "60 s (strategy btc) and 300 s (strategy own) and 900 s (strategy own)"),
+    ],
+)
+def test_candles_of_several_lengths_on_one_instrument_are_refused(own: str, told: str, tmp_path: Path) -> None:
+    """Live only one is heard; before, the others were silent."""
+    text = OWN.replace("BARS", own).replace("self.params.instrument", "'BTC_USDT_Perp'")
+    (tmp_path / "slow.py").write_text(text)
+    path = tmp_path / "two.toml"
+    more = '\n[[strategy]]\nname = "own"\nkind = "slow.py:Slow"\naccount = "main"\ninstrument = "ADA_USDT_Perp"\n'
+    path.write_text(_shipped() + more)
+    if not told:
+        load_whole(path)
+        return
+    with pytest.raises(
+        ConfigError, match=re.escape(f"BTC_USDT_Perp is heard with candles of one length live, not of {told}")
+    ):
+        load_whole(path)
+
+
 def test_a_limit_on_open_orders_below_what_is_quoted_is_warned_of_and_allowed(tmp_path: Path) -> None:
     path = tmp_path / "bot.toml"
     path.write_text(_shipped().replace("max_open_orders = 60", "max_open_orders = 30"))

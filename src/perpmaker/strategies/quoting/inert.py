@@ -17,7 +17,7 @@ from perpmaker.strategies.quoting.shape import Arrivals, Market, Shape
 
 _NEGLIGIBLE = 0.01
 
-_MODEL_KEYS = (
+MODEL_KEYS = (
     "half_spread_bps",
     "vol_mult",
     "horizon_s",
@@ -197,7 +197,7 @@ def _not_read(params: QuotingParams) -> Iterator[Inert]:
     """Parameters that were changed from their default though nothing reads them."""
     default = QuotingParams()
     read = MODELS[params.model].parameters
-    for name in _MODEL_KEYS:
+    for name in MODEL_KEYS:
         value = getattr(params, name)
         if name not in read and value != getattr(default, name):
             yield Inert(name, f"{name} = {value:g} is not read by model {params.model}")
