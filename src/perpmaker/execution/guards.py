@@ -195,6 +195,8 @@ class WorkingGuards:
         if tracked is None or tracked.order.trigger is None or tracked.order.strategy != self._strategy:
             return ""
         kind = tracked.order.trigger.kind
+        if tracked.is_terminal:
+            self._last_live_ns = now_ns  # until now it may have been in the way of what was made before
         if change.after is not change.before:
             if change.after in _FAILED:
                 was_refused = change.after is OrderState.REJECTED and not stands_alone

@@ -299,6 +299,24 @@ def test_a_price_that_no_venue_takes_is_told_and_what_stands_stays(px: float) ->
     assert story.guards.shown().startswith("stop loss at ")
 
 
+@pytest.mark.parametrize(("made_ms", "comes_back"), [(100, False), (399, False), (401, True)])
+def test_only_a_closing_made_after_it_was_gone_clears_it_of_a_refusal(made_ms: int, comes_back: bool) -> None:
+    story = Story()
+    story.trade(BUY, 20)
+    for _ in range(12):
+        story.advance("still", 0)
+    made_ns = story.stage.now + made_ms * MS
+    story.stage.now += 400 * MS
+    for kind in TriggerKind:
+        (tracked,) = story.live(kind)
+        story.take(report(tracked.client_order_id, VenueStatus.CANCELED, at=story.stage.now))
+    story.stage.now += 100 * MS
+    story.guards.give_way(made_ns, story.stage.now)
+    for _ in range(12):
+        story.advance("still", 0)
+    assert bool(story.live(TriggerKind.STOP_LOSS)) is comes_back
+
+
 def test_it_is_renewed_before_it_expires_the_new_one_first() -> None:
     story = Story()
     story.trade(BUY, 20)
