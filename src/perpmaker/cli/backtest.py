@@ -72,7 +72,7 @@ def command(
     from perpmaker.research.session_market import as_markets
     from perpmaker.tape.reader import open_tape
 
-    load_whole(path)
+    load_whole(path, live=False)
     if out is not None and (out / RESULT).exists():
         raise ConfigError(f"--out {out}: holds results already; name another folder")
     must_be_writable(home / "backtests" if out is None else out)

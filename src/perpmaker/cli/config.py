@@ -48,10 +48,11 @@ def show(path: Path, as_json: bool) -> None:
         click.echo(f"{key} = {value}")
 
 
-def load_whole(path: Path) -> dict[str, object]:
+def load_whole(path: Path, *, live: bool = True) -> dict[str, object]:
     """Return the validated configuration, strategies' own parameters with their defaults filled in.
 
-    Raises ConfigError with the problems of the file and of every strategy's parameters together.
+    Raises ConfigError with the problems of the file and of every strategy's parameters together. Not `live`, bars may be
+    of any length: a backtest makes them.
     """
     from perpmaker import config as configuration
     from perpmaker.engine.fitting import bar_problems, candle_problems
@@ -72,13 +73,14 @@ def load_whole(path: Path) -> dict[str, object]:
             problems.extend(f"strategy {name}: {line}" for line in str(error).splitlines())
             continue
         if config is not None:
-            misfits = _too_large(params, config.risk.max_order_notional) + bar_problems(config, config.strategy[place])
+            misfits = _too_large(params, config.risk.max_order_notional)
+            misfits += bar_problems(config, config.strategy[place]) if live else []
             problems.extend(f"strategy {name}: {line}" for line in misfits)
         common = {key: value for key, value in row.items() if key != "params"}
         parsed.append({**common, "params": msgspec.to_builtins(params, str_keys=True)})
     if config is not None:
         problems.extend(leg_problems(config))
-    if config is not None and not problems:
+    if config is not None and live and not problems:
         problems.extend(candle_problems(config))
     if config is None or problems:
         raise configuration.wrong(str(path), problems)

@@ -112,7 +112,7 @@ def _of_strategy(path: Path, name: str | None) -> RegimeParams:
     from perpmaker.strategies.registry import parse_params
     from perpmaker.strategies.signals.params import RegimeParams
 
-    load_whole(path)
+    load_whole(path, live=False)
     rows = configuration.load(path).strategy
     row = next((row for row in rows if name is None or row.name == name), None)
     if row is None:

@@ -125,7 +125,7 @@ def _evaluation(tape: Tape, options: Mapping[str, Any]) -> tuple[BacktestEvaluat
     named = named_instruments(options["named"])
     path: Path | None = options["path"]
     if path is not None:
-        load_whole(path)
+        load_whole(path, live=False)
         raw = configuration.read(path)
         environment = {key: value for key, value in os.environ.items() if key.startswith("PERPMAKER__")}
     else:

@@ -145,7 +145,7 @@ class _Asked:
     def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
         from perpmaker.cli.config import load_whole
 
-        load_whole(path)
+        load_whole(path, live=False)
         self._options = options
         self._path = path
         self._config, self.evaluate, self._row = self._evaluation()

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from perpmaker.config import Config, StrategySection
 from perpmaker.engine.pairing import all_legs
-from perpmaker.engine.traded import params_of
+from perpmaker.engine.traded import as_traded, params_of
 from perpmaker.errors import ConfigError
 from perpmaker.model.ids import HOME_EXCHANGE, AccountId, InstrumentId
 from perpmaker.strategies.api import StrategyParams, Subscription
@@ -105,7 +105,8 @@ def candles_wanted(wanted: Iterable[tuple[str, Subscription]]) -> dict[Instrumen
 def candle_problems(config: Config) -> list[str]:
     """Return where strategies want candles of several lengths; each by itself has to be sound."""
     try:
-        candles_wanted((row.name, subscription) for row in config.strategy for subscription in _subscriptions(row))
+        rows = as_traded(config).strategy  # one symbol on two exchanges is two instruments
+        candles_wanted((row.name, subscription) for row in rows for subscription in _subscriptions(row))
     except ConfigError as error:
         return str(error).splitlines()
     return []

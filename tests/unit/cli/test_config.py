@@ -209,6 +209,20 @@ def test_candles_of_several_lengths_on_one_instrument_are_refused(own: str, told
         load_whole(path)
 
 
+def test_one_symbol_on_two_exchanges_has_candles_of_its_own_on_each(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(OWN.replace("BARS", "(300,)"))
+    path = tmp_path / "two.toml"
+    more = '\n[[strategy]]\nname = "own"\nkind = "slow.py:Slow"\naccount = "other"\ninstrument = "BTC_USDT_Perp"\n'
+    path.write_text(_shipped().replace("[risk]", '[account.other]\nvenue = "backpack"\n\n[risk]', 1) + more)
+    load_whole(path)
+
+
+def test_a_backtest_makes_bars_of_any_length(tmp_path: Path) -> None:
+    path = tmp_path / "bars.toml"
+    path.write_text(_shipped().replace("[strategy.quoting]", "[strategy.regime]\nbar_s = 90\n\n[strategy.quoting]", 1))
+    load_whole(path, live=False)
+
+
 def test_a_limit_on_open_orders_below_what_is_quoted_is_warned_of_and_allowed(tmp_path: Path) -> None:
     path = tmp_path / "bot.toml"
     path.write_text(_shipped().replace("max_open_orders = 60", "max_open_orders = 30"))
