@@ -74,6 +74,8 @@ def bar_problems(config: Config, row: StrategySection) -> list[str]:
     problems = []
     for subscription in wanted:
         venue = _venue_of(config, row, subscription.instrument)
+        if venue is None:
+            continue  # an account that is not there, which is said elsewhere
         for bar_s in subscription.bars_s:
             offered = candle_lengths(venue)
             if bar_s not in offered:
@@ -137,10 +139,11 @@ def _subscriptions(row: StrategySection) -> Sequence[Subscription]:
         raise ConfigError(f"kind = {row.kind!r}: subscriptions() raised {type(error).__name__}: {error}") from error
 
 
-def _venue_of(config: Config, row: StrategySection, instrument: InstrumentId) -> str:
-    """Return the venue that an instrument's candles come from: its leg's, else that of the lead."""
-    accounts = {leg.instrument: leg.account for leg in all_legs(row)}
-    return config.account[accounts.get(instrument, row.account)].venue
+def _venue_of(config: Config, row: StrategySection, instrument: InstrumentId) -> str | None:
+    """Return the venue that an instrument's candles come from: its leg's, else that of the lead; None of no account."""
+    accounts = {leg.instrument: leg.account for leg in reversed(all_legs(row))}  # of one name on both, the lead's
+    account = config.account.get(accounts.get(instrument, AccountId(row.account)))
+    return None if account is None else account.venue
 
 
 def _no_candles(row: StrategySection, bar_s: int, venue: str, offered: Sequence[int]) -> str:

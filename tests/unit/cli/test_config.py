@@ -217,6 +217,31 @@ def test_one_symbol_on_two_exchanges_has_candles_of_its_own_on_each(tmp_path: Pa
     load_whole(path)
 
 
+def test_an_unknown_account_of_a_leg_with_bars_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "legs.py").write_text(
+        """
+from perpmaker.strategies.api import Strategy, StrategyParams, Subscription
+
+class Params(StrategyParams, frozen=True, kw_only=True):
+    hedge_account: str = ""
+    hedge_instrument: str = ""
+
+class Legs(Strategy[Params]):
+    params_type = Params
+
+    def subscriptions(self):
+        return [Subscription(self.params.hedge_instrument, bars_s=(60,))]
+"""
+    )
+    path = tmp_path / "legs.toml"
+    path.write_text(
+        'schema_version = 1\nenv = "local"\n[account.main]\n[[strategy]]\nname = "own"\nkind = "legs.py:Legs"\n'
+        'account = "main"\ninstrument = "BTC_USDT_Perp"\nhedge_account = "nope"\nhedge_instrument = "ETH_USDC_PERP"\n'
+    )
+    with pytest.raises(ConfigError, match="nope"):
+        load_whole(path)
+
+
 def test_a_backtest_makes_bars_of_any_length(tmp_path: Path) -> None:
     path = tmp_path / "bars.toml"
     path.write_text(_shipped().replace("[strategy.quoting]", "[strategy.regime]\nbar_s = 90\n\n[strategy.quoting]", 1))
