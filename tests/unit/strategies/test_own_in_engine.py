@@ -58,6 +58,10 @@ qty = 0.1
             "ctx.protect(i, [Guard(TriggerKind.STOP_LOSS, Side.SELL, 59000.0, 20.0, 5.0)])",
             "protect: slippage_bps has to be a Decimal, not float",
         ),
+        (
+            "ctx.protect(i, [Guard(TriggerKind.STOP_LOSS, Side.SELL, 59000.0, Decimal(20), float('nan'))])",
+            "protect: tolerance_bps has to be at least 0, not nan",
+        ),
         ("ctx.explain(i, {'fair': Decimal(1)})", "a text, None or a list of texts, not decimal.Decimal"),
         (
             "ctx.explain(i, {'fair': [1.5]})",

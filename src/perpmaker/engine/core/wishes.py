@@ -82,6 +82,8 @@ def _check_guards(guards: Iterable[Guard]) -> None:
         for name in ("px", "tolerance_bps"):
             if not isinstance(getattr(guard, name), float | int):
                 raise TypeError(f"protect: {name} has to be a float, not {_named(getattr(guard, name))}")
+        if not guard.tolerance_bps >= 0:  # with NaN no order would ever be near enough
+            raise ValueError(f"protect: tolerance_bps has to be at least 0, not {guard.tolerance_bps}")
         _check_amount("protect: slippage_bps", guard.slippage_bps)
 
 
