@@ -21,7 +21,6 @@ COMMANDS_PER_S: Final = 1.0
 COMMAND_BURST: Final = 20.0
 QUESTIONS_PER_S: Final = 10.0
 """How often pages may ask what became of commands that were passed on; each asks less than twice a second."""
-"""Asking for the answer of a running command counts too."""
 
 MAX_ARGUMENTS: Final = 48
 PAGE_KINDS: Final[dict[str, CommandKind]] = {
